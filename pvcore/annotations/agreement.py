@@ -1,0 +1,159 @@
+"""What annotators agree on, what they do not, and how much: nothing is guessed, nothing is dropped."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pvcore.annotations.reading import ADJUDICATION
+from pvcore.records import CRITERIA, Annotation, canonical
+
+Key = tuple[str, str, str]
+"""Case, problem, target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What stands, with those who said it. `time` is the latest of theirs."""
+
+    case_id: str
+    problem: str
+    target: str
+    value: Mapping[str, Any]
+    annotators: tuple[str, ...]
+    meddra_version: str | None = None
+    time: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Annotations of one thing that do not agree: for the work list."""
+
+    case_id: str
+    problem: str
+    target: str
+    annotations: tuple[Annotation, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Consensus:
+    """Labels and disagreements, both in order of case, problem and target."""
+
+    resolved: tuple[Label, ...]
+    disagreements: tuple[Disagreement, ...]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """By problem: labels by one annotator, by several, and disagreements."""
+        found: dict[str, dict[str, int]] = {}
+        problems = {label.problem for label in self.resolved} | {d.problem for d in self.disagreements}
+        for problem in sorted(problems):
+            labels = [label for label in self.resolved if label.problem == problem]
+            found[problem] = {
+                "one annotator": sum(len(label.annotators) == 1 for label in labels),
+                "agreed": sum(len(label.annotators) > 1 for label in labels),
+                "disagreed": sum(d.problem == problem for d in self.disagreements),
+            }
+        return found
+
+
+def answer(annotation: Annotation) -> str:
+    """The part of a value that annotators must agree on: serious or not; the code; else all of it."""
+    value = annotation.value
+    if annotation.problem == "seriousness":
+        return "serious" if value.get("serious") else "not serious"
+    if annotation.problem == "coding":
+        return str(value.get("llt_code") or value.get("pt_name"))
+    return canonical(dict(value)).decode()
+
+
+def consensus(annotations: Iterable[Annotation]) -> Consensus:
+    """One label for each case, problem and target on which annotators agree.
+
+    Of one annotator the latest annotation counts. An adjudication (guideline "adjudication") settles
+    the matter; else all must agree, or, of three and more, more than half. Codes of different MedDRA
+    versions do not agree: migrate first. Criteria of seriousness are those that all who say serious name.
+    """
+    groups: dict[Key, list[Annotation]] = defaultdict(list)
+    for annotation in annotations:
+        groups[annotation.case_id, annotation.problem, annotation.target].append(annotation)
+    resolved: list[Label] = []
+    disagreements: list[Disagreement] = []
+    for key in sorted(groups):
+        latest = _latest(groups[key])
+        winners, reason = _agree(latest)
+        if winners:
+            resolved.append(_label(key, winners))
+        else:
+            disagreements.append(Disagreement(*key, annotations=tuple(latest), reason=reason))
+    return Consensus(tuple(resolved), tuple(disagreements))
+
+
+def _latest(annotations: Sequence[Annotation]) -> list[Annotation]:
+    """Of each annotator the latest, by time; all of one who says two things at the same time."""
+    by_name: dict[str, list[Annotation]] = defaultdict(list)
+    for annotation in annotations:
+        by_name[annotation.annotator].append(annotation)
+    kept = []
+    for name in sorted(by_name):
+        last = max(a.time or "" for a in by_name[name])
+        own = {canonical([answer(a), a.meddra_version]): a for a in by_name[name] if (a.time or "") == last}
+        kept += [own[key] for key in sorted(own)]
+    return kept
+
+
+def _agree(annotations: Sequence[Annotation]) -> tuple[list[Annotation], str]:
+    """Those whose answer stands, or none and why."""
+    asked = [a for a in annotations if a.guideline == ADJUDICATION] or list(annotations)
+    answers: dict[tuple[str, str | None], list[Annotation]] = defaultdict(list)
+    for annotation in asked:
+        answers[answer(annotation), annotation.meddra_version].append(annotation)
+    if len(answers) == 1:
+        return asked, ""
+    names = {a.annotator for a in asked}
+    best = max(answers.values(), key=len)
+    if len(names) >= 3 and 2 * len(best) > len(asked):
+        return best, ""
+    if len(names) < len(asked):
+        return [], "an annotator contradicts himself"
+    if len({text for text, _ in answers}) == 1:
+        return [], "codes of different MedDRA versions"
+    return [], ", ".join(f"{a.annotator}: {answer(a)}" for a in asked)
+
+
+def _label(key: Key, said: Sequence[Annotation]) -> Label:
+    value = dict(said[0].value)
+    if key[1] == "seriousness" and value.get("serious"):
+        named = [set(a.value.get("criteria", ())) for a in said]
+        value["criteria"] = [c for c in CRITERIA if c in set.intersection(*named)]
+    times = [a.time for a in said if a.time]
+    names = tuple(sorted({a.annotator for a in said}))
+    return Label(*key, value, names, said[0].meddra_version, max(times, default=None))
+
+
+def kappa(annotations: Iterable[Annotation]) -> dict[str, dict[tuple[str, str], tuple[float, int]]]:
+    """Cohen's kappa with the number of things both judged, by problem and pair of annotators.
+
+    NaN where both always gave one and the same answer: chance agreement is then complete and kappa is
+    not defined.
+    """
+    from sklearn.metrics import cohen_kappa_score
+
+    latest: dict[str, dict[str, dict[Key, str]]] = defaultdict(lambda: defaultdict(dict))
+    for a in sorted(annotations, key=lambda a: a.time or ""):
+        latest[a.problem][a.annotator][a.case_id, a.problem, a.target] = answer(a)
+    found: dict[str, dict[tuple[str, str], tuple[float, int]]] = {}
+    for problem in sorted(latest):
+        for one, other in itertools.combinations(sorted(latest[problem]), 2):
+            first, second = latest[problem][one], latest[problem][other]
+            both = sorted(set(first) & set(second))
+            if both:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # sklearn warns where kappa is not defined
+                    score = cohen_kappa_score([first[k] for k in both], [second[k] for k in both])
+                found.setdefault(problem, {})[one, other] = (float(score), len(both))
+    return found

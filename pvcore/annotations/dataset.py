@@ -1,0 +1,212 @@
+"""An immutable, content-addressed dataset: its digest names exactly these cases, labels and splits.
+
+A dataset is made of another one (`base`), batches that are new, and stored migrations. Its manifest is
+a blob of canonical JSON that names the blobs of the tables, so one digest stands for all of it:
+
+    cases.parquet   every field of a Case (drugs and reactions as JSON), cluster, split, batch
+    labels.parquet  case_id, problem, target, value (JSON), annotators, meddra_version, time
+    annotations.parquet  everything that was said, one row each, codes carried over where they could be
+    aside.parquet   cases that the split has no place for now; a dataset with another split may have one
+    open            annotations that made no label (disagreement, review, no mapping, aside), with the
+                    reason; they wait in this and every following dataset, so nothing is dropped
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pvcore.annotations.batch import Batch, batch_from_bytes
+from pvcore.annotations.leakage import SplitSettings
+from pvcore.annotations.merge import Merged, Open, Pool
+from pvcore.annotations.merge import row_id as row_id
+from pvcore.errors import BatchError, ConfigError, Fault
+from pvcore.records import Annotation, canonical, digest
+
+FORMAT = 1
+CASE_COLUMNS = pa.schema(
+    [(name, pa.string()) for name in ("case_id", "narrative", "source", "received")]
+    + [("age_years", pa.float64())]
+    + [(name, pa.string()) for name in ("sex", "country", "language", "drugs", "reactions")]
+    + [(name, pa.string()) for name in ("cluster", "split", "batch")]
+)  # fmt: skip
+ANNOTATION_COLUMNS = pa.schema([(name, pa.string()) for name in Annotation.__dataclass_fields__])
+LABEL_COLUMNS = pa.schema(
+    [(name, pa.string()) for name in ("case_id", "problem", "target", "value")]
+    + [("annotators", pa.list_(pa.string())), ("meddra_version", pa.string()), ("time", pa.string())]
+)
+
+
+class Blobs(Protocol):
+    """What is asked of a store (`pvcore.registry.store.Store`)."""
+
+    def put_if_absent(self, key: str, data: bytes) -> bool: ...
+    def get(self, key: str) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """The manifest. `digest` is that of its canonical JSON without itself; cases ... open are blobs."""
+
+    digest: str
+    meddra_version: str | None
+    parent: str | None
+    batches: tuple[str, ...]
+    mappings: tuple[str, ...]
+    split: Mapping[str, Any]
+    seed: int
+    cases: str
+    annotations: str
+    labels: str
+    aside: str
+    open: str
+    counts: Mapping[str, Any]
+    excluded: Mapping[str, int] = field(default_factory=dict)
+
+    def manifest(self) -> dict[str, Any]:
+        """What the digest covers."""
+        names = [name for name in self.__dataclass_fields__ if name != "digest"]
+        values = {name: getattr(self, name) for name in names}
+        return {"format": FORMAT, **values}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset as loaded; the tables have the columns named above, `value` still as JSON text."""
+
+    info: DatasetInfo
+    cases: pd.DataFrame = field(repr=False)
+    annotations: pd.DataFrame = field(repr=False)
+    labels: pd.DataFrame = field(repr=False)
+
+
+def build(
+    store: Blobs,
+    *,
+    batches: Sequence[Batch | str],
+    mappings: Sequence[str] = (),
+    meddra_version: str | None,
+    base: str | None = None,
+    split: SplitSettings,
+    seed: int,
+) -> DatasetInfo:
+    """Build and store a dataset. The same arguments give the same digest.
+
+    `batches` are batches or digests of stored ones; `mappings` are digests of stored migrations, used for
+    codes in another version than `meddra_version`. Raises ConfigError if there is nothing to build,
+    BatchError for a blob that is not what it should be.
+    """
+    if not batches and base is None:
+        raise ConfigError("a dataset needs a batch or a dataset to start from: put a batch into the inbox")
+    loaded = [b if isinstance(b, Batch) else batch_from_bytes(_get(store, b)) for b in batches]
+    pool = Pool(meddra_version, [_get(store, name) for name in mappings])
+    if base is not None:
+        before = load(store, base)
+        pool.start(pd.concat([before.cases, _table(_get(store, before.info.aside))]), before.annotations)
+    for batch in loaded:
+        pool.add(batch.digest, batch.cases, batch.annotations)
+    merged = pool.finish(split, seed)
+    parent = before.info if base is not None else None
+    info = DatasetInfo(
+        digest="",
+        meddra_version=meddra_version,
+        parent=base,
+        batches=(*(parent.batches if parent else ()), *(b.digest for b in loaded)),
+        mappings=(*(parent.mappings if parent else ()), *mappings),
+        split=split.model_dump(mode="json"),
+        seed=seed,
+        cases=_put(store, _parquet(merged.cases, CASE_COLUMNS)),
+        annotations=_put(store, _parquet(merged.annotations, ANNOTATION_COLUMNS)),
+        labels=_put(store, _parquet(merged.labels, LABEL_COLUMNS)),
+        aside=_put(store, _parquet(merged.aside, CASE_COLUMNS)),
+        open=_put(store, canonical([_item(o) for o in merged.open])),
+        counts=_counts(merged),
+        excluded=dict(merged.excluded),
+    )
+    name = _put(store, canonical(info.manifest()))  # last: that it exists means that all it names exists
+    return _info(name, info.manifest())
+
+
+def load(store: Blobs, name: str) -> Dataset:
+    """The dataset of that digest, every blob checked against its own. Raises BatchError for another blob."""
+    try:
+        value = json.loads(_get(store, name))
+        info = _info(name, value)
+    except (ValueError, KeyError, TypeError) as error:
+        raise BatchError(f"dataset {name[:12]}", [Fault("manifest", f"is none: {error}")]) from error
+    tables = (_table(_get(store, blob)) for blob in (info.cases, info.annotations, info.labels))
+    return Dataset(info, *tables)
+
+
+def open_items(store: Blobs, info: DatasetInfo) -> list[Open]:
+    """What waits for a person: annotations that made no label, with the reason."""
+    return [
+        Open(Annotation(**item["annotation"]), item["reason"]) for item in json.loads(_get(store, info.open))
+    ]
+
+
+def _item(item: Open) -> dict[str, Any]:
+    said = {name: getattr(item.annotation, name) for name in item.annotation.__dataclass_fields__}
+    return {"annotation": said, "reason": item.reason}
+
+
+def _info(name: str, value: Mapping[str, Any]) -> DatasetInfo:
+    if value["format"] != FORMAT:
+        raise ValueError(f"format {value['format']!r}, expected {FORMAT}")
+    fields = {key: item for key, item in value.items() if key != "format"}
+    return DatasetInfo(
+        digest=name, **{**fields, "batches": tuple(value["batches"]), "mappings": tuple(value["mappings"])}
+    )
+
+
+def _counts(merged: Merged) -> dict[str, Any]:
+    splits = merged.cases["split"].value_counts()
+    problems = merged.labels["problem"].value_counts()
+    return {
+        "cases": len(merged.cases),
+        "clusters": int(merged.cases["cluster"].nunique()),
+        "splits": {name: int(splits.get(name, 0)) for name in ("train", "tune", "test")},
+        "labels": {name: int(problems[name]) for name in sorted(problems.index)},
+        "aside": len(merged.aside),
+        "open": len(merged.open),
+        **dict(merged.counts),
+    }
+
+
+def _parquet(frame: pd.DataFrame, schema: pa.Schema) -> bytes:
+    """Bytes that depend on the contents alone (with one version of pyarrow, which is pinned)."""
+    buffer = io.BytesIO()
+    table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None)
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _table(data: bytes) -> pd.DataFrame:
+    frame = pq.read_table(io.BytesIO(data)).to_pandas()
+    # missing texts are None, also where a column has no text at all and pandas would say NaN
+    for column in frame.columns:
+        if frame[column].dtype != "float64":
+            frame[column] = frame[column].astype("object").where(frame[column].notna(), None)
+    return frame
+
+
+def _put(store: Blobs, data: bytes) -> str:
+    name = digest(data)
+    store.put_if_absent(f"blobs/sha256/{name}", data)
+    return name
+
+
+def _get(store: Blobs, name: str) -> bytes:
+    data = store.get(f"blobs/sha256/{name}")
+    if digest(data) != name:
+        raise BatchError(
+            f"blob {name[:12]}", [Fault("digest", f"its contents have the digest {digest(data)[:12]}")]
+        )
+    return data

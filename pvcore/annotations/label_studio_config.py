@@ -1,0 +1,40 @@
+"""The labeling configuration of the Label Studio projects that this platform writes for and reads from."""
+
+from __future__ import annotations
+
+from pvcore.records import CRITERIA
+
+SERIOUSNESS = {"serious": True, "not serious": False}
+"""Choice -> value of the control `seriousness`."""
+
+
+def labeling_config() -> str:
+    """The XML to paste into a project's settings (Labeling Interface, Code).
+
+    Controls: `seriousness` (one choice), `criteria` (several, for a serious case), `reaction` (mark the
+    words of each reaction in the text) and, for each marked region, `llt` (its LLT code of 8 digits; a
+    Taxonomy of the same name whose leaves begin with the code is read as well).
+    """
+    criteria = "\n".join(f'      <Choice value="{name}"/>' for name in CRITERIA)
+    return f"""<View>
+  <Header value="$case_id"/>
+  <Text name="text" value="$text"/>
+  <Header value="Seriousness of this case (ICH E2A)"/>
+  <Choices name="seriousness" toName="text" choice="single" showInLine="true">
+      <Choice value="serious"/>
+      <Choice value="not serious"/>
+  </Choices>
+  <View visibleWhen="choice-selected" whenTagName="seriousness" whenChoiceValue="serious">
+    <Header value="Criteria met"/>
+    <Choices name="criteria" toName="text" choice="multiple">
+{criteria}
+    </Choices>
+  </View>
+  <Header value="Mark each reaction and give the code of its Lowest Level Term"/>
+  <Labels name="reaction" toName="text">
+    <Label value="Reaction" background="#d33"/>
+  </Labels>
+  <TextArea name="llt" toName="text" perRegion="true" required="false" maxSubmissions="1"
+            placeholder="LLT code, 8 digits" displayMode="region-list"/>
+</View>
+"""

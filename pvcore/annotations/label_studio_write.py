@@ -1,0 +1,127 @@
+"""Write Label Studio files: finished annotations as an export holds them, and work lists to import."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pvcore.annotations.label_studio_config import labeling_config
+from pvcore.annotations.reading import ADJUDICATION
+from pvcore.records import Annotation, Case, digest
+
+LISTED = "\n\nReported: "
+"""Between the narrative and the verbatims that do not stand in it literally."""
+
+
+def write(cases: Iterable[Case], annotations: Iterable[Annotation], path: str | Path) -> None:
+    """A project's JSON export: one task a case, one annotation an annotator."""
+    grouped = _by_case(annotations)
+    tasks = []
+    for number, case in enumerate(cases, 1):
+        data, said = _data(case, grouped[case.case_id]), grouped[case.case_id]
+        made: list[dict[str, Any]] = []
+        for annotator in sorted({a.annotator for a in said}):
+            own = [a for a in said if a.annotator == annotator]
+            time = max((a.time for a in own if a.time), default=None)
+            made.append(
+                {
+                    "id": len(made) + 100 * number,
+                    "completed_by": {"email": annotator},
+                    "was_cancelled": False,
+                    "ground_truth": any(a.guideline == ADJUDICATION for a in own),
+                    "created_at": time,
+                    "updated_at": time,
+                    "result": _result(own, data["text"]),
+                }
+            )
+        tasks.append({"id": number, "data": data, "annotations": made, "predictions": []})
+    _save(Path(path), tasks)
+
+
+def write_tasks(
+    cases: Iterable[Case],
+    path: str | Path,
+    *,
+    suggestions: Iterable[Annotation] = (),
+    reasons: Mapping[str, str] | None = None,
+) -> Path:
+    """A work list to import into a project: tasks with what was said so far as predictions.
+
+    `reasons` says by case why it is put before a person (shown as `data.reason`). The labeling
+    configuration is written beside it; returns its path.
+    """
+    grouped = _by_case(suggestions)
+    tasks = []
+    for case in cases:
+        said = grouped[case.case_id]
+        data = _data(case, said)
+        if reasons and case.case_id in reasons:
+            data["reason"] = reasons[case.case_id]
+        predictions = [
+            {"model_version": name, "result": _result([a for a in said if a.annotator == name], data["text"])}
+            for name in sorted({a.annotator for a in said})
+        ]
+        tasks.append({"data": data, "predictions": predictions})
+    _save(Path(path), tasks)
+    config = Path(path).with_suffix(".config.xml")
+    config.write_text(labeling_config(), "utf-8")
+    return config
+
+
+def _by_case(annotations: Iterable[Annotation]) -> dict[str, list[Annotation]]:
+    grouped: dict[str, list[Annotation]] = defaultdict(list)
+    for annotation in annotations:
+        grouped[annotation.case_id].append(annotation)
+    return grouped
+
+
+def _save(path: Path, tasks: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(tasks, ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+
+def _data(case: Case, said: Sequence[Annotation]) -> dict[str, Any]:
+    """The task's data: the case's own fields, and a text that holds every verbatim."""
+    data = {
+        key: value
+        for key, value in dataclasses.asdict(case).items()
+        if value not in (None, ()) and key != "narrative"
+    }
+    targets = dict.fromkeys([*(r.verbatim for r in case.reactions), *(a.target for a in said)])
+    absent = [target for target in targets if target and target not in case.narrative]
+    data["text"] = case.narrative + (LISTED + "; ".join(absent) if absent else "")
+    if absent:
+        data["narrative"] = case.narrative
+    versions = {a.meddra_version for a in said if a.meddra_version}
+    if len(versions) == 1:
+        data["meddra_version"] = versions.pop()
+    return data
+
+
+def _result(said: Sequence[Annotation], text: str) -> list[dict[str, Any]]:
+    result: list[dict[str, Any]] = []
+
+    def add(control: str, kind: str, value: dict[str, Any], region: str) -> None:
+        result.append({"id": region, "from_name": control, "to_name": "text", "type": kind, "value": value})
+
+    for a in said:
+        region = digest([a.annotator, a.problem, a.target])[:10]
+        if a.problem == "seriousness":
+            add(
+                "seriousness",
+                "choices",
+                {"choices": ["serious" if a.value["serious"] else "not serious"]},
+                region,
+            )
+            if a.value.get("criteria"):
+                add("criteria", "choices", {"choices": list(a.value["criteria"])}, region + "c")
+        elif a.problem == "coding" and "llt_code" in a.value and a.target in text:
+            start = text.index(a.target)
+            span = {"start": start, "end": start + len(a.target)}
+            add("reaction", "labels", {**span, "text": a.target, "labels": ["Reaction"]}, region)
+            add("llt", "textarea", {**span, "text": [a.value["llt_code"]]}, region)
+    return result

@@ -1,0 +1,240 @@
+"""Bring cases and annotations of many batches together: versions of a case, migration, agreement, splits."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from pvcore.annotations.agreement import consensus
+from pvcore.annotations.batch import case_from_dict, case_to_dict
+from pvcore.annotations.leakage import EXCLUDED, SplitSettings, assign_splits, check_leakage, clusters
+from pvcore.errors import BatchError, Fault
+from pvcore.records import Annotation, Case, canonical, digest
+
+JSON_FIELDS = ("drugs", "reactions")
+CASE_FIELDS = tuple(Case.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """An annotation that made no label, and why."""
+
+    annotation: Annotation
+    reason: str
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The tables of a dataset, what is open, and counts."""
+
+    cases: pd.DataFrame
+    annotations: pd.DataFrame
+    labels: pd.DataFrame
+    aside: pd.DataFrame
+    open: Sequence[Open]
+    counts: Mapping[str, int]
+    excluded: Mapping[str, int]
+
+
+def _row(a: Annotation) -> dict[str, Any]:
+    row = {name: getattr(a, name) for name in a.__dataclass_fields__}
+    return {**row, "value": canonical(dict(a.value)).decode()}
+
+
+def _place(a: Annotation) -> bytes:
+    return canonical([a.case_id, a.problem, a.target, a.annotator, dict(a.value), a.time, a.meddra_version])
+
+
+def row_id(case_id: str, target: str, llt_code: str) -> str:
+    """The name of a coded label in a migration.
+
+    The code is part of it, so that two annotators who coded one verbatim differently have a row each:
+    `pvcore.meddra.migrate` takes every row once.
+    """
+    return digest([case_id, target, llt_code])[:32]
+
+
+class Pool:
+    """Collects batch by batch; `finish` makes the tables."""
+
+    def __init__(self, meddra_version: str | None, mappings: Sequence[bytes]) -> None:
+        self.version = meddra_version
+        self.cases: dict[str, tuple[Case, str]] = {}
+        self.known: dict[str, str] = {}
+        self.said: dict[tuple[str, str, str, str], list[Annotation]] = {}
+        self.counts: Counter[str] = Counter(
+            {"cases repeated": 0, "cases replaced": 0, "annotations superseded": 0}
+        )
+        self.steps = _steps(mappings)
+
+    def start(self, cases: pd.DataFrame, annotations: pd.DataFrame) -> None:
+        """Begin with the tables of an earlier dataset."""
+        for row in cases.to_dict("records"):
+            values = {name: row[name] for name in CASE_FIELDS}
+            values |= {name: json.loads(row[name]) for name in JSON_FIELDS}
+            values["age_years"] = None if row["age_years"] != row["age_years"] else row["age_years"]
+            self.cases[row["case_id"]] = (case_from_dict(values), row["batch"])
+            if row["split"] != EXCLUDED:
+                self.known[row["case_id"]] = row["split"]
+        for row in annotations.to_dict("records"):
+            self._take(Annotation(**{**row, "value": json.loads(row["value"])}))
+
+    def _take(self, a: Annotation) -> None:
+        self.said.setdefault((a.case_id, a.problem, a.target, a.annotator), []).append(a)
+
+    def add(self, batch: str, cases: Sequence[Case], annotations: Sequence[Annotation]) -> None:
+        """One batch more. What an annotator says in it takes the place of what he said of the same before.
+
+        A case with another narrative than before is a follow-up: it replaces the case, and judgements
+        of the whole case that were made on the old narrative go, if the batch brings new ones.
+        """
+        judged = {(a.case_id, a.problem) for a in annotations if not a.target}
+        for case in cases:
+            before = self.cases.get(case.case_id)
+            if before is None:
+                self.cases[case.case_id] = (case, batch)
+            elif " ".join(before[0].narrative.split()) == " ".join(case.narrative.split()):
+                self.counts["cases repeated"] += 1
+                self.cases[case.case_id] = (_filled(before[0], case), before[1])
+            else:
+                self.counts["cases replaced"] += 1
+                self.cases[case.case_id] = (case, batch)
+                stale = [
+                    key for key in self.said if key[0] == case.case_id and not key[2] and key[:2] in judged
+                ]
+                for key in stale:
+                    self.counts["annotations superseded"] += len(self.said.pop(key))
+        fresh: dict[tuple[str, str, str, str], list[Annotation]] = {}
+        for a in annotations:
+            fresh.setdefault((a.case_id, a.problem, a.target, a.annotator), []).append(a)
+        for key, said in fresh.items():
+            self.counts["annotations superseded"] += len(self.said.get(key, ()))
+            self.said[key] = said
+
+    def finish(self, split: SplitSettings, seed: int) -> Merged:
+        """Migrate, find what is agreed on, cluster and split. Raises LeakageError never, by construction."""
+        excluded: Counter[str] = Counter()
+        table = self._split(split, seed)
+        aside = table[table["split"] == EXCLUDED].reset_index(drop=True)
+        table = table[table["split"] != EXCLUDED].reset_index(drop=True)
+        gone = set(aside["case_id"])
+        usable, waiting = self._migrated(gone)
+        said = pd.DataFrame(
+            [_row(a) for a in sorted([*usable, *(o.annotation for o in waiting)], key=_place)],
+            columns=list(Annotation.__dataclass_fields__),
+        )
+        found = consensus(usable)
+        open_items = [
+            Open(a, f"disagreement: {d.reason}") for d in found.disagreements for a in d.annotations
+        ]
+        settled = {(label.case_id, label.problem, label.target) for label in found.resolved}
+        # an old code that could not be carried over is settled when somebody codes the verbatim anew
+        open_items += [
+            o
+            for o in waiting
+            if (o.annotation.case_id, o.annotation.problem, o.annotation.target) not in settled
+        ]
+        for item in open_items:
+            excluded[item.reason.partition(":")[0]] += 1
+        labels = pd.DataFrame(
+            [
+                (x.case_id, x.problem, x.target, canonical(dict(x.value)).decode(), list(x.annotators),
+                 x.meddra_version, x.time)
+                for x in found.resolved
+            ],
+            columns=["case_id", "problem", "target", "value", "annotators", "meddra_version", "time"],
+        )  # fmt: skip
+        order = sorted(open_items, key=lambda item: (_place(item.annotation), item.reason))
+        check_leakage(table)
+        counts, reasons = dict(sorted(self.counts.items())), dict(sorted(excluded.items()))
+        return Merged(table, said, labels, aside, order, counts, reasons)
+
+    def _split(self, settings: SplitSettings, seed: int) -> pd.DataFrame:
+        ids = sorted(self.cases)
+        cases = [self.cases[i][0] for i in ids]
+        first = clusters([case.narrative for case in cases])
+        # a cluster is named after its first case id, which is the same in the next dataset
+        names = [digest(ids[int(position)].encode())[:16] for position in first]
+        splits = assign_splits(ids, names, [case.received for case in cases], self.known, settings, seed)
+        rows = []
+        for case, cluster, place in zip(cases, names, splits, strict=True):
+            row = case_to_dict(case)
+            row |= {name: canonical(row[name]).decode() for name in JSON_FIELDS}
+            rows.append({**row, "cluster": cluster, "split": place, "batch": self.cases[case.case_id][1]})
+        frame = pd.DataFrame(rows, columns=[*CASE_FIELDS, "cluster", "split", "batch"])
+        frame["age_years"] = frame["age_years"].astype("float64")
+        return frame
+
+    def _migrated(self, gone: set[str]) -> tuple[list[Annotation], list[Open]]:
+        """Annotations with codes of `self.version`, and those for which there is no such code."""
+        usable, waiting = [], []
+        for key in sorted(self.said):
+            for a in self.said[key]:
+                if key[0] in gone:
+                    waiting.append(Open(a, "aside: the split has no place for the case"))
+                elif a.problem != "coding" or a.meddra_version == self.version:
+                    usable.append(a)
+                elif isinstance(moved := self._carry(a), str):
+                    waiting.append(Open(a, moved))
+                else:
+                    usable.append(moved)
+        return usable, waiting
+
+    def _carry(self, a: Annotation) -> Annotation | str:
+        """The annotation in the dataset's MedDRA version, or why not; through several migrations if need be."""
+        if self.version is None:
+            return "no MedDRA version: the dataset has none"
+        seen = set()
+        while a.meddra_version != self.version:
+            version, code = a.meddra_version, str(a.value.get("llt_code"))
+            if version is None or version in seen or version not in self.steps:
+                return f"no mapping: from MedDRA {version} to {self.version}"
+            seen.add(version)
+            target, rows = self.steps[version]
+            found = rows.get((row_id(a.case_id, a.target, code), code))
+            if found is None:
+                return f"no mapping: the migration from {version} to {target} does not have this row"
+            new, kind = found
+            if new is None:
+                return f"{kind}: MedDRA {version} {code} in {target}"
+            a = dataclasses.replace(a, value={**a.value, "llt_code": new}, meddra_version=target)
+        return a
+
+
+Rows = dict[tuple[str, str], tuple[str | None, str]]
+"""(row id, old code) -> (new code or None, class)."""
+
+
+def _steps(mappings: Sequence[bytes]) -> dict[str, tuple[str, Rows]]:
+    """Old version -> (new version, rows), of migrations as `pvcore.meddra.migrate` stores them."""
+    from pvcore.meddra.migrate import Migration
+
+    steps: dict[str, tuple[str, Rows]] = {}
+    for data in mappings:
+        moved = Migration.from_json(data)
+        columns = (moved.rows[name].tolist() for name in ("row_id", "old_code", "new_code", "class"))
+        rows: Rows = {(r, old): (new or None, kind) for r, old, new, kind in zip(*columns, strict=True)}
+        if moved.old_version in steps and steps[moved.old_version][0] != moved.new_version:
+            raise BatchError(
+                "mappings", [Fault(f"from {moved.old_version}", "two migrations to different versions")]
+            )
+        known = steps.setdefault(moved.old_version, (moved.new_version, {}))[1]
+        known.update(rows)
+    return steps
+
+
+def _filled(before: Case, now: Case) -> Case:
+    """The same narrative again: fields that were not known are filled in, nothing known is lost."""
+    empty = (None, "", ())
+    fresh = {
+        n: getattr(now, n)
+        for n in CASE_FIELDS
+        if getattr(before, n) in empty and getattr(now, n) not in empty
+    }
+    return dataclasses.replace(before, **fresh)

@@ -1,0 +1,43 @@
+"""The command `pv`. Exit codes: 0 done, 1 to 8 as errors.py says, 64 wrong usage, 130 interrupted."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from pvcore.cli import approval, data, platform, registry
+from pvcore.cli.output import errors
+from pvcore.errors import PvError
+
+app = typer.Typer(
+    name="pv",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Keeps fine-tuned small language models for drug safety up to date, and can prove what it did.",
+    epilog="The workspace is --workspace, else PV_WORKSPACE, else the nearest folder upwards with a pv.yaml.",
+)
+for room in (platform, data, approval, registry):
+    room.add_to(app)
+
+
+def main() -> None:
+    """Run `pv`. A PvError becomes its message and exit code; anything else is a defect and shows where."""
+    try:
+        app(standalone_mode=False)
+    except PvError as error:
+        errors.print(f"pv: {error}", markup=False, style="red")
+        sys.exit(error.exit_code)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        errors.print("pv: interrupted")
+        sys.exit(130)
+    except Exception as error:
+        show = getattr(error, "show", None)
+        if show is None:
+            raise
+        show()
+        sys.exit(64)

@@ -1,0 +1,5 @@
+"""`python -m pvcore.cli` is `pv`."""
+
+from pvcore.cli import main
+
+main()

@@ -1,0 +1,167 @@
+"""`pv init`, `up`, `down`, `status`, `ingest`, `demo`: a workspace and the platform that works on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pvcore.cli.output import console, emit, emit_json
+from pvcore.errors import ConfigError
+
+Where = Annotated[Path | None, typer.Option("--workspace", "-w", help="the workspace's folder")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON for a program")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this room's commands."""
+    app.command()(init)
+    app.command()(up)
+    app.command()(down)
+    app.command()(status)
+    app.command()(ingest)
+    app.command()(demo)
+
+
+def init(folder: Annotated[Path, typer.Argument(help="the folder to make a workspace of")] = Path()) -> None:
+    """Write a workspace: settings, recipes and the gate's policy, each with comments. Overwrites nothing."""
+    from pvcore.config import init_workspace
+
+    written = init_workspace(folder.resolve())
+    for path in written:
+        console.print(f"wrote {path}", markup=False)
+    if not written:
+        console.print(f"{folder.resolve()} was a workspace already; nothing was changed", markup=False)
+    console.print(
+        "Next: name your approvers in recipes/policy.yaml and their keys in allowed_signers, then `pv up`."
+    )
+
+
+def up(workspace: Where = None, as_json: Json = False) -> None:
+    """Start the platform (server, workers, deployments) and leave it running. Twice starts it once."""
+    from pvcore.config import init_workspace, open_workspace
+    from pvcore.errors import NotFound
+    from pvcore.platform import embedded
+
+    try:
+        opened = open_workspace(workspace)
+    except NotFound:
+        # `make up` in a fresh clone: own work starts in a workspace under the ignored folder.
+        if workspace:
+            raise
+        folder = Path(".pv/workspace").resolve()
+        init_workspace(folder)
+        opened = open_workspace(folder)
+    console.print(f"starting the platform for {opened.root} ...", markup=False) if not as_json else None
+    platform = embedded.up(
+        opened.root, project_root(), port=opened.settings.ui_port, env={"PV_WORKSPACE": str(opened.root)}
+    )
+    if as_json:
+        emit_json({"workspace": str(opened.root), "ui": platform.ui_url, "api": platform.api_url})
+        return
+    console.print(f"{'started' if platform.started else 'was running'}: {platform.ui_url}", markup=False)
+    for note in platform.notes:
+        console.print(f"  {note}", markup=False)
+    console.print(
+        f"  put releases and batches into the inbox: pv ingest FILE -w {opened.root}\n"
+        f"  stop it: pv down -w {opened.root}",
+        markup=False,
+    )
+
+
+def down(workspace: Where = None) -> None:
+    """Stop the platform of a workspace, with everything that it started. Runs go on at the next `pv up`."""
+    from pvcore.config import open_workspace
+    from pvcore.errors import NotFound
+    from pvcore.platform import embedded
+
+    roots = []
+    try:
+        roots.append(open_workspace(workspace).root)
+    except NotFound:
+        if workspace:
+            raise
+        roots += [p for p in (Path(".pv/workspace").resolve(), Path(".pv/demo").resolve()) if p.exists()]
+    for root in roots:
+        stopped = embedded.down(root)
+        console.print(f"{root}: stopped {', '.join(stopped) or 'nothing, it was down'}", markup=False)
+    if not roots:
+        console.print("no platform here")
+
+
+def status(workspace: Where = None, as_json: Json = False) -> None:
+    """What runs, what waits for an approval, what lies in quarantine, who is champion."""
+    from pvcore.config import open_workspace
+    from pvcore.cycle.overview import overview
+
+    found = overview(open_workspace(workspace))
+    if as_json:
+        emit_json(found)
+        return
+    for title, rows in found.items():
+        emit(rows, as_json=False, title=title.replace("_", " "))
+
+
+def ingest(
+    files: Annotated[
+        list[Path], typer.Argument(help="releases (zip) or batches", exists=True, dir_okay=False)
+    ],
+    meddra_version: Annotated[
+        str | None,
+        typer.Option(help="MedDRA version of codes in files whose format stores none (Label Studio)"),
+    ] = None,
+    workspace: Where = None,
+    as_json: Json = False,
+) -> None:
+    """Put files into the inbox; a running platform is told to look at once."""
+    from pvcore.config import open_workspace
+    from pvcore.cycle import inbox
+    from pvcore.errors import NotFound
+    from pvcore.platform import embedded
+
+    opened = open_workspace(workspace)
+    try:
+        platform = embedded.attach(opened.root)
+    except NotFound:
+        platform = None
+    rows = []
+    for name, chosen in (
+        ("meddra", [f for f in files if inbox.looks_like_release(f)]),
+        ("annotations", [f for f in files if not inbox.looks_like_release(f)]),
+    ):
+        keys = inbox.put(opened, name, chosen, meddra_version)  # type: ignore[arg-type]
+        run = platform.run(f"watch/{name}") if platform and keys else None
+        rows += [{"file": f.name, "object": k, "watch_run": run} for f, k in zip(chosen, keys, strict=True)]
+    emit(rows, as_json=as_json, title="in the inbox")
+    if not platform and not as_json:
+        console.print("The platform is not running: `pv up` starts it, and its watchers look into the inbox.")
+
+
+def demo(
+    approve: Annotated[
+        str, typer.Option(help="key: a demonstration key signs; ui: wait for a person in the Prefect UI")
+    ] = "key",
+    data: Annotated[
+        Path | None, typer.Option(help="folder of yearly VAERS zips: run on those reports")
+    ] = None,
+    workspace: Annotated[Path, typer.Option("--workspace", "-w", help="made anew each time")] = Path(
+        ".pv/demo"
+    ),
+) -> None:
+    """One whole update cycle in small: release and batch in, approved and signed adapter in the registry."""
+    from pvcore.cli import demonstration
+
+    if approve not in ("key", "ui"):
+        raise ConfigError(f"--approve takes key or ui, not {approve!r}")
+    if data is not None and not list(data.glob("*VAERSData.zip")):
+        raise ConfigError(f"{data} holds no <year>VAERSData.zip. See docs/tutorial.md, 'Real reports'.")
+    demonstration.run(workspace.resolve(), approve=approve, data=data.resolve() if data else None)
+
+
+def project_root() -> Path:
+    """The folder with prefect.yaml: the checkout that `pv` is installed from."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / "prefect.yaml").exists():
+        raise ConfigError(f"{root} has no prefect.yaml. Install from a checkout: pip install -e .")
+    return root

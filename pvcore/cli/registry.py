@@ -1,0 +1,137 @@
+"""`pv registry`, `history`, `verify`, `predict`: what is in the registry, and a version at work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pvcore.cli.output import console, emit, emit_json
+from pvcore.cli.platform import Json, Where
+from pvcore.errors import LedgerBroken
+
+Version = Annotated[str, typer.Argument(help="seriousness@7, seriousness@champion, @previous, or a digest")]
+
+registry = typer.Typer(no_args_is_help=True, help="Versions, their manifests and adapters.")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this room's commands."""
+    app.add_typer(registry, name="registry")
+    app.command()(history)
+    app.command()(verify)
+    app.command()(predict)
+
+
+@registry.command("list")
+def list_versions(workspace: Where = None, as_json: Json = False) -> None:
+    """All versions: decision, champion or not, parent, when registered."""
+    from pvcore.config import open_workspace
+    from pvcore.cycle.overview import versions
+
+    emit(versions(open_workspace(workspace)), as_json=as_json, title="versions")
+
+
+@registry.command()
+def show(version: Version, workspace: Where = None, as_json: Json = False) -> None:
+    """A version's manifest, with every signature: who, when, what it meant."""
+    from pvcore.config import open_workspace
+    from pvcore.cycle.overview import version_page
+
+    page = version_page(open_workspace(workspace), version)
+    if as_json:
+        emit_json(page)
+        return
+    for name, value in page.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            emit(value, as_json=False, title=name)
+        else:
+            console.print(f"{name:15} {value}", markup=False)
+
+
+@registry.command()
+def fetch(
+    version: Version,
+    target: Annotated[Path, typer.Argument(help="a folder that does not exist")],
+    workspace: Where = None,
+) -> None:
+    """Fetch a version's adapter, verified: a PEFT folder that transformers and vLLM load as it is."""
+    from pvcore.config import open_workspace
+    from pvcore.registry.manifest import fetch_adapter, resolve
+
+    opened = open_workspace(workspace)
+    found = resolve(opened.store, opened.ledger, version)
+    console.print(str(fetch_adapter(opened.store, found, target)), markup=False)
+
+
+@registry.command()
+def dossier(
+    version: Version,
+    target: Annotated[Path, typer.Argument(help="the HTML file to write")],
+    workspace: Where = None,
+) -> None:
+    """Write a version's dossier: one HTML page with data, results, decision and how to reproduce."""
+    from pvcore.config import open_workspace
+    from pvcore.registry.manifest import resolve
+    from pvcore.registry.store import get_blob
+
+    opened = open_workspace(workspace)
+    found = resolve(opened.store, opened.ledger, version)
+    target.write_bytes(get_blob(opened.store, found.manifest.dossier))
+    console.print(f"wrote {target}", markup=False)
+
+
+@registry.command()
+def probe(workspace: Where = None) -> None:
+    """Check that the store keeps put-if-absent, alone and with many writers at once; refuses one that does not."""
+    from pvcore.config import open_workspace
+    from pvcore.registry.store import probe as check
+
+    opened = open_workspace(workspace)
+    check(opened.store)
+    console.print(f"{opened.store.url}: keeps put-if-absent, alone and with 16 writers at once", markup=False)
+
+
+def history(
+    problem: Annotated[str, typer.Argument(help="only this problem")] = "",
+    workspace: Where = None,
+    as_json: Json = False,
+) -> None:
+    """The ledger in order: what arrived, was trained, judged, signed, promoted, rolled back."""
+    from pvcore.config import open_workspace
+    from pvcore.cycle.overview import history as told
+
+    emit(told(open_workspace(workspace), problem), as_json=as_json, title="ledger")
+
+
+def verify(version: Version, workspace: Where = None, as_json: Json = False) -> None:
+    """Check a version: every digest, the ledger's chain, every signature. Exit code 4 if anything does not hold."""
+    from pvcore.config import open_workspace
+    from pvcore.cycle.overview import verify_version
+
+    checks = verify_version(open_workspace(workspace), version)
+    emit(checks, as_json=as_json, title=f"verification of {version}")
+    wrong = [check for check in checks if check["holds"] != "yes"]
+    if wrong:
+        raise LedgerBroken(f"{version}: {len(wrong)} of {len(checks)} checks do not hold")
+
+
+def predict(
+    version: Version,
+    batch: Annotated[Path, typer.Argument(help="a batch of cases in any format that is read", exists=True)],
+    meddra_version: Annotated[str | None, typer.Option(help="for formats that store none")] = None,
+    workspace: Where = None,
+    as_json: Json = False,
+) -> None:
+    """Score cases with a version: resolved from the registry, signatures and digests verified first."""
+    from pvcore.config import open_workspace
+    from pvcore.cycle.scoring import score_file
+
+    rows = score_file(open_workspace(workspace), version, batch, meddra_version)
+    emit(
+        rows,
+        as_json=as_json,
+        title=f"predictions of {version}",
+        columns=("example_id", "answer", "score", "version", "dictionary", "notes"),
+    )

@@ -1,0 +1,281 @@
+"""A recipe and the settings of a workspace, composed from what each area declares of its own.
+
+A workspace is a folder with `pv.yaml`, `recipes/`, `allowed_signers` and the ignored folder `.pv/`
+that holds all state. Settings come from flags, then the environment (`PV_...`), then `pv.yaml`,
+then the defaults below. Secrets come from the environment only: a secret in `pv.yaml` is refused.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from pvcore.annotations.leakage import SplitSettings
+from pvcore.errors import ConfigError, NotFound
+from pvcore.evaluation.gate import Policy
+from pvcore.records import canonical, digest
+from pvcore.registry.ledger import Ledger
+from pvcore.registry.promotion import ApprovalPolicy
+from pvcore.registry.store import Store, open_store
+from pvcore.training.settings import (
+    BaseModelSettings,
+    Lora,
+    MixtureSettings,
+    Quantisation,
+    TextSettings,
+    TrainingSettings,
+)
+
+STATE = ".pv"
+SETTINGS_FILE = "pv.yaml"
+RECIPES = ("seriousness.yaml", "coding.yaml", "policy.yaml")
+
+
+class Recipe(BaseModel):
+    """One complete YAML a problem: base, quantisation, LoRA, text, training, mixture, policy, seed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    problem: str
+    family: Literal["encoder", "causal"]
+    base: BaseModelSettings
+    quantisation: Quantisation = Quantisation()
+    lora: Lora = Lora()
+    text: TextSettings = TextSettings()
+    training: TrainingSettings = TrainingSettings()
+    mixture: MixtureSettings = MixtureSettings()
+    policy: str = "policy.yaml"
+    seed: int = 17
+
+    def trained_by(self) -> dict[str, Any]:
+        """The sections that decide the adapter's bytes, as a specification holds them."""
+        return self.model_dump(mode="json", exclude={"policy", "seed", "problem", "family"})
+
+
+@dataclass(frozen=True)
+class PolicyDocument:
+    """policy.yaml, composed: what the gate asks and who may approve. Its digest is what a signature names."""
+
+    gate: Policy
+    approval: ApprovalPolicy
+    raw: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        return digest(canonical(dict(self.raw)))
+
+
+class Settings(BaseSettings):
+    """What `pv.yaml` and the environment (`PV_STORE`, `PV_S3_ENDPOINT`, ...) may say."""
+
+    model_config = SettingsConfigDict(env_prefix="PV_", extra="forbid", frozen=True)
+
+    store: str = Field(
+        default=f"{STATE}/store", description="folder (relative to the workspace) or s3://bucket/prefix"
+    )
+    s3_endpoint: str | None = Field(default=None, description="URL of an S3 server that is not AWS")
+    language: str = Field(default="English", description="language of the MedDRA release that is trained on")
+    meddra_policy: int = Field(default=3, ge=1, le=4, description="migration policy, ICH options 1 to 4")
+    settle_seconds: float = Field(
+        default=5.0, ge=0, description="an inbox file must be unchanged this long before it is read"
+    )
+    split: SplitSettings = Field(
+        default=SplitSettings(), description="which cases are held out; a case held out once stays held out"
+    )
+    seed: int = Field(default=17, description="of the split")
+    approval_days: float = Field(default=14.0, gt=0, description="how long a request for approval waits")
+    ui_port: int | None = Field(default=None, description="port of the Prefect server; None = a free one")
+    threads: int | None = Field(default=None, ge=1, description="threads of a training run; None = all cores")
+    max_rows_per_batch: int | None = Field(
+        default=None, ge=1, description="cases taken of one batch, sampled by digest; None = all"
+    )
+    meddra_password: SecretStr | None = Field(
+        default=None, description="of the release's zip; environment only"
+    )
+
+
+SECRETS = ("meddra_password",)
+
+
+def load_settings(root: Path, **flags: Any) -> Settings:
+    """Settings of the workspace at `root`. Raises ConfigError that names the key, the place and the choices."""
+    file = root / SETTINGS_FILE
+    written = _yaml(file) if file.exists() else {}
+    for secret in SECRETS:
+        if secret in written:
+            raise ConfigError(
+                f"{file}: {secret} must not stand in a file. Remove it and set PV_{secret.upper()} instead."
+            )
+
+    class FromFile(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[Any, ...]:
+            return init_settings, env_settings, lambda: written
+
+    try:
+        return FromFile(**{key: value for key, value in flags.items() if value is not None})
+    except ValidationError as error:
+        raise ConfigError(_explain(str(file), error)) from None
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One team's folder: settings, recipes, policy, keys, and the state under `.pv/`."""
+
+    root: Path
+    settings: Settings
+
+    @property
+    def state(self) -> Path:
+        return self.root / STATE
+
+    @property
+    def allowed_signers(self) -> Path:
+        return self.root / "allowed_signers"
+
+    @property
+    def revoked_keys(self) -> Path | None:
+        file = self.root / "revoked_keys"
+        return file if file.exists() else None
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.state / "checkpoints"
+
+    @cached_property
+    def store(self) -> Store:
+        url = self.settings.store
+        if "://" not in url:
+            url = (self.root / url).resolve().as_uri()
+        return open_store(url, endpoint=self.settings.s3_endpoint)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.store)
+
+    def recipe(self, problem: str) -> Recipe:
+        """The recipe `recipes/<problem>.yaml`. Raises ConfigError."""
+        file = self.root / "recipes" / f"{problem}.yaml"
+        if not file.exists():
+            raise ConfigError(f"{file} does not exist. Run `pv init` or copy a recipe there.")
+        try:
+            recipe = Recipe.model_validate(_yaml(file))
+        except ValidationError as error:
+            raise ConfigError(_explain(str(file), error)) from None
+        if recipe.problem != problem:
+            raise ConfigError(f"{file} is a recipe for {recipe.problem!r}. Rename it or mend `problem:`.")
+        return recipe
+
+    def recipes(self) -> dict[str, Recipe]:
+        """All recipes of the workspace, by problem."""
+        names = sorted(p.stem for p in (self.root / "recipes").glob("*.yaml") if p.stem != "policy")
+        return {name: self.recipe(name) for name in names}
+
+    def policy(self, name: str = "policy.yaml") -> PolicyDocument:
+        """The gate's policy and the approvers. Raises ConfigError."""
+        file = self.root / "recipes" / name
+        raw = _yaml(file)
+        try:
+            gate = Policy.model_validate({key: raw[key] for key in ("problems", "evaluation") if key in raw})
+            approval = ApprovalPolicy.model_validate(
+                {**raw.get("approval", {}), "signers": raw.get("signers", [])}
+            )
+        except ValidationError as error:
+            raise ConfigError(_explain(str(file), error)) from None
+        unknown = set(raw) - {"problems", "evaluation", "approval", "signers"}
+        if unknown:
+            raise ConfigError(f"{file}: unknown sections {sorted(unknown)}. See docs/reference/settings.md.")
+        return PolicyDocument(gate, approval, raw)
+
+
+def open_workspace(root: str | Path | None = None, **flags: Any) -> Workspace:
+    """The workspace at `root`, else at PV_WORKSPACE, else the nearest folder upwards with a `pv.yaml`."""
+    chosen = root or os.environ.get("PV_WORKSPACE")
+    if chosen:
+        folder = Path(chosen).resolve()
+    else:
+        here = Path.cwd()
+        folder = next((p for p in (here, *here.parents) if (p / SETTINGS_FILE).exists()), here)
+    if not (folder / SETTINGS_FILE).exists():
+        raise NotFound(f"{folder} is no workspace (it has no {SETTINGS_FILE}). Run `pv init {folder}` first.")
+    return Workspace(folder, load_settings(folder, **flags))
+
+
+def init_workspace(root: Path) -> list[Path]:
+    """Write a workspace: settings with comments, recipes, policy, no keys. Existing files stay as they are."""
+    (root / "recipes").mkdir(parents=True, exist_ok=True)
+    (root / STATE).mkdir(exist_ok=True)
+    source = resources.files("pvcore.recipes")
+    texts = {root / "recipes" / name: (source / name).read_text("utf-8") for name in RECIPES}
+    texts[root / SETTINGS_FILE] = _settings_text()
+    texts[root / "allowed_signers"] = (
+        "# One line a key: principal options key-type key. Example (see ssh-keygen(1), ALLOWED SIGNERS):\n"
+        '# jane@example.org namespaces="pv-approval" ssh-ed25519 AAAA...\n'
+    )
+    texts[root / ".gitignore"] = f"{STATE}/\n"
+    written = []
+    for path, text in texts.items():
+        if not path.exists():
+            path.write_text(text, "utf-8")
+            written.append(path)
+    return written
+
+
+def _settings_text() -> str:
+    lines = [
+        "# Settings of this workspace. Each can also be set in the environment as PV_<NAME>, which wins.",
+        "# A line that is commented out shows the default.",
+        "",
+    ]
+    for name, field in Settings.model_fields.items():
+        lines.append(f"# {field.description}")
+        default = (
+            field.default.model_dump(mode="json") if isinstance(field.default, BaseModel) else field.default
+        )
+        shown = yaml.safe_dump({name: default}, default_flow_style=None, sort_keys=False).strip()
+        lines += (
+            [f"# PV_{name.upper()} in the environment, never here"]
+            if name in SECRETS
+            else [f"# {line}" for line in shown.splitlines()]
+        )
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _yaml(file: Path) -> dict[str, Any]:
+    try:
+        value = yaml.safe_load(file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{file} does not exist. Run `pv init {file.parent}`.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not readable as YAML: {error}") from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ConfigError(f"{file}: expected a mapping of settings, found {type(value).__name__}.")
+    return value
+
+
+def _explain(where: str, error: ValidationError) -> str:
+    faults = [
+        f"  {'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+        + ("" if isinstance(fault.get("input"), dict) else f" (found {fault.get('input')!r})")
+        for fault in error.errors()
+    ]
+    return f"{where}: {len(faults)} setting(s) cannot be used\n" + "\n".join(faults)

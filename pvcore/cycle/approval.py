@@ -1,0 +1,280 @@
+"""The approval as a person meets it: a request with its form, a signature, an answer, the switch."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pvcore.config import Workspace
+from pvcore.cycle import candidate
+from pvcore.dossier import plots
+from pvcore.errors import NotFound, PlatformError, RegistryError, SignatureRefused
+from pvcore.evaluation.gate import Decision
+from pvcore.evaluation.report import Report
+from pvcore.registry import promotion, signing
+from pvcore.registry.ledger import Entry
+from pvcore.registry.manifest import resolve
+from pvcore.registry.store import get_blob
+
+if TYPE_CHECKING:
+    from pvcore.platform.prefect_api import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request for approval. `digest` is its ledger entry's; `expected` the champion it would replace."""
+
+    version: str
+    action: str
+    digest: str
+    sequence: int
+    expected: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an answer did. `final` False: it was refused, and the form is shown again with `line`."""
+
+    final: bool
+    switched: bool
+    line: str
+
+
+def request(workspace: Workspace, version: str, action: str, occasion: str = "") -> Request:
+    """Ask for approval of `version`, once. `occasion` asks anew what was rejected before.
+
+    Raises GateError where the gate did not pass, NotFound, StaleChampion, RegistryError.
+    """
+    found = resolve(workspace.store, workspace.ledger, version)
+    policy = workspace.policy(workspace.recipe(found.problem).policy)
+    entry = promotion.request_approval(
+        workspace.ledger,
+        found,
+        action,  # type: ignore[arg-type]
+        found.manifest.report,
+        policy.digest,
+        actor="promote",
+        occasion=occasion,
+    )
+    return _request(workspace, entry)
+
+
+def _request(workspace: Workspace, entry: Entry) -> Request:
+    expected = workspace.ledger.state().version(entry.body["expected"]) if entry.body["expected"] else None
+    name = f"{expected.body['problem']}@{expected.body['number']}" if expected else ""
+    return Request(entry.body["name"], entry.body["action"], entry.digest, entry.sequence, name, entry.time)
+
+
+def open_requests(workspace: Workspace) -> list[Request]:
+    """Requests that wait for an answer, oldest first."""
+    return [_request(workspace, entry) for entry in promotion.open_requests(workspace.ledger.state())]
+
+
+def open_request(workspace: Workspace, version: str) -> Request:
+    """The open request for a version, the newest if there are several. Raises NotFound that names those there are."""
+    waiting = open_requests(workspace)
+    for found in reversed(waiting):
+        if version in (found.version, found.digest):
+            return found
+    names = ", ".join(found.version for found in waiting) or "none"
+    raise NotFound(f"{version} does not wait for an approval. Waiting: {names}.")
+
+
+def _entry(workspace: Workspace, asked: Request) -> Entry:
+    return workspace.ledger.entries()[asked.sequence - 1]
+
+
+def _policy(workspace: Workspace, entry: Entry) -> Any:
+    return workspace.policy(workspace.recipe(entry.body["problem"]).policy)
+
+
+def sign(workspace: Workspace, asked: Request, *, decision: str, name: str, reason: str, key: Path) -> str:
+    """Sign an answer with a private SSH key; the armored signature. `name` is a principal or printed name."""
+    entry = _entry(workspace, asked)
+    signer = _policy(workspace, entry).approval.signer(name)
+    return signing.sign(
+        signing.statement(entry, decision, signer.name, reason.strip(), signer.principal), key
+    )
+
+
+def decide(
+    workspace: Workspace, asked: Request, *, decision: str, name: str, reason: str, signature: str
+) -> Outcome:
+    """Verify an answer, record it and, once enough have approved, switch the champion.
+
+    A signature that is refused is no answer: the outcome says why and is not final.
+    """
+    entry = _entry(workspace, asked)
+    policy = _policy(workspace, entry)
+    rules = {
+        "policy": policy.approval,
+        "policy_digest": policy.digest,
+        "allowed_signers": workspace.allowed_signers,
+        "revoked": workspace.revoked_keys,
+    }
+    done = workspace.ledger.find(promotion.SWITCH[asked.action], asked.digest)
+    if done:
+        return Outcome(True, True, f"{asked.version} is champion since {done.time}")
+    try:
+        signer = policy.approval.signer(name)
+        answered = promotion.answer(
+            workspace.ledger,
+            workspace.store,
+            entry,
+            decision=decision,  # type: ignore[arg-type]
+            principal=signer.principal,
+            name=signer.name,
+            reason=reason.strip(),
+            signature=signature,
+            **rules,
+        )
+    except SignatureRefused as refused:
+        return Outcome(False, False, f"Refused: {refused}")
+    if answered.kind == promotion.REJECTED:
+        return Outcome(True, False, f"{asked.version}: rejected by {signer.name}: {reason}")
+    given = len(promotion.approvals(workspace.ledger.state(), entry))
+    if given < policy.approval.signatures:
+        return Outcome(
+            False,
+            False,
+            f"{given} of {policy.approval.signatures} signatures so far; another person signs next",
+        )
+    switch = promotion.promote(workspace.ledger, workspace.store, entry, actor="promote", **rules)
+    return Outcome(True, True, f"{asked.version} is champion since {switch.time}, approved by {signer.name}")
+
+
+# --- the run that waits --------------------------------------------------------------------------------
+
+
+def waiting_run(platform: Platform, asked: Request, *, timeout: float = 0.0) -> str:
+    """The id of the suspended run that waits for the answer to a request. Raises PlatformError after `timeout` s.
+
+    The run is found by its pause key, which begins with the request's digest: nothing else can be answered.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        for deployment in ("promote", "rollback"):
+            for run in platform.flow_runs(deployment, states=("PAUSED",)):
+                state = platform.call("GET", f"/flow_runs/{run.id}")["state"]
+                if run.suspended and str(state["state_details"].get("pause_key", "")).startswith(
+                    asked.digest[:16]
+                ):
+                    return run.id
+        if time.monotonic() > deadline:
+            raise PlatformError(
+                f"no run waits with the form for {asked.version}. See {platform.ui_url}/runs; "
+                f"start one with: prefect deployment run promote/promote -p version={asked.version}"
+            )
+        time.sleep(0.5)
+
+
+def pause_key(platform: Platform, run: str) -> str:
+    """The name of the form that a run waits with: the request's digest and the number of the attempt; or ""."""
+    state = platform.call("GET", f"/flow_runs/{run}")["state"] or {}
+    return str((state.get("state_details") or {}).get("pause_key") or "")
+
+
+def answer(
+    workspace: Workspace,
+    platform: Platform,
+    asked: Request,
+    *,
+    decision: str,
+    name: str,
+    reason: str,
+    key: Path,
+) -> str:
+    """Sign, resume the run that waits as its form would, and wait for what it makes of the answer."""
+    signature = sign(workspace, asked, decision=decision, name=name, reason=reason, key=key)
+    run = waiting_run(platform, asked, timeout=60)
+    form = pause_key(platform, run)
+    platform.resume(run, {"decision": decision, "name": name, "reason": reason, "signature": signature})
+    # A run that refuses the answer suspends again, with its next form.
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        found = platform.flow_run(run)
+        if found.terminal:
+            if found.state == "COMPLETED":
+                return f"{asked.version} is champion"
+            if found.state_name == "Rejected":
+                return found.message
+            raise RegistryError(f"the run ended {found.state_name}: {found.message}")
+        if found.suspended and pause_key(platform, run) != form:
+            raise SignatureRefused(
+                f"the answer to {asked.version} was not enough; the form says why: {found.url}"
+            )
+        time.sleep(0.5)
+    raise PlatformError(f"the run did not take the answer in 300 s; see {platform.ui_url}")
+
+
+# --- what a person sees ---------------------------------------------------------------------------------
+
+
+def _measured(workspace: Workspace, asked: Request) -> tuple[Report, Decision]:
+    manifest = resolve(workspace.store, workspace.ledger, asked.version).manifest
+    report = Report.from_json(json.loads(get_blob(workspace.store, manifest.report)))
+    return report, Decision.from_json(dict(manifest.decision))
+
+
+def form_markdown(workspace: Workspace, asked: Request, refusal: str = "") -> str:
+    """What stands above the form: what is asked, the gate's table, how to sign."""
+    from pvcore.dossier.report import markdown_gate_table
+
+    report, decision = _measured(workspace, asked)
+    verb = "Roll back to" if asked.action == "rollback" else "Promote"
+    lines = [f"> **{refusal}**\n"] if refusal else []
+    lines += [
+        f"# {verb} {asked.version}?",
+        f"It would replace {asked.expected or 'nothing: this is the first champion'}.",
+        "",
+        markdown_gate_table(report, decision),
+        "",
+        "Your signature binds decision, name and reason to this request. On a machine with your key:",
+        "",
+        f"    pv sign {asked.version} --name you@example.org --reason 'why' --key ~/.ssh/id_ed25519 "
+        f"-w {workspace.root}",
+        "",
+        "Add `--reject` to sign a rejection. Enter the same name and reason below, and the signature it prints.",
+        f"The dossier: `pv registry dossier {asked.version} dossier.html -w {workspace.root}`",
+    ]
+    return "\n".join(lines)
+
+
+def page_markdown(workspace: Workspace, asked: Request) -> str:
+    """The approval request as an artifact: the form's text with the plots."""
+    _, decision = _measured(workspace, asked)
+    pictures = [candidate.image(plots.gate_intervals(decision))]
+    version = resolve(workspace.store, workspace.ledger, asked.version)
+    pictures.append(
+        candidate.image(plots.training_curve(candidate.curve(workspace, version.manifest.specification)))
+    )
+    return form_markdown(workspace, asked) + "\n\n" + "\n\n".join(pictures)
+
+
+def decisions(workspace: Workspace, since: int = 0) -> list[str]:
+    """What was learned after ledger entry `since`: migrations, agreement, decisions, the model beside a word list."""
+    lines = []
+    for entry in workspace.ledger.entries()[since:]:
+        body = entry.body
+        if entry.kind == "Migrated":
+            counts = ", ".join(f"{number} {name}" for name, number in body["counts"].items() if number)
+            lines.append(f"labels carried from {body['from']} to {body['to']}: {counts}")
+        if entry.kind == "DatasetBuilt":
+            lines += [f"kappa, {who}: {value} ({of} judged)" for who, (value, of) in body["kappa"].items()]
+        if entry.kind == "Evaluated":
+            report = candidate.evaluation(workspace, entry.key).report
+            lines.append(f"{report.problem}: {body['outcome']}, {report.overall.rows} held-out examples")
+            for result in report.overall.results.values():
+                others = [f"{name} {_value(c.reference.value)}" for name, c in result.against.items()]
+                lines.append(f"  {result.metric}: {_value(result.candidate.value)} ({', '.join(others)})")
+            if body["outcome"] != "pass":
+                lines += [f"  {reason}" for reason in body["reasons"]]
+    return lines
+
+
+def _value(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,381 @@
+"""From admitted releases and batches to a dataset: compare, migrate, adopt, build, and read it back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import pandas as pd
+
+from pvcore.annotations import agreement, leakage
+from pvcore.annotations import batch as batches
+from pvcore.annotations import dataset as datasets
+from pvcore.annotations.batch import Batch
+from pvcore.annotations.dataset import DatasetInfo
+from pvcore.config import Workspace
+from pvcore.cycle.inbox import known_releases, load_dictionary, version_order
+from pvcore.errors import NotFound
+from pvcore.meddra.diff import DictionaryDiff, diff
+from pvcore.meddra.migrate import Migration
+from pvcore.meddra.migrate import migrate as carry
+from pvcore.meddra.release import Dictionary
+from pvcore.problems import PROBLEMS
+from pvcore.records import Example, digest
+from pvcore.registry.ledger import Entry
+from pvcore.registry.store import get_blob, put_blob
+from pvcore.training.specification import Specification
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The difference of two releases, kept as a blob, with its table."""
+
+    blob: str
+    markdown: str
+
+
+@dataclass(frozen=True)
+class Migrated:
+    """Mappings (blobs) into one version, and how many rows fell into which class."""
+
+    mappings: list[str]
+    classes: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A dataset, with the page that says what is in it."""
+
+    digest: str
+    line: str
+    markdown: str
+
+
+# --- releases ---------------------------------------------------------------------------------------
+
+
+def adopted_version(workspace: Workspace) -> str | None:
+    """The MedDRA version that the labels are in, or None before the first release."""
+    entry = _last(workspace, "DictionaryAdopted")
+    return str(entry.body["version"]) if entry else None
+
+
+def newest_release(workspace: Workspace, version: str = "") -> str | None:
+    """The release to update to; None if there is none newer than the adopted one.
+
+    Asking for `version` by name gives that release, also the adopted one (the run then finds
+    everything done). Raises NotFound for one that was not admitted.
+    """
+    known, adopted = known_releases(workspace), adopted_version(workspace)
+    if version:
+        if version not in known:
+            raise NotFound(
+                f"MedDRA {version} was not admitted. Put its zip into inbox/meddra/ (`pv ingest FILE`). "
+                f"Admitted: {', '.join(known) or 'none'}"
+            )
+        return version
+    newest = max(known, key=version_order, default=None)
+    return newest if newest and (adopted is None or version_order(newest) > version_order(adopted)) else None
+
+
+def overdue_text(workspace: Workspace) -> str:
+    """What the alert says when a scheduled update finds no release."""
+    adopted = adopted_version(workspace)
+    return (
+        f"A MedDRA release is due and none newer than {adopted or 'nothing'} was admitted. Download it from the "
+        "maintenance organisation and put the zip into inbox/meddra/ (`pv ingest FILE`); the watcher starts the update."
+    )
+
+
+def compare(workspace: Workspace, old: str, new: str) -> Compared:
+    """Compare two admitted releases and keep the difference."""
+    found = difference(workspace, old, new)
+    return Compared(put_blob(workspace.store, found.to_json().encode()), found.summary())
+
+
+def difference(workspace: Workspace, old: str, new: str) -> DictionaryDiff:
+    """The difference of two admitted releases."""
+    return diff(load_dictionary(workspace, old), load_dictionary(workspace, new))
+
+
+def adopt(workspace: Workspace, version: str, mappings: list[str]) -> None:
+    """Record that labels are in `version` from here on."""
+    workspace.ledger.append(
+        "DictionaryAdopted",
+        {
+            "version": version,
+            "digest": known_releases(workspace)[version],
+            "from": adopted_version(workspace),
+            "mappings": mappings,
+        },
+        actor="update",
+        key=version,
+    )
+
+
+# --- batches and migration ----------------------------------------------------------------------------
+
+
+def pending_batches(workspace: Workspace) -> list[Entry]:
+    """Admitted batches that are in no dataset yet, in the order of admission."""
+    latest = _last(workspace, "DatasetBuilt")
+    taken = set(latest.body["batches"]) if latest else set()
+    return [
+        entry
+        for entry in workspace.ledger.entries()
+        if entry.kind == "BatchAdmitted" and entry.body["digest"] not in taken
+    ]
+
+
+def load_batch(workspace: Workspace, name: str) -> Batch:
+    """An admitted batch by its digest or the key that it lay under. Raises NotFound."""
+    for entry in workspace.ledger.entries():
+        body = entry.body
+        if entry.kind == "BatchAdmitted" and name in (body["digest"], body["object"]["key"], body["name"]):
+            return batches.batch_from_bytes(get_blob(workspace.store, body["blob"]))
+    raise NotFound(f"no batch {name} was admitted. `pv status` lists the batches.")
+
+
+def migrate(workspace: Workspace, version: str) -> Migrated:
+    """Map every coded label that is in another version into `version`, by the workspace's policy.
+
+    Labels in a newer version than `version` are not touched: their batch waits for its update.
+    """
+    latest = _last(workspace, "DatasetBuilt")
+    done = latest is not None and latest.body["version"] == version
+    coded = _coded(workspace, pending_only=done)
+    # What the dataset's own mappings left open stays decided as it was: they go with it.
+    mappings: list[str] = list(latest.body["mappings"]) if latest and done else []
+    classes: list[dict[str, Any]] = []
+    for old in sorted({row["version"] for row in coded} & set(known_releases(workspace)), key=version_order):
+        if version_order(old) >= version_order(version):
+            continue
+        rows = pd.DataFrame([row for row in coded if row["version"] == old])[
+            ["row_id", "llt_code", "verbatim"]
+        ]
+        moved = carry(
+            rows,
+            load_dictionary(workspace, old),
+            load_dictionary(workspace, version),
+            policy=workspace.settings.meddra_policy,
+        )
+        blob = put_blob(workspace.store, _bytes(moved))
+        entry = workspace.ledger.append(
+            "Migrated",
+            {"from": old, "to": version, "mapping": blob, "counts": dict(moved.counts), "rows": len(rows)},
+            actor="update",
+            key=digest([old, version, blob]),
+        )
+        mappings += [blob] if blob not in mappings else []
+        classes += [
+            {"from": old, "to": version, "class": name, "rows": count}
+            for name, count in entry.body["counts"].items()
+        ]
+    return Migrated(mappings, classes)
+
+
+def _coded(workspace: Workspace, *, pending_only: bool) -> list[dict[str, str]]:
+    """All coded labels, of the latest dataset (unless `pending_only`) and of pending batches.
+
+    A row has row_id, llt_code, verbatim, version.
+    """
+    said: list[tuple[str, str, Mapping[str, Any], str | None]] = []
+    latest = _last(workspace, "DatasetBuilt")
+    if latest and not pending_only:
+        loaded = datasets.load(workspace.store, latest.body["dataset"])
+        coded = loaded.labels[loaded.labels["problem"] == "coding"]
+        said += [(r.case_id, r.target, json.loads(r.value), r.meddra_version) for r in coded.itertuples()]
+        waiting = [item.annotation for item in datasets.open_items(workspace.store, loaded.info)]
+        said += [(a.case_id, a.target, a.value, a.meddra_version) for a in waiting if a.problem == "coding"]
+    for entry in pending_batches(workspace):
+        for a in load_batch(workspace, entry.body["digest"]).annotations:
+            if a.problem == "coding":
+                said.append((a.case_id, a.target, a.value, a.meddra_version))
+    unique = {
+        (version, datasets.row_id(case, target, value["llt_code"])): {
+            "row_id": datasets.row_id(case, target, value["llt_code"]),
+            "llt_code": value["llt_code"],
+            "verbatim": target,
+            "version": version,
+        }
+        for case, target, value, version in said
+        if value.get("llt_code") and version
+    }
+    return [unique[key] for key in sorted(unique)]
+
+
+def _bytes(migration: Migration) -> bytes:
+    text = migration.to_json()
+    return text if isinstance(text, bytes) else text.encode()
+
+
+# --- datasets ---------------------------------------------------------------------------------------
+
+
+def build_dataset(workspace: Workspace, version: str | None, mappings: list[str]) -> Built | None:
+    """Build the dataset of the latest one and all pending batches that fit `version`; None if nothing is new.
+
+    A batch that is coded in a version that is not adopted waits for that version's update.
+    """
+    latest = _last(workspace, "DatasetBuilt")
+    needs = any(PROBLEMS[name].kind == "ranking" for name in workspace.recipes())
+    if not needs:
+        # No recipe asks for terms: a new release changes nothing that is trained on.
+        version = latest.body["version"] if latest else None
+    fits = {version, *known_releases(workspace)} if version else set()
+    newer = {v for v in fits if v and version and version_order(v) > version_order(version)}
+    taken: list[Entry] = []
+    held: list[Entry] = []
+    for entry in pending_batches(workspace):
+        versions = set(entry.body["meddra_versions"])
+        waits = needs and versions and (not version or not versions <= fits or versions & newer)
+        (held if waits else taken).append(entry)
+    moved = bool(latest and version and latest.body["version"] != version)
+    if not taken and not moved:
+        return None
+    loaded = [_sampled(workspace, load_batch(workspace, entry.body["digest"])) for entry in taken]
+    info = datasets.build(
+        workspace.store,
+        batches=loaded,
+        mappings=mappings,
+        meddra_version=version,
+        base=latest.body["dataset"] if latest else None,
+        split=workspace.settings.split,
+        seed=workspace.settings.seed,
+    )
+    agreed = agreement.kappa(a for batch in loaded for a in batch.annotations)
+    kappas = {
+        f"{problem}: {first} and {second}": [None if value != value else round(value, 4), number]
+        for problem, pairs in agreed.items()
+        for (first, second), (value, number) in pairs.items()
+    }
+    known = latest.body["batches"] if latest else []
+    body = {
+        "kappa": kappas,
+        "dataset": info.digest,
+        "parent": latest.body["dataset"] if latest else None,
+        "version": version,
+        "batches": [*known, *(entry.body["digest"] for entry in taken)],
+        "sampled": workspace.settings.max_rows_per_batch,
+        "mappings": mappings,
+        "held": [entry.body["name"] for entry in held],
+        "counts": info.counts,
+        "excluded": info.excluded,
+    }
+    workspace.ledger.append("DatasetBuilt", body, actor="update", key=info.digest)
+    return Built(info.digest, f"dataset {info.digest[:12]}: {_line(info.counts)}", _page(info, held, kappas))
+
+
+def _sampled(workspace: Workspace, batch: Batch) -> Batch:
+    """At most `max_rows_per_batch` cases of a batch, those with the smallest digests: the same each time."""
+    most = workspace.settings.max_rows_per_batch
+    if most is None or len(batch.cases) <= most:
+        return batch
+    chosen = {case.case_id for case in sorted(batch.cases, key=lambda case: digest(case.case_id))[:most]}
+    return batches.make_batch(
+        batch.name,
+        batch.format,
+        [case for case in batch.cases if case.case_id in chosen],
+        [a for a in batch.annotations if a.case_id in chosen],
+        {**batch.dropped, "cases not sampled": len(batch.cases) - most},
+    )
+
+
+def _line(counts: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in counts.items() if not isinstance(value, Mapping))
+
+
+def _page(info: DatasetInfo, held: list[Entry], kappas: Mapping[str, Any]) -> str:
+    lines = [f"## Dataset `{info.digest[:12]}`", "", "| what | count |", "|---|---:|"]
+    for name, value in info.counts.items():
+        if isinstance(value, Mapping):
+            lines += [f"| {name}: {key} | {number} |" for key, number in value.items()]
+        else:
+            lines.append(f"| {name} | {value} |")
+    lines += [f"| left out: {reason} | {number} |" for reason, number in info.excluded.items()]
+    lines += [f"| kappa, {who} (of {of}) | {value} |" for who, (value, of) in kappas.items()]
+    lines += [f"\nWaits for its MedDRA update: {entry.body['name']}" for entry in held]
+    return "\n".join(lines)
+
+
+def _last(workspace: Workspace, kind: str) -> Entry | None:
+    return next((entry for entry in reversed(workspace.ledger.entries()) if entry.kind == kind), None)
+
+
+# --- reading a dataset back ---------------------------------------------------------------------------
+
+
+def dataset_entry(workspace: Workspace, dataset: str) -> Entry:
+    """The ledger's record of a dataset. Raises NotFound."""
+    entry = workspace.ledger.find("DatasetBuilt", dataset)
+    if entry is None:
+        raise NotFound(f"no dataset {dataset} was built. `pv history` lists the datasets.")
+    return entry
+
+
+def dictionary_digest(workspace: Workspace, dataset: str) -> str | None:
+    """The digest of the dictionary that a dataset's labels are in, or None."""
+    version = dataset_entry(workspace, dataset).body["version"]
+    return known_releases(workspace)[version] if version else None
+
+
+@lru_cache(maxsize=2)
+def _dictionary(workspace: Workspace, name: str) -> Dictionary:
+    version = next(v for v, known in known_releases(workspace).items() if known == name)
+    return load_dictionary(workspace, version)
+
+
+def dictionary_by_digest(workspace: Workspace, name: str | None) -> Dictionary | None:
+    """An admitted release by its digest; None for None."""
+    return _dictionary(workspace, name) if name else None
+
+
+@lru_cache(maxsize=4)
+def _examples(workspace: Workspace, problem: str, dataset: str) -> dict[str, list[Example]]:
+    loaded = datasets.load(workspace.store, dataset)
+    dictionary = dictionary_by_digest(workspace, dictionary_digest(workspace, dataset))
+    return PROBLEMS[problem].examples(
+        loaded.cases, loaded.labels, dictionary, new_terms=new_terms(workspace, dataset)
+    )
+
+
+def examples(workspace: Workspace, problem: str, dataset: str) -> dict[str, list[Example]]:
+    """Split -> examples of a problem in a dataset."""
+    return _examples(workspace, problem, dataset)
+
+
+def new_terms(workspace: Workspace, dataset: str) -> set[str]:
+    """LLTs that the dataset's MedDRA version brought or renamed, since the version before it."""
+    version = dataset_entry(workspace, dataset).body["version"]
+    adopted = workspace.ledger.find("DictionaryAdopted", version) if version else None
+    before = adopted.body["from"] if adopted else None
+    return difference(workspace, before, version).new_terms() if before and before != version else set()
+
+
+def terms(workspace: Workspace, asked: Specification) -> pd.DataFrame | None:
+    """The current LLTs that a coding model may answer with; None for other problems."""
+    dictionary = dictionary_by_digest(workspace, asked.dictionary)
+    return dictionary.current_llts() if dictionary else None
+
+
+def refuse_leakage(train: list[Example], held_out: list[Example]) -> None:
+    """Raises LeakageError if a training example shares a cluster with a held-out one, with the pairs."""
+    rows = [{"case_id": e.case_id, "cluster": e.cluster, "split": "train"} for e in train]
+    rows += [{"case_id": e.case_id, "cluster": e.cluster, "split": "test"} for e in held_out]
+    leakage.check_leakage(pd.DataFrame(rows).drop_duplicates())
+
+
+def training_sets(workspace: Workspace, dataset: str) -> Iterator[tuple[str, Any]]:
+    """For each recipe whose problem the dataset has labels for: (problem, (cases, labels, examples, dictionary))."""
+    loaded = datasets.load(workspace.store, dataset)
+    dictionary = dictionary_by_digest(workspace, dictionary_digest(workspace, dataset))
+    for problem in workspace.recipes():
+        found = examples(workspace, problem, dataset)
+        if any(found.values()):
+            yield (
+                problem,
+                (loaded.cases, loaded.labels[loaded.labels["problem"] == problem], found, dictionary),
+            )

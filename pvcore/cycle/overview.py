@@ -1,0 +1,241 @@
+"""What the ledger amounts to, as rows that a person or a program reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pvcore.config import Workspace
+from pvcore.cycle import data
+from pvcore.cycle.approval import open_requests
+from pvcore.errors import Fault, NotFound, PvError
+from pvcore.registry import promotion
+from pvcore.registry.ledger import Entry
+from pvcore.registry.manifest import Version, resolve
+from pvcore.registry.store import get_blob
+
+Row = dict[str, Any]
+
+
+def overview(workspace: Workspace) -> dict[str, list[Row]]:
+    """Champions, requests that wait, batches that wait, what lies in quarantine."""
+    return {
+        "champions": [row for row in versions(workspace) if row["champion"] == "yes"],
+        "waits_for_approval": [
+            {"version": r.version, "action": r.action, "replaces": r.expected or None, "asked": r.time}
+            for r in open_requests(workspace)
+        ],
+        "waits_for_its_update": [
+            {
+                "batch": e.body["name"],
+                "cases": e.body["cases"],
+                "meddra": e.body["meddra_versions"],
+                "admitted": e.time,
+            }
+            for e in data.pending_batches(workspace)
+        ],
+        "quarantine": [
+            {"object": e.body["object"]["key"], "faults": e.body["faults"], "report": e.body["report"]}
+            for e in workspace.ledger.entries()
+            if e.kind == "Quarantined"
+        ],
+    }
+
+
+def versions(workspace: Workspace) -> list[Row]:
+    """All versions, oldest first."""
+    state = workspace.ledger.state()
+    rows = []
+    for problem in state.problems():
+        champion = state.champion(problem)
+        for entry in state.versions(problem):
+            found = resolve(workspace.store, workspace.ledger, entry.body["version"])
+            parent = state.version(found.manifest.parent) if found.manifest.parent else None
+            rows.append(
+                {
+                    "version": found.name,
+                    "champion": "yes" if found.digest == champion else "",
+                    "decision": found.manifest.outcome,
+                    "parent": f"{problem}@{parent.body['number']}" if parent else None,
+                    "digest": found.digest,
+                    "adapter": found.manifest.adapter["digest"],
+                    "registered": entry.time,
+                }
+            )
+    return rows
+
+
+def champions(workspace: Workspace) -> list[str]:
+    """A line per champion: who approved it, when."""
+    lines = []
+    for row in versions(workspace):
+        if row["champion"]:
+            signed = signatures(workspace, row["digest"])
+            by = signed[-1]["name"] if signed else "nobody"
+            lines.append(f"{row['version']} is champion (approved by {by}, adapter {row['adapter'][:12]})")
+    return lines
+
+
+def signatures(workspace: Workspace, digest: str) -> list[Row]:
+    """Every answer about a version: name, time and meaning stand wherever the record is shown."""
+    rows = []
+    for entry in workspace.ledger.entries():
+        if entry.kind in (promotion.APPROVED, promotion.REJECTED) and entry.body["version"] == digest:
+            asked = workspace.ledger.entries()[entry.body["request"]["sequence"] - 1]
+            rows.append(
+                {
+                    "name": entry.body["name"],
+                    "principal": entry.body["principal"],
+                    "time": entry.time,
+                    "meaning": f"{entry.kind.lower()}: {asked.body['action']} {asked.body['name']}",
+                    "reason": entry.body["reason"],
+                    "key": entry.body["key"],
+                }
+            )
+    return rows
+
+
+def version_page(workspace: Workspace, name: str) -> Row:
+    """A version with its manifest's digests and all its signatures."""
+    found = resolve(workspace.store, workspace.ledger, name)
+    manifest = found.manifest
+    return {
+        "version": found.name,
+        "digest": found.digest,
+        "decision": manifest.outcome,
+        "created": manifest.created,
+        "base": manifest.base["source"],
+        "specification": manifest.specification,
+        "dataset": manifest.dataset,
+        "dictionary": manifest.dictionary,
+        "parent": manifest.parent,
+        "report": manifest.report,
+        "policy": manifest.policy,
+        "dossier": manifest.dossier,
+        "adapter": manifest.adapter["digest"],
+        "files": [{"file": f, **entry} for f, entry in manifest.adapter["files"].items()],
+        "signatures": signatures(workspace, found.digest),
+    }
+
+
+def history(workspace: Workspace, problem: str = "") -> list[Row]:
+    """The ledger's entries in order, a line each; only those of `problem` if it is given."""
+    known = workspace.ledger.state().problems()
+    if problem and problem not in known:
+        raise NotFound(f"the ledger knows no problem {problem!r}. It knows: {', '.join(known) or 'none'}.")
+    return [
+        {
+            "number": e.sequence,
+            "time": e.time,
+            "event": e.kind,
+            "by": e.actor,
+            "what": _told(e),
+            "digest": e.digest[:12],
+        }
+        for e in workspace.ledger.entries()
+        if not problem or e.body.get("problem") == problem
+    ]
+
+
+def _told(entry: Entry) -> str:
+    body = entry.body
+    told = {
+        "ReleaseAdmitted": lambda: f"MedDRA {body['version']} {body['language']} ({body['name']})",
+        "BatchAdmitted": lambda: f"{body['name']}: {body['cases']} cases, {body['annotations']} annotations",
+        "AlreadyAdmitted": lambda: f"{body['object']['key']} has the content of entry {body['as']}",
+        "Quarantined": lambda: f"{body['object']['key']}: {body['faults']} fault(s): {body['first']}",
+        "Announced": lambda: f"entry {body['sequence']}",
+        "DictionaryAdopted": lambda: f"MedDRA {body['version']} after {body['from'] or 'none'}",
+        "Migrated": lambda: f"{body['rows']} rows from {body['from']} to {body['to']}",
+        "DatasetBuilt": lambda: (
+            f"{body['dataset'][:12]}, {len(body['batches'])} batches, MedDRA {body['version']}"
+        ),
+        "Trained": lambda: (
+            f"{body['problem']}: {body['rows']} rows, {body['seconds']} s, adapter {body['adapter'][:12]}"
+        ),
+        "Rebuilt": lambda: f"{body['problem']}: adapter {body['adapter'][:12]}",
+        "Evaluated": lambda: f"{body['problem']}: {body['outcome']}",
+        "Registered": lambda: f"{body['problem']}@{body['number']}",
+        "ApprovalRequested": lambda: f"{body['action']} {body['name']}",
+        "Approved": lambda: f"{body['name']}: {body['reason']}",
+        "Rejected": lambda: f"{body['name']}: {body['reason']}",
+        "Promoted": lambda: body["name"],
+        "RolledBack": lambda: f"to {body['name']}",
+        "Scored": lambda: f"{body['rows']} predictions",
+    }.get(entry.kind)
+    return told() if told else ""
+
+
+def verify_version(workspace: Workspace, name: str) -> list[Row]:
+    """Check everything that a version rests on, up to its first ancestor; one row a check, none skipped."""
+    found = resolve(workspace.store, workspace.ledger, name)
+    rows = [_check("ledger: chain of digests", lambda: _none(workspace.ledger.verify()))]
+    lineage: list[Version] = []
+    at: str | None = found.digest
+    while at:
+        lineage.append(resolve(workspace.store, workspace.ledger, at))
+        at = lineage[-1].manifest.parent
+    for version in lineage:
+        rows += _checks_of(workspace, version)
+    return rows
+
+
+def _checks_of(workspace: Workspace, version: Version) -> list[Row]:
+    manifest, store = version.manifest, workspace.store
+    rows = [
+        _check(f"{version.name}: {part}", lambda d=digest: get_blob(store, d))
+        for part, digest in (
+            ("manifest", version.digest),
+            ("specification", manifest.specification),
+            ("dataset", manifest.dataset),
+            ("report", manifest.report),
+            ("policy", manifest.policy),
+            ("dossier", manifest.dossier),
+            *((f"adapter file {f}", e["sha256"]) for f, e in manifest.adapter["files"].items()),
+        )
+    ]
+    state = workspace.ledger.state()
+    switches = [e for e in state.history(version.problem) if e.body["version"] == version.digest]
+    if switches:
+        rows.append(
+            _check(
+                f"{version.name}: signatures of its {len(switches)} switch(es)",
+                lambda: _signed(workspace, switches),
+            )
+        )
+    return rows
+
+
+def _signed(workspace: Workspace, switches: list[Entry]) -> None:
+    from datetime import datetime
+
+    from pvcore.registry import signing
+
+    entries = workspace.ledger.entries()
+    for switch in switches:
+        if not switch.body["approvals"]:
+            raise NotFound(f"ledger entry {switch.sequence} has no approval")
+        asked = entries[switch.body["request"]["sequence"] - 1]
+        for reference in switch.body["approvals"]:
+            body, given = entries[reference["sequence"] - 1].body, entries[reference["sequence"] - 1].time
+            statement = signing.statement(asked, "approve", body["name"], body["reason"], body["principal"])
+            signing.verify(
+                statement,
+                body["signature"],
+                body["principal"],
+                workspace.allowed_signers,
+                revoked=workspace.revoked_keys,
+                at=datetime.fromisoformat(given),
+            )
+
+
+def _none(faults: list[Fault]) -> None:
+    if faults:
+        raise NotFound("; ".join(str(fault) for fault in faults))
+
+
+def _check(what: str, call: Any) -> Row:
+    try:
+        call()
+    except PvError as error:
+        return {"check": what, "holds": "no", "why": str(error)}
+    return {"check": what, "holds": "yes", "why": ""}

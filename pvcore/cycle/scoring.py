@@ -1,0 +1,109 @@
+"""Scoring with a version out of the registry: verified first, and the same bytes for the same cases."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pvcore.annotations import batch as batches
+from pvcore.annotations.batch import Batch
+from pvcore.config import Workspace
+from pvcore.cycle import candidate, data
+from pvcore.cycle.inbox import version_in_name
+from pvcore.problems import PROBLEMS
+from pvcore.records import Prediction, canonical
+from pvcore.registry import promotion
+from pvcore.registry.manifest import Version, resolve
+from pvcore.registry.store import put_blob
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Predictions as a blob of JSON lines, by which version, with a table of the first of them."""
+
+    blob: str
+    version: str
+    markdown: str
+
+
+def trusted(workspace: Workspace, name: str) -> Version:
+    """A version to score with. The champion's signatures, switch and bytes are verified anew first.
+
+    Raises NotFound, SignatureRefused, LedgerBroken, RegistryError.
+    """
+    found = resolve(workspace.store, workspace.ledger, name)
+    if workspace.ledger.state().champion(found.problem) == found.digest:
+        policy = workspace.policy(workspace.recipe(found.problem).policy).approval
+        found, _ = promotion.verify_champion(
+            workspace.ledger,
+            workspace.store,
+            found.problem,
+            policy=policy,
+            allowed_signers=workspace.allowed_signers,
+            revoked=workspace.revoked_keys,
+        )
+    return found
+
+
+def score(workspace: Workspace, name: str, batch: Batch) -> tuple[Version, list[Prediction]]:
+    """The predictions of a version on the cases of a batch, in the order of their ids."""
+    version = trusted(workspace, name)
+    asked = candidate.load_specification(workspace, version.manifest.specification)
+    # A coding model answers with the terms of the release that is adopted now, new ones included.
+    adopted = data.adopted_version(workspace)
+    dictionary = (
+        data.load_dictionary(workspace, adopted)
+        if PROBLEMS[version.problem].kind == "ranking" and adopted
+        else None
+    )
+    questions = PROBLEMS[version.problem].questions(batch.cases)
+    answered = candidate.predict(
+        workspace,
+        version.manifest.adapter["files"],
+        asked.settings["base"],
+        questions,
+        dictionary.current_llts() if dictionary else None,
+    )
+    marked = [
+        dataclasses.replace(p, version=version.name, dictionary=adopted if dictionary else None)
+        for p in answered
+    ]
+    return version, sorted(marked, key=lambda p: p.example_id)
+
+
+def score_file(
+    workspace: Workspace, name: str, path: Path, meddra_version: str | None = None
+) -> list[dict[str, Any]]:
+    """Predictions for a file of cases, as JSON values. Raises BatchError, NotFound, SignatureRefused."""
+    batch = batches.read(
+        path.read_bytes(), name=path.name, meddra_version=meddra_version or version_in_name(path.name)
+    )
+    return [dataclasses.asdict(p) for p in score(workspace, name, batch)[1]]
+
+
+def score_batch(workspace: Workspace, name: str, batch: str) -> Scored:
+    """Score an admitted batch (digest, key or name) and keep the predictions; recorded in the ledger."""
+    version, answered = score(workspace, name, data.load_batch(workspace, batch))
+    blob = put_blob(workspace.store, b"".join(canonical(dataclasses.asdict(p)) + b"\n" for p in answered))
+    workspace.ledger.append(
+        "Scored",
+        {
+            "problem": version.problem,
+            "version": version.digest,
+            "batch": batch,
+            "predictions": blob,
+            "rows": len(answered),
+        },
+        actor="score",
+        key=blob,
+    )
+    lines = [
+        f"## {len(answered)} predictions of {version.name}",
+        "",
+        "| example | answer | score |",
+        "|---|---|---:|",
+    ]
+    lines += [f"| {p.example_id} | {p.answer} | {p.score:.3f} |" for p in answered[:20]]
+    return Scored(blob, version.name, "\n".join(lines))

@@ -1,0 +1,60 @@
+"""What the dossier says in plain words: purposes, metrics, rules and classes."""
+
+from __future__ import annotations
+
+PURPOSES = {
+    "seriousness": (
+        "Suggests whether an individual case safety report is serious in the sense of ICH E2A (death, "
+        "life-threatening, hospitalisation or its prolongation, disability, congenital anomaly, other "
+        "medically important condition), from its narrative, so that serious cases are looked at first."
+    ),
+    "coding": (
+        "Suggests MedDRA Lowest Level Terms for a reporter's verbatim, best first, for a coder to accept or "
+        "change."
+    ),
+}
+LIMITS = (
+    "The model suggests; a qualified person decides. It must not close, downgrade or submit a case itself.",
+    "It was judged on held-out cases from the same sources as its training data. Other sources, languages or "
+    "products may give other results.",
+    "What is right here is what the annotators agreed on. Where they err together, so does the model.",
+    "Slices with few cases can show harm but cannot certify its absence.",
+    "Near-duplicates are kept on one side of the split by the similarity of their wording; paraphrases may "
+    "escape it.",
+)
+NAMES = {"roc_auc": "ROC AUC", "f1": "F1", "pt_accuracy": "PT accuracy"}
+METRICS = {
+    "accuracy": "share of cases answered as the annotators did",
+    "recall": "of the truly positive cases, the share that is found (sensitivity)",
+    "specificity": "of the truly negative cases, the share that is left alone",
+    "precision": "of the cases called positive, the share that is so",
+    "f1": "one number for recall and precision (their harmonic mean)",
+    "average_precision": "how well positive cases are ranked first; chance is their share",
+    "roc_auc": "how often a positive case ranks above a negative one; chance is 0.5",
+    "accuracy_at_1": "the first term suggested is the annotators' LLT",
+    "accuracy_at_5": "the annotators' LLT is among the first five suggested",
+    "pt_accuracy": "the first term suggested belongs to the annotators' PT",
+}
+RULES = {
+    "floor": "reaches the floor with its whole interval",
+    "floor kept": "the value has not fallen below the floor",
+    "non-inferiority": "interval of the difference stays above minus the margin",
+    "no harm": "not worse than the champion by more than the margin (corrected over the slices)",
+    "uses": "the held-out set has not been used too often",
+    "policy": "the policy says what is asked",
+}
+OUTCOMES = {
+    "pass": "The candidate met every criterion that was set before the evaluation.",
+    "fail": "At least one criterion was not met. The candidate cannot be promoted.",
+    "inconclusive": "No criterion was clearly missed, but the held-out cases are too few to tell. "
+    "The candidate cannot be promoted on this evidence.",
+}
+MIGRATION = {
+    "unchanged": "code, name and hierarchy are as before",
+    "renamed": "the same code has a new name",
+    "hierarchy_refreshed": "the term moved in the hierarchy; its code stands",
+    "recoded": "moved to another code by the migration policy",
+    "needs_review": "no rule applies; a coder has to decide",
+    "unknown_code": "the code is in neither dictionary",
+}
+EMPTY = "not recorded"

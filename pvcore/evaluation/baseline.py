@@ -1,0 +1,113 @@
+"""Word-list baselines: what a model must beat to be worth its trouble.
+
+They answer as Predictions, so that they stand in the same report as the candidate. The scikit-learn
+defaults are deterministic: the same rows in the same order give the same answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pvcore.errors import GateError
+from pvcore.records import Example, Prediction, digest
+
+
+def tfidf(
+    train_texts: Sequence[str], train_labels: Sequence[str], test_texts: Sequence[str], *, positive: str
+) -> NDArray[np.float64]:
+    """P(`positive`) of each test text: TF-IDF of words and word pairs, then logistic regression.
+
+    Classes are weighted by their rarity, so that 0.5 is a fair threshold. Shape (test texts,).
+    Raises GateError if the training labels are all alike.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    truth = np.array([label == positive for label in train_labels], dtype=bool)
+    if not len(truth) or truth.all() or not truth.any():
+        raise GateError(f"the TF-IDF baseline needs training examples that are and are not {positive!r}.")
+    model = make_pipeline(
+        TfidfVectorizer(ngram_range=(1, 2), min_df=2 if len(truth) >= 100 else 1, sublinear_tf=True),
+        LogisticRegression(C=10.0, class_weight="balanced", max_iter=1000),
+    )
+    model.fit(list(train_texts), truth)
+    if not len(test_texts):
+        return np.zeros(0)
+    scores: NDArray[np.float64] = model.predict_proba(list(test_texts))[:, 1]
+    return scores
+
+
+def tfidf_predictions(
+    train: Sequence[Example], test: Sequence[Example], *, positive: str, negative: str
+) -> list[Prediction]:
+    """The TF-IDF baseline's answers to `test`, in its order. Raises GateError as `tfidf` does."""
+    ordered = sorted(train, key=lambda example: example.example_id)
+    scores = tfidf(
+        [e.text for e in ordered], [e.label for e in ordered], [e.text for e in test], positive=positive
+    )
+    return [
+        Prediction(
+            example_id=example.example_id,
+            answer=positive if score >= 0.5 else negative,
+            score=float(score),
+            input_digest=digest(example.text.encode()),
+            version="tfidf",
+        )
+        for example, score in zip(test, scores, strict=True)
+    ]
+
+
+def nearest_terms(
+    terms: Sequence[tuple[str, str]],
+    train: Sequence[Example],
+    test: Sequence[Example],
+    *,
+    first: int = 5,
+    block: int = 512,
+) -> list[Prediction]:
+    """The coding baseline: the dictionary's terms that share most letter groups with the verbatim.
+
+    `terms` are (code, name) pairs; verbatims of `train` count as further names of their code. A
+    code's score is the best cosine of its names (TF-IDF of 2 to 4 letters within words). Ties go
+    to the lower code. `block` verbatims are scored at a time, which bounds the memory.
+    Raises GateError without terms.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    known = {code for code, _ in terms}
+    named = [*terms, *((e.label, e.text) for e in train if e.label in known)]
+    if not named:
+        raise GateError("the coding baseline needs the terms of a dictionary.")
+    codes = sorted(known)
+    column = {code: number for number, code in enumerate(codes)}
+    vectors = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
+    names = vectors.fit_transform([name.casefold() for _, name in named])
+    # Names of one code stand side by side, so that the best of them is one reduction.
+    owner = np.array([column[code] for code, _ in named])
+    order = np.argsort(owner, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(owner[order]) != 0])
+    names = names[order].T.tocsr()
+    answers: list[Prediction] = []
+    for start in range(0, len(test), block):
+        asked = test[start : start + block]
+        cosine = (vectors.transform([e.text.casefold() for e in asked]) @ names).toarray()
+        best = np.maximum.reduceat(cosine, starts, axis=1)
+        # Rounded, so that equal names are equal on every machine and the lower code wins.
+        top = np.argsort(-np.round(best, 9), axis=1, kind="stable")[:, :first]
+        for example, row, ranking in zip(asked, best, top, strict=True):
+            ranked = tuple((codes[index], float(row[index])) for index in ranking)
+            answers.append(
+                Prediction(
+                    example_id=example.example_id,
+                    answer=ranked[0][0],
+                    score=ranked[0][1],
+                    ranked=ranked,
+                    input_digest=digest(example.text.encode()),
+                    version="nearest-terms",
+                )
+            )
+    return answers

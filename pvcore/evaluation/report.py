@@ -1,0 +1,111 @@
+"""What an evaluation measured, as frozen values that turn into JSON and back without loss.
+
+A value that the rows do not define is None. Differences are candidate minus reference, in the
+metric's own units.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value, its interval at the report's confidence, and its standard error."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    error: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The candidate beside one reference, on the same rows and the same resamples.
+
+    `p_worse` is one-sided: how surprising the data are if the candidate is not worse. For a
+    proportion it is exact, and `candidate_better` and `reference_better` count the clusters in
+    which one of the two is right more often (McNemar's discordant pairs).
+    """
+
+    reference: Estimate
+    difference: Estimate
+    p_worse: float | None
+    test: str
+    candidate_better: int | None = None
+    reference_better: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One metric over one group. `support`: the rows that carry its information."""
+
+    metric: str
+    support: int
+    higher_is_better: bool
+    candidate: Estimate
+    against: Mapping[str, Comparison]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """All held-out rows, or one slice of them."""
+
+    name: str
+    rows: int
+    clusters: int
+    labels: Mapping[str, int]
+    results: Mapping[str, Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """An evaluation of one candidate.
+
+    `references` names what it was compared with ("champion" and baselines). `held_out` is the
+    digest of the held-out rows (id, cluster, label) and `uses` counts how often they decided,
+    this time included: a test set that is asked again and again will pass something in the end.
+    """
+
+    problem: str
+    overall: Group
+    slices: Mapping[str, Group]
+    references: tuple[str, ...]
+    held_out: str
+    uses: int
+    confidence: float
+    resamples: int
+    seed: int
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values only; `from_json` gives the same report back."""
+        value: dict[str, Any] = dataclasses.asdict(self)
+        value["references"] = list(self.references)
+        return value
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Report:
+        """The report that `to_json` wrote. Raises KeyError or TypeError for anything else."""
+        plain = {f.name: value[f.name] for f in dataclasses.fields(Report)}
+        plain["overall"] = _group(value["overall"])
+        plain["slices"] = {name: _group(group) for name, group in value["slices"].items()}
+        plain["references"] = tuple(value["references"])
+        return Report(**plain)
+
+
+def _group(value: Mapping[str, Any]) -> Group:
+    results = {name: _result(result) for name, result in value["results"].items()}
+    return Group(**{**value, "results": results})
+
+
+def _result(value: Mapping[str, Any]) -> Result:
+    against = {name: _comparison(item) for name, item in value["against"].items()}
+    return Result(**{**value, "candidate": Estimate(**value["candidate"]), "against": against})
+
+
+def _comparison(value: Mapping[str, Any]) -> Comparison:
+    both = {name: Estimate(**value[name]) for name in ("reference", "difference")}
+    return Comparison(**{**value, **both})

@@ -1,0 +1,62 @@
+"""pv.json: what an adapter's folder says of itself beside what PEFT writes.
+
+It holds no path, time or machine: the same training writes the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pvcore.errors import TrainingError
+from pvcore.records import canonical
+
+FILE = "pv.json"
+FORMAT = 1
+HEADS = ("classification", "embedding", "label_tokens")
+
+
+@dataclass(frozen=True)
+class Card:
+    """How to ask an adapter: head, labels, threshold, text length, and the base it belongs to.
+
+    `threshold`: a positive answer needs at least this probability (None: the most probable label).
+    `base_files`: SHA-256 of configuration and tokenizer of the base.
+    """
+
+    problem: str
+    family: str
+    head: str
+    labels: tuple[str, ...]
+    positive: str | None
+    max_tokens: int
+    base_source: str
+    base_digest: str
+    base_files: Mapping[str, str]
+    bits: int
+    compute: str
+    specification: str
+    pooling: str | None = None
+    threshold: float | None = None
+    format: int = field(default=FORMAT)
+
+    def write(self, folder: Path) -> None:
+        """Write pv.json into an adapter's folder."""
+        (folder / FILE).write_bytes(canonical(asdict(self)) + b"\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> Card:
+        """The card of an adapter. Raises TrainingError for a folder that is no adapter of this platform."""
+        try:
+            values: dict[str, Any] = json.loads((folder / FILE).read_bytes())
+            card = cls(**{**values, "labels": tuple(values["labels"])})
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise TrainingError(f"{folder} is no adapter of this platform: {FILE}: {error}") from None
+        if card.format != FORMAT or card.head not in HEADS:
+            raise TrainingError(
+                f"{folder}: format {card.format}, head {card.head!r} is of a later pv. Update pv."
+            )
+        return card

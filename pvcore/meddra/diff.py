@@ -1,0 +1,270 @@
+"""What changed between two releases, under the kinds of the maintenance organisation's own report.
+
+Each code of each level gets at most one kind of its own, so that counts can be reconciled:
+
+- A PT stands in pt.asc and, with the same code, in llt.asc. Its name is reported once, at level PT;
+  a new PT is a new PT, not a new LLT as well.
+- A promotion or demotion moves the term to another PT; that move is part of it.
+- `llt_primary_soc_changes` are LLTs whose PT is the same and has another primary SOC (the PT itself
+  is in `pt_primary_soc_changes`). An LLT that moves to a PT of another SOC is a moved LLT.
+- A name that leaves one code and appears at another is a code switch, for both codes that existed.
+- Two or more of these at once are one complex change; `old` and `new` then list the parts.
+- A PT under other HLTs, with the same primary SOC, is a hierarchy change, like all changes at HLT
+  and above. An HLGT that moves takes its HLTs and PTs along; only the HLGT is listed.
+- SMQ content is listed by "SMQ code/term code".
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import pandas as pd
+
+from pvcore.meddra.release import Dictionary
+
+KINDS: dict[str, str] = {
+    "new_llts": "New LLTs",
+    "new_pts": "New PTs",
+    "promotions": "Promotions (LLT becomes PT)",
+    "demotions": "Demotions (PT becomes LLT)",
+    "llts_moved": "LLTs moved to another PT",
+    "llt_primary_soc_changes": "LLTs whose primary SOC changed",
+    "pt_primary_soc_changes": "PTs whose primary SOC changed",
+    "name_changes": "Name changes",
+    "code_switches": "Code switches",
+    "currency_changes": "Currency changes",
+    "complex_changes": "Complex changes",
+    "hierarchy_changes": "Hierarchy changes",
+    "smq_changes": "SMQ changes at SMQ level",
+    "smq_pt_changes": "SMQ changes at PT level",
+    "smq_llt_changes": "SMQ changes at LLT level",
+    "removed": "Codes that are gone (LLT or PT: against the rules)",
+}
+COLUMNS = ("level", "code", "name", "kind", "old", "new")
+_PARTS = ("promotions", "demotions", "llts_moved", "name_changes", "code_switches", "currency_changes", "soc")
+Frames = list[pd.DataFrame]
+
+
+@dataclass(frozen=True, eq=False)
+class DictionaryDiff:
+    """All changes from one release to another. `changes` has COLUMNS, in order of level and code."""
+
+    old_version: str
+    new_version: str
+    old_digest: str
+    new_digest: str
+    changes: pd.DataFrame = field(repr=False)
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Number of changes of every kind, zero included, in the order of KINDS."""
+        found = self.changes["kind"].value_counts()
+        return {kind: int(found.get(kind, 0)) for kind in KINDS}
+
+    def of(self, *kinds: str) -> pd.DataFrame:
+        """The rows of some kinds."""
+        return self.changes[self.changes["kind"].isin(kinds)]
+
+    def new_terms(self) -> set[str]:
+        """Codes of LLTs (PTs included) that are new or have another name: what a coder has to learn."""
+        fresh = self.of("new_llts", "new_pts", "name_changes", "code_switches")
+        mixed = self.of("complex_changes")
+        mixed = mixed[mixed["new"].str.contains("name_changes: |code_switches: ", regex=True)]
+        return set(fresh["code"]) | set(mixed["code"])
+
+    def summary(self) -> str:
+        """A markdown table of the counts."""
+        rows = [f"| {KINDS[kind]} | {number:,} |" for kind, number in self.counts.items()]
+        head = f"| MedDRA {self.old_version} to {self.new_version} | changes |"
+        return "\n".join([head, "|---|---:|", *rows, f"| **All** | **{len(self.changes):,}** |"]) + "\n"
+
+    def to_json(self) -> str:
+        """Versions, digests, counts and every change, as one JSON object."""
+        value = {
+            "old": {"version": self.old_version, "digest": self.old_digest},
+            "new": {"version": self.new_version, "digest": self.new_digest},
+            "counts": self.counts,
+            "changes": self.changes.to_dict(orient="records"),
+        }
+        return json.dumps(value, ensure_ascii=False, indent=1)
+
+
+def diff(old: Dictionary, new: Dictionary) -> DictionaryDiff:
+    """Compare two releases (of one language), in either direction."""
+    frames = [*_terms(old, new), *_hierarchy(old, new), *_smq(old, new)]
+    changes = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
+    changes = changes[list(COLUMNS)].sort_values(["level", "code", "kind"], ignore_index=True)
+    return DictionaryDiff(old.version, new.version, old.digest, new.digest, changes)
+
+
+def _rows(frame: pd.DataFrame, level: str, kind: str, name: str, old: str, new: str) -> pd.DataFrame:
+    """Changes of one kind; `name`, `old` and `new` are columns of `frame`, "" for nothing."""
+    empty = pd.Series("", index=frame.index, dtype="str")
+    values = {
+        key: frame[column] if column else empty
+        for key, column in (("name", name), ("old", old), ("new", new))
+    }
+    table = pd.DataFrame({"level": level, "code": frame.index, "kind": kind, **values}, index=frame.index)
+    return table.reset_index(drop=True).astype("str")
+
+
+def _terms(old: Dictionary, new: Dictionary) -> Frames:
+    """Changes at LLT and PT level."""
+    both = _llts(old).add_suffix("_old").join(_llts(new).add_suffix("_new"), how="outer")
+    was, now = both["name_old"].notna(), both["name_new"].notna()
+    pt_old, pt_new = both["is_pt_old"].eq(True), both["is_pt_new"].eq(True)
+    fresh, gone, kept = both[~was], both[was & ~now], both[was & now].copy()
+    frames = [
+        _rows(fresh[pt_new[~was]], "PT", "new_pts", "name_new", "", "soc_new"),
+        _rows(fresh[~pt_new[~was]], "LLT", "new_llts", "name_new", "", "pt_new"),
+        _rows(gone[pt_old[was & ~now]], "PT", "removed", "name_old", "name_old", ""),
+        _rows(gone[~pt_old[was & ~now]], "LLT", "removed", "name_old", "name_old", ""),
+    ]
+    return frames + _kept(kept, pt_old[kept.index], pt_new[kept.index], _switched(both, kept))
+
+
+def _llts(dictionary: Dictionary) -> pd.DataFrame:
+    """LLTs by code: name, pt, currency, primary soc of the PT, and whether the code is a PT itself."""
+    llt, pt = dictionary.tables["llt"], dictionary.tables["pt"]
+    frame = llt.set_index("llt_code")[["llt_name", "pt_code", "llt_currency"]]
+    frame.columns = pd.Index(["name", "pt", "currency"])
+    frame["soc"] = frame["pt"].map(pt.set_index("pt_code")["pt_soc_code"])
+    frame["is_pt"] = frame.index.isin(pt["pt_code"])
+    return frame
+
+
+def _switched(both: pd.DataFrame, kept: pd.DataFrame) -> pd.Series:
+    """Whether the name of a kept code came from another code, or went to another one."""
+    changed = kept["name_old"] != kept["name_new"]
+    came = kept["name_new"].isin(set(both["name_old"].dropna()))
+    went = kept["name_old"].isin(set(both["name_new"].dropna()))
+    return changed & (came | went)
+
+
+def _kept(kept: pd.DataFrame, pt_old: pd.Series, pt_new: pd.Series, switched: pd.Series) -> Frames:
+    """Changes of codes that are in both releases: one kind each, several together are complex."""
+    promoted, demoted, stayed = ~pt_old & pt_new, pt_old & ~pt_new, pt_old & pt_new
+    renamed = kept["name_old"] != kept["name_new"]
+    same_pt = kept["pt_old"] == kept["pt_new"]
+    soc = same_pt & (kept["soc_old"] != kept["soc_new"])
+    parts = {
+        "promotions": (promoted, "pt"),
+        "demotions": (demoted, "pt"),
+        "llts_moved": (~same_pt & ~promoted & ~demoted, "pt"),
+        "name_changes": (renamed & ~switched, "name"),
+        "code_switches": (switched, "name"),
+        "currency_changes": (kept["currency_old"] != kept["currency_new"], "currency"),
+        "soc": (soc, "soc"),
+    }
+    at_pt = stayed | promoted | demoted
+    frames: Frames = []
+    for here, level in ((at_pt, "PT"), (~at_pt, "LLT")):
+        number = sum((mask & here).astype(int) for mask, _ in parts.values())
+        for part, (mask, column) in parts.items():
+            kind = f"{level.lower()}_primary_soc_changes" if part == "soc" else part
+            single = kept[mask & here & (number == 1)]
+            frames.append(_rows(single, level, kind, "name_new", f"{column}_old", f"{column}_new"))
+        frames.append(_complex(kept, {p: (m & here & (number > 1), c) for p, (m, c) in parts.items()}, level))
+    # the LLT that a PT also is changes its primary SOC with it, whatever else the PT does
+    own = kept[stayed & soc]
+    return [*frames, _rows(own, "LLT", "llt_primary_soc_changes", "name_new", "soc_old", "soc_new")]
+
+
+def _complex(kept: pd.DataFrame, parts: dict[str, tuple[pd.Series, str]], level: str) -> pd.DataFrame:
+    """Codes with several changes; the parts as "kind: value; kind: value"."""
+    several = kept[pd.concat([mask for mask, _ in parts.values()], axis=1).any(axis=1)].copy()
+    for side in ("old", "new"):
+        texts = pd.Series("", index=several.index, dtype="str")
+        for part, (mask, column) in parts.items():
+            label = f"{level.lower()}_primary_soc_changes" if part == "soc" else part
+            texts = texts.where(
+                ~mask[several.index], texts + f"{label}: " + several[f"{column}_{side}"] + "; "
+            )
+        several[side] = texts.str.removesuffix("; ")
+    return _rows(several, level, "complex_changes", "name_new", "old", "new")
+
+
+def _hierarchy(old: Dictionary, new: Dictionary) -> Frames:
+    """PTs under other HLTs, and everything that changes at HLT, HLGT and SOC."""
+    frames = [_links_of_pts(old, new)]
+    levels = (("hlt", "hlgt_hlt", "hlgt_code"), ("hlgt", "soc_hlgt", "soc_code"), ("soc", "", "soc_abbrev"))
+    for level, table, parent in levels:
+        sides = []
+        for dictionary in (old, new):
+            frame = dictionary.tables[level].set_index(f"{level}_code")
+            if table:
+                above = _joined(dictionary.tables[table], f"{level}_code", parent)
+                state = frame[f"{level}_name"] + " < " + above.reindex(frame.index).fillna("")
+            else:
+                state = frame["soc_name"] + " [" + frame["soc_abbrev"] + "]"
+            sides.append(pd.DataFrame({"name": frame[f"{level}_name"], "state": state}))
+        frames.append(_states(sides[0], sides[1], level.upper(), "hierarchy_changes"))
+    return frames
+
+
+def _links_of_pts(old: Dictionary, new: Dictionary) -> pd.DataFrame:
+    columns = {}
+    for side, dictionary in (("old", old), ("new", new)):
+        pt = dictionary.tables["pt"].set_index("pt_code")
+        columns[f"name_{side}"], columns[f"soc_{side}"] = pt["pt_name"], pt["pt_soc_code"]
+        columns[f"hlt_{side}"] = _joined(dictionary.tables["hlt_pt"], "pt_code", "hlt_code")
+    both = pd.concat(columns, axis=1, join="inner")
+    moved = both[(both["hlt_old"] != both["hlt_new"]) & (both["soc_old"] == both["soc_new"])]
+    return _rows(moved, "PT", "hierarchy_changes", "name_new", "hlt_old", "hlt_new")
+
+
+def _smq(old: Dictionary, new: Dictionary) -> Frames:
+    """SMQs and their terms; the version column changes with every release and is no change."""
+    frames = []
+    if "smq_list" in old.tables and "smq_list" in new.tables:
+        fields = [
+            "smq_name",
+            "smq_level",
+            "smq_description",
+            "smq_source",
+            "smq_note",
+            "status",
+            "smq_algorithm",
+        ]
+        sides = []
+        for dictionary in (old, new):
+            table = dictionary.tables["smq_list"].set_index("smq_code")
+            sides.append(pd.DataFrame({"name": table["smq_name"], "state": _state(table, fields)}))
+        frames.append(_states(sides[0], sides[1], "SMQ", "smq_changes"))
+    if "smq_content" in old.tables and "smq_content" in new.tables:
+        fields = ["term_level", "term_scope", "term_category", "term_weight", "term_status"]
+        levels = (("SMQ", "smq_changes", ["0", "1", "2", "3"]), ("PT", "smq_pt_changes", ["4"]),
+                  ("LLT", "smq_llt_changes", ["5"]))  # fmt: skip
+        for level, kind, numbers in levels:
+            sides = []
+            for dictionary in (old, new):
+                table = dictionary.tables["smq_content"]
+                table = table[table["term_level"].isin(numbers)]
+                key = table["smq_code"] + "/" + table["term_code"]
+                state = pd.DataFrame({"key": key, "name": key, "state": _state(table, fields)})
+                sides.append(
+                    state.groupby("key")[["name", "state"]].agg({"name": "first", "state": " + ".join})
+                )
+            frames.append(_states(sides[0], sides[1], level, kind))
+    return frames
+
+
+def _states(old: pd.DataFrame, new: pd.DataFrame, level: str, kind: str) -> pd.DataFrame:
+    """Rows whose `state` differs, appears or disappears; both frames have name and state by code."""
+    both = old.add_suffix("_old").join(new.add_suffix("_new"), how="outer").fillna("")
+    both["name"] = both["name_new"].where(both["name_new"] != "", both["name_old"])
+    return _rows(both[both["state_old"] != both["state_new"]], level, kind, "name", "state_old", "state_new")
+
+
+def _state(table: pd.DataFrame, fields: list[str]) -> pd.Series:
+    state = table[fields[0]]
+    for name in fields[1:]:
+        state = state + "$" + table[name]
+    return state
+
+
+def _joined(table: pd.DataFrame, key: str, value: str) -> pd.Series:
+    """key -> its values, sorted and joined by a space."""
+    return table.sort_values([key, value]).groupby(key)[value].agg(" ".join)

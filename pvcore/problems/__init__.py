@@ -1,0 +1,22 @@
+"""The drug-safety tasks, one file each, and the table of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pvcore.errors import NotFound
+from pvcore.problems.coding import CODING
+from pvcore.problems.problem import Problem
+from pvcore.problems.seriousness import SERIOUSNESS
+
+PROBLEMS: Mapping[str, Problem] = {problem.name: problem for problem in (SERIOUSNESS, CODING)}
+
+
+def problem(name: str) -> Problem:
+    """The problem of that name. Raises NotFound that lists the names there are."""
+    if name not in PROBLEMS:
+        raise NotFound(f"no problem {name!r}: there are {', '.join(PROBLEMS)}")
+    return PROBLEMS[name]
+
+
+__all__ = ["PROBLEMS", "Problem", "problem"]

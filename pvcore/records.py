@@ -1,0 +1,130 @@
+"""What travels through the platform: Case, Annotation, Example, Prediction.
+
+All are frozen, hold only JSON values, and turn into the same canonical JSON on every machine, so
+that a digest of them means the same everywhere.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+CRITERIA = ("death", "life_threatening", "hospitalisation", "disabling", "congenital_anomaly", "other")
+"""The seriousness criteria of ICH E2B(R3) E.i.3.2 a-f, in the standard's order."""
+
+
+def canonical(value: Any) -> bytes:
+    """JSON with sorted keys, no spaces and UTF-8: one value has one sequence of bytes.
+
+    NaN and infinity raise ValueError, because JSON has no name for them.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def digest(value: Any) -> str:
+    """SHA-256 (64 hex digits) of bytes as they are, or of anything else as canonical JSON."""
+    return hashlib.sha256(value if isinstance(value, bytes) else canonical(value)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """One reaction (E.i): verbatim, the coded LLT with its MedDRA version, and what it led to.
+
+    A criterion of `seriousness` that is not a key is not known (E2B nullFlavor NI), never False.
+    `pt_name` stands alone where a source codes Preferred Terms by name only (VAERS).
+    """
+
+    verbatim: str = ""
+    llt_code: str | None = None
+    meddra_version: str | None = None
+    pt_name: str | None = None
+    seriousness: Mapping[str, bool] = field(default_factory=dict)
+    outcome: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drug:
+    """One drug (G.k): name as reported and its role (suspect, concomitant, interacting or None)."""
+
+    name: str
+    role: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One individual case safety report. `received` is YYYY-MM-DD or None; `age_years` in years."""
+
+    case_id: str
+    narrative: str
+    source: str = ""
+    received: str | None = None
+    age_years: float | None = None
+    sex: str | None = None
+    country: str | None = None
+    language: str = "en"
+    drugs: tuple[Drug, ...] = ()
+    reactions: tuple[Reaction, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What one annotator said of one case for one problem.
+
+    `target` says which part of the case is meant: "" for the whole case, the verbatim for coding.
+    `value` is the problem's own JSON: {"serious": true, "criteria": ["death"]} for seriousness,
+    {"llt_code": "90000001"} (or {"pt_name": ...}) for coding.
+    """
+
+    case_id: str
+    problem: str
+    value: Mapping[str, Any]
+    annotator: str
+    target: str = ""
+    time: str | None = None
+    guideline: str | None = None
+    meddra_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One question with its answer, as a problem poses it to a model.
+
+    `label` is a class name (classification) or a code (coding). `cluster` names the group of
+    near-identical cases that must never be split between training and test. `slices` are the
+    names of the groups that the gate looks at one by one.
+    """
+
+    example_id: str
+    case_id: str
+    text: str
+    label: str
+    cluster: str
+    slices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A model's answer to one example.
+
+    `score` is the number that the answer was decided by (probability of the positive class;
+    cosine similarity of the best term). `ranked` is the ranking, best first, as (label, score).
+    `input_digest` is the SHA-256 of the text as it was put to the model; `notes` names what was
+    done to the input ("head and tail of 812 tokens") and what was not sure.
+    """
+
+    example_id: str
+    answer: str
+    score: float
+    ranked: tuple[tuple[str, float], ...] = ()
+    input_digest: str = ""
+    version: str = ""
+    dictionary: str | None = None
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,241 @@
+"""Versions: what a manifest says, how one is registered once and found by name.
+
+A manifest is an immutable blob that names everything a version was made of and measured by. It is
+written after all of that, so its existence means that what it names exists; its digest is the
+version's identity. The number (`seriousness@7`) stands in the ledger's entry, not in the manifest,
+because it is only known at the moment of writing that entry.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pvcore.errors import NotFound, RegistryError
+from pvcore.records import canonical
+from pvcore.registry.ledger import REGISTERED, Entry, Ledger, State
+from pvcore.registry.store import Store, blob_exists, check_key, get_blob, get_folder, put_blob
+
+FORMAT = 1
+_HEX = re.compile(r"[0-9a-f]{64}")
+_PROBLEM = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+_KEPT_AS_BLOB = ("specification", "dataset", "report", "dossier")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a version is. All digests are 64 hex SHA-256; all values are JSON.
+
+    `adapter` is {"digest": of the adapter as training defines it, "files": of `put_folder`};
+    `champion` the version that `report` compares with (None: there was none), `parent` the version
+    that training continued (None: from the base); `decision` has at least {"outcome": "pass" |
+    "fail" | "inconclusive"}; `policy` is the digest of the policy that decided. `specification`,
+    `dataset`, `report` and `dossier` are blobs of the same store. `dictionary` is the digest of a
+    MedDRA release, whose text is licensed and stays out of the manifest.
+    """
+
+    problem: str
+    adapter: Mapping[str, Any]
+    base: Mapping[str, Any]
+    specification: str
+    dataset: str
+    parent: str | None
+    champion: str | None
+    recipe: Mapping[str, Any]
+    dictionary: str | None
+    report: str
+    decision: Mapping[str, Any]
+    policy: str
+    dossier: str
+    environment: Mapping[str, Any]
+    created: str
+    format: int = FORMAT
+
+    @property
+    def outcome(self) -> str:
+        """The gate's decision: pass, fail or inconclusive."""
+        return str(self.decision["outcome"])
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A registered version. `digest` is its manifest's."""
+
+    problem: str
+    number: int
+    digest: str
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        return f"{self.problem}@{self.number}"
+
+
+def manifest_from(fields: Mapping[str, Any]) -> Manifest:
+    """A manifest of these fields, checked. Raises RegistryError that lists all faults."""
+    declared = {field.name: field for field in dataclasses.fields(Manifest)}
+    missing = sorted(n for n, f in declared.items() if n not in fields and f.default is dataclasses.MISSING)
+    faults = [f"{name} is missing" for name in missing]
+    faults += [f"{name} is not a field of a manifest" for name in sorted(set(fields) - set(declared))]
+    if not faults:
+        faults = _faults(fields)
+    if faults:
+        raise RegistryError("the manifest cannot be used:\n" + "\n".join(f"  {fault}" for fault in faults))
+    return Manifest(**json.loads(canonical(dict(fields))))
+
+
+def _faults(fields: Mapping[str, Any]) -> list[str]:
+    faults = []
+    if fields.get("format", FORMAT) != FORMAT:
+        return [f"format {fields['format']!r} is newer than this program: expected {FORMAT}"]
+    if not isinstance(fields["problem"], str) or not _PROBLEM.fullmatch(fields["problem"]):
+        faults.append(f"problem {fields['problem']!r} is not a name of small letters and digits")
+    for name in (*_KEPT_AS_BLOB, "policy", "parent", "champion", "dictionary"):
+        optional = name in ("parent", "champion", "dictionary")
+        if not (optional and fields[name] is None) and not _is_digest(fields[name]):
+            faults.append(f"{name} is not a digest: {fields[name]!r}")
+    for name in ("adapter", "base", "recipe", "decision", "environment"):
+        if not isinstance(fields[name], Mapping):
+            faults.append(f"{name} is not a mapping: {fields[name]!r}")
+    try:
+        datetime.fromisoformat(fields["created"])
+    except (TypeError, ValueError):
+        faults.append(f"created is not an ISO time: {fields['created']!r}")
+    if faults:
+        return faults
+    if fields["decision"].get("outcome") not in ("pass", "fail", "inconclusive"):
+        faults.append(f"decision has no outcome of pass, fail, inconclusive: {dict(fields['decision'])!r}")
+    return faults + _adapter_faults(fields["adapter"])
+
+
+def _adapter_faults(adapter: Mapping[str, Any]) -> list[str]:
+    files = adapter.get("files")
+    if set(adapter) != {"digest", "files"} or not _is_digest(adapter.get("digest")):
+        return ['adapter is not {"digest": 64 hex digits, "files": {...}}']
+    if not isinstance(files, Mapping) or not files:
+        return ["adapter has no files"]
+    faults = []
+    for name, entry in files.items():
+        try:
+            check_key(name)
+        except RegistryError as error:
+            faults.append(f"adapter: {error}")
+        if not isinstance(entry, Mapping) or not _is_digest(entry.get("sha256")):
+            faults.append(f"adapter: {name} has no sha256")
+    return faults
+
+
+def _is_digest(value: object) -> bool:
+    return isinstance(value, str) and _HEX.fullmatch(value) is not None
+
+
+def register(store: Store, ledger: Ledger, fields: Mapping[str, Any], actor: str) -> Version:
+    """Put a version into the registry, once per problem and specification, and give it its number.
+
+    Again with the same specification and adapter it returns the version that is there (with the
+    report it was registered with). Raises RegistryError where something named does not exist, the
+    parent is not registered, or the same specification gave another adapter (training that is not
+    reproducible).
+    """
+    manifest = manifest_from(fields)
+    files = {f"adapter file {name}": entry["sha256"] for name, entry in manifest.adapter["files"].items()}
+    named = {**files, **{name: getattr(manifest, name) for name in _KEPT_AS_BLOB}}
+    absent = [f"  {name}: {digest}" for name, digest in named.items() if not blob_exists(store, digest)]
+    if absent:
+        raise RegistryError("the manifest names blobs that the store does not have:\n" + "\n".join(absent))
+    digest = put_blob(store, canonical(manifest))
+
+    def body(state: State) -> dict[str, Any]:
+        for role, other in (("parent", manifest.parent), ("champion", manifest.champion)):
+            entry = state.version(other) if other else None
+            if other and (entry is None or entry.body["problem"] != manifest.problem):
+                raise RegistryError(f"the {role} {other} is not a registered version of {manifest.problem}.")
+        return {
+            "problem": manifest.problem,
+            "number": len(state.versions(manifest.problem)) + 1,
+            "version": digest,
+            "specification": manifest.specification,
+            "adapter": manifest.adapter["digest"],
+        }
+
+    key = f"{manifest.problem} {manifest.specification}"
+    entry = ledger.append(REGISTERED, body, actor=actor, key=key)
+    if entry.body["adapter"] != manifest.adapter["digest"]:
+        raise RegistryError(
+            f"{manifest.problem}@{entry.body['number']} was registered for the specification "
+            f"{manifest.specification[:12]} with another adapter ({entry.body['adapter'][:12]}, now "
+            f"{manifest.adapter['digest'][:12]}): training was not reproducible. Compare the environments."
+        )
+    return read_version(store, entry)
+
+
+def read_version(store: Store, entry: Entry) -> Version:
+    """The version of a Registered entry, its manifest verified against its digest."""
+    data = get_blob(store, entry.body["version"])
+    manifest = manifest_from(json.loads(data))
+    if manifest.problem != entry.body["problem"] or manifest.specification != entry.body["specification"]:
+        raise RegistryError(
+            f"ledger entry {entry.sequence} does not fit the manifest {entry.body['version']}."
+        )
+    return Version(manifest.problem, int(entry.body["number"]), entry.body["version"], manifest)
+
+
+def resolve(store: Store, ledger: Ledger, name: str) -> Version:
+    """The version called `seriousness@7`, `@champion`, `@previous`, `@latest`, or by its digest.
+
+    `@previous` is what the champion replaced, `@latest` the highest number; a digest may be cut to 8
+    or more digits. Raises NotFound that names what there is.
+    """
+    return read_version(store, find(ledger.state(), name))
+
+
+def find(state: State, name: str) -> Entry:
+    """The Registered entry of a version by its name or digest; see `resolve`."""
+    problem, at, which = name.partition("@")
+    if not at:
+        return _find_digest(state, name)
+    versions = state.versions(problem)
+    if not versions:
+        known = ", ".join(state.problems()) or "none"
+        raise NotFound(f"{name}: the registry has no version of {problem!r}. It has versions of: {known}.")
+    if which in ("champion", "previous"):
+        digest = state.champion(problem) if which == "champion" else state.previous(problem)
+        entry = state.version(digest) if digest else None
+        if entry is None:
+            raise NotFound(f"{name}: {problem} has no {which} yet. Versions: {_names(versions)}.")
+        return entry
+    wanted = len(versions) if which == "latest" else int(which) if re.fullmatch(r"[0-9]{1,9}", which) else 0
+    if not 1 <= wanted <= len(versions):
+        raise NotFound(f"{name} does not exist. Versions: {_names(versions)}, champion, previous, latest.")
+    return versions[wanted - 1]
+
+
+def _find_digest(state: State, digest: str) -> Entry:
+    hits = [
+        entry
+        for problem in state.problems()
+        for entry in state.versions(problem)
+        if len(digest) >= 8 and entry.body["version"].startswith(digest)
+    ]
+    if len(hits) != 1:
+        told = "fits several versions" if hits else "is no version"
+        raise NotFound(
+            f"{digest!r} {told}. Name it like seriousness@1, seriousness@champion or by its digest."
+        )
+    return hits[0]
+
+
+def _names(versions: tuple[Entry, ...]) -> str:
+    last = versions[-1]
+    return f"{last.body['problem']}@1" + (f" to @{last.body['number']}" if len(versions) > 1 else "")
+
+
+def fetch_adapter(store: Store, version: Version, target: Path) -> Path:
+    """The adapter as a plain PEFT folder at `target`, every byte verified; nothing there if it fails."""
+    return get_folder(store, version.manifest.adapter["files"], target)

@@ -1,0 +1,270 @@
+"""The one door to the champion: a request, signed answers, the switch. Rollback takes it too.
+
+    request_approval -> answer (once a signer) -> promote
+
+Each step is written once, whoever repeats it. Everything is checked when an answer is accepted and
+again at the moment of the switch, against the state that the ledger's entry directly follows.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pvcore.errors import NotFound, RegistryError, SignatureRefused, StaleChampion
+from pvcore.records import digest as digest_of
+from pvcore.registry import signing
+from pvcore.registry.approval import (
+    APPROVED,
+    REJECTED,
+    REQUESTED,
+    SWITCH,
+    Action,
+    ApprovalPolicy,
+    Decision,
+    Keys,
+    Signer,
+    answers_to,
+    closing,
+    entry_at,
+    last_switch,
+    require_eligible,
+    require_open,
+    require_signed,
+    require_still_asked,
+    version_of,
+)
+from pvcore.registry.ledger import Entry, Ledger, State
+from pvcore.registry.manifest import Version
+from pvcore.registry.store import Store, get_blob
+
+__all__ = [
+    "Action",
+    "ApprovalPolicy",
+    "Decision",
+    "Signer",
+    "answer",
+    "approvals",
+    "open_requests",
+    "promote",
+    "request_approval",
+    "verify_champion",
+]
+
+
+def request_approval(
+    ledger: Ledger,
+    version: Version,
+    action: Action,
+    report: str,
+    policy_digest: str,
+    actor: str,
+    *,
+    occasion: str = "",
+) -> Entry:
+    """Ask for signatures; the same question again returns the same entry, answered or not.
+
+    The entry records what was asked: version, report, policy, the champion to be replaced, and by
+    its own number and predecessor the ledger's position. `occasion` (any text, a run's id) asks anew
+    what was once rejected. Raises GateError where the gate did not pass, StaleChampion where the
+    report compares with another champion than today's, RegistryError where nothing would change.
+    """
+    manifest, problem = version.manifest, version.problem
+
+    def body(state: State) -> dict[str, Any]:
+        require_eligible(state, version.digest, manifest, action, report, policy_digest)
+        if last_switch(state, problem) != after:
+            raise StaleChampion(
+                f"the champion of {problem} changed while approval was being requested. Ask again."
+            )
+        return {
+            "problem": problem,
+            "name": version.name,
+            "version": version.digest,
+            "action": action,
+            "report": report,
+            "policy": policy_digest,
+            "expected": state.champion(problem),
+            "after_switch": after,
+            "occasion": occasion,
+        }
+
+    state = ledger.state()
+    question = [version.digest, action, report, policy_digest, occasion]
+    after = last_switch(state, problem)
+    if state.champion(problem) == version.digest:
+        # The switch that was asked for is done; a run that starts again from its top finds its request.
+        done = state.find(REQUESTED, state.history(problem)[-1].body["asked"])
+        if done and done.key == digest_of([*question, done.body["after_switch"]]):
+            return done
+    return ledger.append(REQUESTED, body, actor=actor, key=digest_of([*question, after]))
+
+
+def answer(
+    ledger: Ledger,
+    store: Store,
+    request: Entry,
+    *,
+    decision: Decision,
+    principal: str,
+    name: str,
+    reason: str,
+    signature: str,
+    policy: ApprovalPolicy,
+    policy_digest: str,
+    allowed_signers: Path,
+    revoked: Path | None = None,
+) -> Entry:
+    """Accept a signed answer: an Approved or Rejected entry, once a signer. One rejection ends a request.
+
+    Raises SignatureRefused (key, role, name, altered or reused statement, own version), StaleChampion,
+    GateError; RegistryError where the request is closed. Nothing is written then.
+    """
+    if not reason.strip():
+        raise SignatureRefused("an answer needs its reason.")
+    asked = entry_at(ledger.state(), request.sequence, request.digest, REQUESTED)
+    body = {
+        "request": {"sequence": asked.sequence, "digest": asked.digest},
+        "problem": asked.body["problem"],
+        "version": asked.body["version"],
+        "principal": principal,
+        "name": name,
+        "reason": reason,
+        "decision": decision,
+        "signature": signing.normalise(signature),
+    }
+
+    def checked(state: State) -> dict[str, Any]:
+        require_open(state, asked)
+        require_still_asked(state, store, asked, policy_digest)
+        fingerprint, roles = require_signed(state, asked, body, policy, Keys(allowed_signers, revoked))
+        for other in answers_to(state, asked, APPROVED):
+            if other.body["principal"] == principal and decision == "approve":
+                raise SignatureRefused(f"{principal} has approved this request already.")
+            if other.body["key"] == fingerprint and other.body["principal"] != principal:
+                raise SignatureRefused(
+                    f"the key of {principal} has signed already, as {other.body['principal']}."
+                )
+        return {**body, "key": fingerprint, "roles": roles}
+
+    kind = APPROVED if decision == "approve" else REJECTED
+    entry = ledger.append(kind, checked, actor=principal, key=f"{asked.digest} {principal}")
+    if any(entry.body[field] != value for field, value in body.items()):
+        raise SignatureRefused(f"{principal} has answered this request already, with another signature.")
+    return entry
+
+
+def promote(
+    ledger: Ledger,
+    store: Store,
+    request: Entry,
+    *,
+    policy: ApprovalPolicy,
+    policy_digest: str,
+    allowed_signers: Path,
+    actor: str,
+    revoked: Path | None = None,
+) -> Entry:
+    """Make the requested version champion: a Promoted or RolledBack entry, once a request.
+
+    Everything is verified anew at this moment: the chain, the manifest and the adapter's bytes, the
+    gate's decision, the expected champion, and each signature with today's keys, roles and
+    revocations. Raises StaleChampion, SignatureRefused, GateError, RegistryError; nothing is written then.
+    """
+    asked = entry_at(ledger.state(), request.sequence, request.digest, REQUESTED)
+    kind = SWITCH[asked.body["action"]]
+    done = ledger.find(kind, asked.digest)
+    if done:
+        return done
+    version = version_of(ledger.state(), store, asked)
+    _require_bytes(store, version)
+
+    def body(state: State) -> dict[str, Any]:
+        require_open(state, asked)
+        require_still_asked(state, store, asked, policy_digest)
+        signed = answers_to(state, asked, APPROVED)
+        for approval in signed:
+            require_signed(state, asked, approval.body, policy, Keys(allowed_signers, revoked))
+        if len(signed) < policy.signatures:
+            raise SignatureRefused(f"{version.name} has {len(signed)} of {policy.signatures} signatures.")
+        return {
+            "problem": asked.body["problem"],
+            "name": asked.body["name"],
+            "version": asked.body["version"],
+            "expected": state.champion(asked.body["problem"]),
+            "report": asked.body["report"],
+            "policy": asked.body["policy"],
+            "asked": asked.key,
+            "request": {"sequence": asked.sequence, "digest": asked.digest},
+            "signatures": policy.signatures,
+            "approvals": [{"sequence": a.sequence, "digest": a.digest} for a in signed],
+        }
+
+    return ledger.append(kind, body, actor=actor, key=asked.digest)
+
+
+def verify_champion(
+    ledger: Ledger,
+    store: Store,
+    problem: str,
+    *,
+    allowed_signers: Path,
+    revoked: Path | None = None,
+    policy: ApprovalPolicy | None = None,
+) -> tuple[Version, Entry]:
+    """The champion and the switch that made it so, proven anew from the store and the keys.
+
+    Checks the chain, the manifest, every byte of the adapter, and the signatures that the switch
+    rests on: each key as of the time that the ledger gives for its answer (so give a key that is no
+    longer used an end date in `allowed_signers`, and keep its line); revoked keys whenever they
+    signed. With `policy` also against today's names, roles and number of signatures.
+    Raises NotFound, LedgerBroken, SignatureRefused, RegistryError.
+    """
+    state = ledger.state()
+    history = state.history(problem)
+    if not history:
+        raise NotFound(f"{problem} has no champion yet.")
+    switch = history[-1]
+    request = entry_at(state, **switch.body["request"], kind=REQUESTED)
+    if request.body["version"] != switch.body["version"] or SWITCH[request.body["action"]] != switch.kind:
+        raise RegistryError(f"ledger entry {switch.sequence} switches to another version than was asked for.")
+    signed = [entry_at(state, **reference, kind=APPROVED) for reference in switch.body["approvals"]]
+    needed = policy.signatures if policy else switch.body["signatures"]
+    if len({approval.body["key"] for approval in signed}) < needed:
+        raise SignatureRefused(
+            f"{request.body['name']} became champion on {len(signed)} of {needed} signatures."
+        )
+    for approval in signed:
+        moment = datetime.fromisoformat(approval.time)
+        keys = Keys(allowed_signers, revoked)
+        fingerprint, _ = require_signed(state, request, approval.body, policy, keys, moment)
+        if fingerprint != approval.body["key"]:
+            raise SignatureRefused(
+                f"ledger entry {approval.sequence} names another key than the one that signed."
+            )
+    version = version_of(state, store, request)
+    _require_bytes(store, version)
+    return version, switch
+
+
+def _require_bytes(store: Store, version: Version) -> None:
+    """Every file of the adapter is there and has its digest."""
+    for file in version.manifest.adapter["files"].values():
+        get_blob(store, file["sha256"])
+
+
+def open_requests(state: State) -> tuple[Entry, ...]:
+    """Requests that wait for an answer: not rejected, not carried out, their champion still in place."""
+    return tuple(
+        entry
+        for entry in state.entries
+        if entry.kind == REQUESTED
+        and closing(state, entry) is None
+        and last_switch(state, entry.body["problem"]) == entry.body["after_switch"]
+    )
+
+
+def approvals(state: State, request: Entry) -> tuple[Entry, ...]:
+    """The approvals that a request has so far, oldest first."""
+    return tuple(answers_to(state, request, APPROVED))

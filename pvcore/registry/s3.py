@@ -1,0 +1,153 @@
+"""A store in an S3 bucket, on AWS or any server that honours `If-None-Match: *` on PutObject."""
+
+from __future__ import annotations
+
+import random
+import time
+from functools import cached_property
+from typing import Any
+
+from pvcore.errors import ConfigError, NotFound, RegistryError, StoreRefused
+from pvcore.registry.store import ObjectInfo, check_key
+
+ATTEMPTS = 12
+"""Tries of a conditional put that the server answers with 409 (another conditional put is under way)."""
+
+
+class S3Store:
+    """Objects below `prefix` in `bucket`. Region and keys come from the environment. See `Store`."""
+
+    def __init__(self, bucket: str, prefix: str = "", *, endpoint: str | None = None) -> None:
+        self.bucket = bucket
+        self.prefix = f"{check_key(prefix)}/" if prefix else ""
+        self.endpoint = endpoint
+
+    def __repr__(self) -> str:
+        return f"S3Store({self.url!r})"
+
+    @property
+    def url(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+    @cached_property
+    def _client(self) -> Any:
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+
+        # Servers that are not AWS often know neither bucket names as host names nor boto3's default
+        # checksums; the registry checks the digests of all that matters itself.
+        lenient: dict[str, Any] = (
+            {
+                "s3": {"addressing_style": "path"},
+                "request_checksum_calculation": "when_required",
+                "response_checksum_validation": "when_required",
+            }
+            if self.endpoint
+            else {}
+        )
+        config = Config(
+            retries={"mode": "standard", "max_attempts": 5},
+            connect_timeout=10,
+            read_timeout=60,
+            max_pool_connections=32,
+            **lenient,
+        )
+        try:
+            return boto3.session.Session().client("s3", endpoint_url=self.endpoint, config=config)
+        except (BotoCoreError, ValueError) as error:
+            raise ConfigError(f"{self.url}: {error}. Check PV_S3_ENDPOINT and AWS_DEFAULT_REGION.") from error
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        name = self.prefix + check_key(key)
+        from botocore.exceptions import ClientError
+
+        repeated = False
+        for attempt in range(ATTEMPTS):
+            try:
+                self._client.put_object(Bucket=self.bucket, Key=name, Body=data, IfNoneMatch="*")
+                return True
+            except ClientError as error:
+                status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+                repeated = repeated or bool(error.response.get("ResponseMetadata", {}).get("RetryAttempts"))
+                if status == 412:
+                    # After a repeated request the object may be our own: the first answer was lost.
+                    return repeated and self.get(key) == data
+                if status == 501:
+                    raise StoreRefused(
+                        f"{self.url}: the server does not know If-None-Match on PutObject."
+                    ) from error
+                if status != 409:
+                    raise self._refusal(error, key) from error
+                repeated = True
+            except Exception as error:
+                raise self._refusal(error, key) from error
+            time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 6)))
+        raise RegistryError(
+            f"{self.url}: {ATTEMPTS} attempts to write {key} met a conflict (409). Try again later."
+        )
+
+    def get(self, key: str) -> bytes:
+        try:
+            answer = self._client.get_object(Bucket=self.bucket, Key=self.prefix + check_key(key))
+            return bytes(answer["Body"].read())
+        except Exception as error:
+            raise self._refusal(error, key) from error
+
+    def exists(self, key: str) -> bool:
+        try:
+            self._client.head_object(Bucket=self.bucket, Key=self.prefix + check_key(key))
+        except Exception as error:
+            refusal = self._refusal(error, key)
+            if isinstance(refusal, NotFound):
+                return False
+            raise refusal from error
+        return True
+
+    def list(self, prefix: str) -> list[ObjectInfo]:
+        if prefix:
+            check_key(prefix.rstrip("/") or prefix)
+        found = []
+        try:
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self.prefix + prefix
+            )
+            for page in pages:
+                for item in page.get("Contents", ()):
+                    if not item["Key"].endswith("/"):  # the empty object that consoles make for a "folder"
+                        etag = item["ETag"].strip('"')
+                        found.append(ObjectInfo(item["Key"].removeprefix(self.prefix), item["Size"], etag))
+        except Exception as error:
+            raise self._refusal(error, prefix) from error
+        return sorted(found, key=lambda item: item.key)
+
+    def _refusal(self, error: Exception, key: str) -> Exception:
+        """The error of our tree that says what the server or boto3 said, and what to do."""
+        from botocore.exceptions import (
+            BotoCoreError,
+            ClientError,
+            NoCredentialsError,
+            PartialCredentialsError,
+        )
+        from botocore.exceptions import HTTPClientError as TransportError
+
+        if isinstance(error, ClientError):
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            if code in ("NoSuchKey", "404", "NotFound"):
+                return NotFound(f"{self.url} has no object {key}.")
+            if code == "NoSuchBucket":
+                return NotFound(f"{self.url}: the bucket does not exist. Create it, or mend the store's URL.")
+            advice = (
+                "Check the keys and that they may list, get and put here."
+                if code in ("AccessDenied", "403")
+                else ""
+            )
+            return RegistryError(f"{self.url}: {key}: {error}. {advice}".rstrip())
+        if isinstance(error, NoCredentialsError | PartialCredentialsError):
+            return ConfigError(f"{self.url}: {error}. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
+        if isinstance(error, BotoCoreError | TransportError):
+            where = f" at {self.endpoint}" if self.endpoint else ""
+            return RegistryError(
+                f"{self.url}{where} cannot be used: {error}. Check the network and PV_S3_ENDPOINT."
+            )
+        return error

@@ -1,0 +1,238 @@
+"""The object store: put-if-absent, get, exists, list; and blobs and folders kept under their digests.
+
+Creating a key that does not exist is the one atomic step that local disks and S3 servers share, so
+it is the only one used: nothing is ever overwritten or deleted here. Keys:
+
+    blobs/sha256/<digest>   ledger/<sequence>   inbox/...   quarantine/...   probe/<nonce>/...
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+from urllib.parse import unquote, urlsplit
+
+from pvcore.errors import ConfigError, NotFound, RegistryError, StoreRefused
+from pvcore.records import digest as digest_of
+
+BLOBS = "blobs/sha256/"
+TEMPORARY = ".tmp"
+"""First part of keys that a local store keeps for itself: half-written files."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """One object as a listing shows it. `size` in bytes; `etag` changes when the content does."""
+
+    key: str
+    size: int
+    etag: str
+
+
+@runtime_checkable
+class Store(Protocol):
+    """What a place for objects must do. All methods raise RegistryError where the place fails."""
+
+    @property
+    def url(self) -> str:
+        """Where the store is, without secrets."""
+        ...
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """Create `key` with `data`, durably. True if this call created it, False if it was there before."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """The bytes of `key`. Raises NotFound."""
+        ...
+
+    def exists(self, key: str) -> bool:
+        """True if `key` can be read now."""
+        ...
+
+    def list(self, prefix: str) -> list[ObjectInfo]:
+        """All objects whose key begins with `prefix`, sorted by key."""
+        ...
+
+
+def open_store(url: str, *, endpoint: str | None = None) -> Store:
+    """The store at `file:///folder`, at a plain path, or at `s3://bucket/prefix`.
+
+    `endpoint` is the URL of an S3 server that is not AWS; region and keys come from the environment,
+    as boto3 reads them. Opening asks the server nothing; `probe` does. Raises ConfigError.
+    """
+    if "://" not in url:
+        return _local(Path(url).expanduser().resolve())
+    parts = urlsplit(url)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/"):
+        return _local(Path(unquote(parts.path)))
+    if parts.scheme == "s3" and parts.netloc:
+        from pvcore.registry.s3 import S3Store
+
+        return S3Store(parts.netloc, parts.path.strip("/"), endpoint=endpoint)
+    raise ConfigError(
+        f"the store {url!r} is not understood. Use a folder, file:///folder or s3://bucket/prefix."
+    )
+
+
+def _local(folder: Path) -> Store:
+    from pvcore.registry.disk import LocalStore
+
+    return LocalStore(folder)
+
+
+def check_key(key: str) -> str:
+    """The key itself, if every store can hold it. Raises RegistryError: no way out of the folder."""
+    parts = key.split("/")
+    fault = ""
+    if not key or any(part in ("", ".", "..") for part in parts):
+        fault = "must be names joined by single slashes, without '.' and '..'"
+    elif parts[0] == TEMPORARY:
+        fault = f"must not begin with {TEMPORARY}/, which the local store keeps for itself"
+    elif "\\" in key or any(ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF for c in key):
+        fault = "must hold neither backslashes nor control characters"
+    elif len(key.encode()) > 900 or any(len(part.encode()) > 255 for part in parts):
+        fault = "is too long: at most 255 bytes a name and 900 in all"
+    if fault:
+        raise RegistryError(f"the key {key[:200]!r} cannot be stored: it {fault}.")
+    return key
+
+
+def probe(store: Store, *, writers: int = 16, rounds: int = 3) -> None:
+    """Try out on a new store whether put-if-absent holds. Raises StoreRefused with what went wrong.
+
+    Some S3 servers accept `If-None-Match: *` and overwrite all the same; on those two promotions
+    could both succeed. Tried one after the other, and `rounds` times with `writers` at once (which
+    finds a race that is often lost; it cannot prove that none exists). Leaves a few small objects
+    under probe/, since stores are never asked to delete.
+    """
+    folder = f"probe/{secrets.token_hex(8)}"
+
+    def require(holds: bool, what: str) -> None:
+        if not holds:
+            raise StoreRefused(
+                f"{store.url} does not keep the contract of the registry: {what}. "
+                "Use one that honours If-None-Match: * on PutObject (AWS S3, MinIO, ...), or a local folder."
+            )
+
+    def absent(key: str) -> bool:
+        try:
+            store.get(key)
+        except NotFound:
+            return not store.exists(key)
+        return False
+
+    key = f"{folder}/sequential"
+    require(absent(key), "it returned an object that was never written")
+    require(store.put_if_absent(key, b"first"), "it refused to create an object that did not exist")
+    require(not store.put_if_absent(key, b"second"), "it created an object that existed already")
+    require(store.get(key) == b"first", "a second writer replaced an object that existed already")
+    for number in range(rounds):
+        key = f"{folder}/concurrent-{number}"
+        contents = [f"{key} writer {writer}".encode() for writer in range(writers)]
+        with ThreadPoolExecutor(writers) as pool:
+            created = list(pool.map(lambda data, key=key: store.put_if_absent(key, data), contents))
+        require(
+            sum(created) == 1,
+            f"{sum(created)} of {writers} concurrent writers were told that they created it",
+        )
+        require(store.get(key) == contents[created.index(True)], "it kept another object than the winner's")
+    listed = [item.key for item in store.list(f"{folder}/")]
+    expected = sorted([f"{folder}/sequential", *(f"{folder}/concurrent-{n}" for n in range(rounds))])
+    require(listed == expected, "a listing does not show what was written")
+
+
+def put_blob(store: Store, data: bytes) -> str:
+    """Keep `data` under its SHA-256; returns the digest. The same data again costs one refused request."""
+    name = digest_of(data)
+    store.put_if_absent(BLOBS + name, data)
+    return name
+
+
+def get_blob(store: Store, digest: str) -> bytes:
+    """The bytes with this SHA-256. Raises NotFound, and RegistryError where they were altered."""
+    if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+        raise NotFound(f"{digest[:80]!r} is not a digest: expected 64 hex digits.")
+    try:
+        data = store.get(BLOBS + digest)
+    except NotFound:
+        raise NotFound(
+            f"{store.url} has no blob {digest}. Was it copied without its blobs/ folder?"
+        ) from None
+    found = digest_of(data)
+    if found != digest:
+        raise RegistryError(
+            f"{store.url}: blob {digest} was altered (its digest is {found} now). Restore it from a backup."
+        )
+    return data
+
+
+def blob_exists(store: Store, digest: str) -> bool:
+    """True if there is a blob under this digest (its bytes are checked when it is read)."""
+    return store.exists(BLOBS + digest)
+
+
+def put_folder(store: Store, folder: Path) -> dict[str, dict[str, Any]]:
+    """Keep all files of a folder as blobs; returns {relative name: {"sha256", "size" in bytes}}, sorted."""
+    files = sorted(path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
+    if not files:
+        raise NotFound(f"{folder} has no files to store.")
+    kept: dict[str, dict[str, Any]] = {}
+    for path in files:
+        if path.is_symlink() or not path.is_file():
+            raise RegistryError(f"{path} is a link or no plain file. Copy the file itself into the folder.")
+        data = path.read_bytes()
+        name = check_key(path.relative_to(folder).as_posix())
+        kept[name] = {"sha256": put_blob(store, data), "size": len(data)}
+    return dict(sorted(kept.items()))
+
+
+def get_folder(store: Store, files: Mapping[str, Mapping[str, Any]], target: Path) -> Path:
+    """Write the files of `put_folder` to `target`, all or nothing, every byte verified.
+
+    A target that holds exactly these files is left as it is; one that holds anything else is never
+    touched: RegistryError lists the extra, missing and changed names.
+    """
+    if target.is_dir() and any(target.iterdir()):
+        return _require_same(files, target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
+    try:
+        for name, entry in files.items():
+            path = work / check_key(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(get_blob(store, entry["sha256"]))
+        try:
+            os.replace(work, target)  # a folder of that name that has files makes this fail
+        except OSError:
+            if not target.is_dir():
+                raise RegistryError(f"{target} exists and is no folder. Choose another place.") from None
+            return _require_same(files, target)  # another process was faster
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return target
+
+
+def _require_same(files: Mapping[str, Mapping[str, Any]], target: Path) -> Path:
+    found = {p.relative_to(target).as_posix(): p for p in target.rglob("*") if not p.is_dir()}
+    faults = {
+        "extra": sorted(set(found) - set(files)),
+        "missing": sorted(set(files) - set(found)),
+        "changed": sorted(
+            name
+            for name in set(files) & set(found)
+            if digest_of(found[name].read_bytes()) != files[name]["sha256"]
+        ),
+    }
+    if any(faults.values()):
+        told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in faults.items() if names)
+        raise RegistryError(
+            f"{target} already exists and differs from the registry ({told}). Remove it first."
+        )
+    return target

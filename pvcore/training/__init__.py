@@ -1,0 +1,1 @@
+"""From a specification and its rows to an adapter, the same bytes each time."""

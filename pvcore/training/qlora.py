@@ -1,0 +1,124 @@
+"""LoRA matrices on a quantised base: new ones, or those of the parent; and their folder on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pvcore.errors import TrainingError
+from pvcore.inference.base import complete, file_digest
+from pvcore.inference.card import FILE as CARD
+from pvcore.inference.card import Card
+from pvcore.inference.model import TASKS, keep_training_layout, load_adapter, quiet
+from pvcore.records import digest
+from pvcore.training.settings import Lora
+
+WEIGHTS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
+
+
+def attach(model: Any, lora: Lora, head: str) -> Any:
+    """New LoRA matrices (and a trainable head) on every layer of `lora.targets`. Draws from torch's random state."""
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(
+        task_type=TASKS[head],
+        r=lora.rank,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.targets),
+        # Pooled output is not used by embeddings: its layer would get matrices and never a gradient.
+        exclude_modules=r".*pooler.*" if head == "embedding" else None,
+        bias="none",
+    )
+    try:
+        with quiet():
+            made = get_peft_model(model, config)
+    except ValueError as error:
+        raise TrainingError(
+            f"lora.targets {', '.join(lora.targets)} do not fit this base: {error}"
+        ) from error
+    return keep_training_layout(made)
+
+
+def continue_from(model: Any, parent: Path, lora: Lora, card: Card) -> Any:
+    """The parent's matrices, trainable. Raises TrainingError where parent and recipe are not of one shape."""
+    before = Card.read(parent)
+    changed = [
+        f"{name}: parent {getattr(before, name)!r}, recipe {getattr(card, name)!r}"
+        for name in ("problem", "family", "head", "labels", "base_digest", "base_files", "pooling")
+        if getattr(before, name) != getattr(card, name)
+    ]
+    config = json.loads((parent / CONFIG).read_text("utf-8"))
+    for name, ours, theirs in (
+        ("lora.rank", lora.rank, config["r"]),
+        ("lora.alpha", lora.alpha, config["lora_alpha"]),
+        ("lora.targets", sorted(lora.targets), sorted(config["target_modules"])),
+    ):
+        if ours != theirs:
+            changed.append(f"{name}: parent {theirs!r}, recipe {ours!r}")
+    if changed:
+        raise TrainingError(
+            "the parent's adapter cannot be continued under this recipe:\n  "
+            + "\n  ".join(changed)
+            + "\nStart from the base instead (retrain with scratch), or restore the recipe."
+        )
+    loaded = load_adapter(model, parent, trainable=True)
+    for module in loaded.modules():  # the rate is a matter of training, so the recipe's counts
+        for name, layer in getattr(module, "lora_dropout", {}).items():
+            if hasattr(layer, "p"):
+                layer.p = lora.dropout
+            elif lora.dropout:
+                import torch
+
+                module.lora_dropout[name] = torch.nn.Dropout(lora.dropout)
+    return loaded
+
+
+def trainable(model: Any) -> dict[str, Any]:
+    """{name: parameter} of everything that is trained, by name; all in float32."""
+    found = {
+        name: parameter for name, parameter in sorted(model.named_parameters()) if parameter.requires_grad
+    }
+    half = [name for name, parameter in found.items() if str(parameter.dtype) != "torch.float32"]
+    if not found or half:
+        raise TrainingError(f"nothing to train, or trained in less than float32: {', '.join(half[:3])}")
+    return found
+
+
+def save(model: Any, folder: Path, card: Card) -> dict[str, str]:
+    """Write a plain PEFT folder with pv.json, whole or not at all; returns {name: SHA-256}.
+
+    PEFT's own writer would leave a set in random order, a path of this machine and a README in it.
+    """
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import save_file
+
+    config = model.peft_config["default"].to_dict()
+    config |= {"base_model_name_or_path": card.base_source, "inference_mode": True, "revision": None}
+    if card.base_source.startswith("hub:"):
+        name, _, config["revision"] = card.base_source.removeprefix("hub:").partition("@")
+        config["base_model_name_or_path"] = name
+    plain = {key: sorted(value) if isinstance(value, set) else value for key, value in config.items()}
+    plain = {key: getattr(value, "value", value) for key, value in plain.items()}
+    with quiet():
+        state = get_peft_model_state_dict(model, save_embedding_layers=False)
+
+    def fill(work: Path) -> None:
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(state.items())}
+        save_file(tensors, work / WEIGHTS, metadata={"format": "pt"})
+        (work / CONFIG).write_text(json.dumps(plain, indent=2, sort_keys=True) + "\n", "utf-8")
+        card.write(work)
+
+    return adapter_files(complete(folder, fill))
+
+
+def adapter_files(folder: Path) -> dict[str, str]:
+    """{name: SHA-256} of an adapter's three files."""
+    return {name: file_digest(folder / name) for name in (CONFIG, WEIGHTS, CARD)}
+
+
+def adapter_digest(files: dict[str, str]) -> str:
+    """The digest that names an adapter."""
+    return digest(files)

@@ -1,0 +1,278 @@
+"""A specification and its rows -> an adapter: one path for every family and every start.
+
+    result = train(specification, {"train": rows, "tune": held}, base=base, workdir=work, output=folder)
+
+On one machine the same specification and rows give the same bytes: run again, resumed after a
+kill, on one or two threads, watched or not. Other machines and GPUs may round differently.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pvcore.errors import LeakageError, TrainingError
+from pvcore.inference import backend
+from pvcore.inference.base import beside_digests
+from pvcore.inference.card import Card
+from pvcore.inference.model import load_base, load_tokenizer
+from pvcore.inference.predict import Model
+from pvcore.problems import Problem, problem
+from pvcore.records import Example, digest
+from pvcore.training import causal, encoder, loop, qlora
+from pvcore.training.objective import Objective
+from pvcore.training.settings import Sections, sections
+from pvcore.training.specification import Specification
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "tokenizers", "safetensors", "numpy")
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A trained adapter: its folder, files {name: SHA-256} and digest, and how it came about.
+
+    `curve` is (step, loss) of every step, `tune` the metrics on the tune split with the threshold
+    chosen there, `looks` those on the way. `resumed_from` is 0 for a run that was not cut off.
+    """
+
+    adapter: Path
+    digest: str
+    files: Mapping[str, str]
+    curve: tuple[tuple[int, float], ...]
+    tune: Mapping[str, float]
+    looks: tuple[tuple[int, Mapping[str, float]], ...]
+    seconds: float
+    resumed_from: int
+    environment: Mapping[str, str]
+
+
+def train(
+    specification: Specification,
+    examples: Mapping[str, Sequence[Example]],
+    *,
+    base: Path,
+    workdir: Path,
+    output: Path,
+    parent: Path | None = None,
+    terms: pd.DataFrame | None = None,
+    progress: loop.Progress | None = None,
+    threads: int | None = None,
+) -> TrainResult:
+    """Train, or go on from the last checkpoint below `workdir/<specification digest>`.
+
+    `examples["train"]` is what is trained on (mixed already), `examples["tune"]` chooses the
+    threshold. `base` and `parent` are folders that were resolved and verified. `terms` (llt_code,
+    llt_name, pt_code of the current LLTs) is needed for rankings. The adapter appears in `output`
+    whole. `progress` is called with (step, steps, loss). Raises TrainingError and LeakageError.
+    """
+    started = time.monotonic()
+    settings, task = sections(specification.settings), problem(specification.problem)
+    card = _card(specification, settings, task, base)
+    rows, tune = list(examples.get("train", ())), list(examples.get("tune", ()))
+    _check(specification, task, card, rows, tune, parent, terms)
+    with backend.deterministic(threads):
+        network, tokenizer = _network(specification, settings, card, base, parent)
+        if parent is None and card.head == "classification":
+            encoder.probe(network, rows, card.labels, tokenizer, settings.text.max_tokens)
+        objective = _objective(task, card, rows, terms, tokenizer, settings, specification.seed)
+        model = Model(card, network, tokenizer)
+        run = loop.run(
+            network,
+            objective,
+            settings.training,
+            seed=specification.seed,
+            checkpoints=workdir / specification.digest,
+            progress=progress,
+            look=(lambda: _measure(model, task, tune, terms, threads)) if tune else None,
+        )
+        model.card = card = _with_threshold(model, tune)
+        files = qlora.save(network, output, card)
+        measured = _measure(model, task, tune, terms, threads) if tune else {}
+    return TrainResult(
+        adapter=output,
+        digest=qlora.adapter_digest(files),
+        files=files,
+        curve=run.curve,
+        tune=measured,
+        looks=run.looks,
+        seconds=time.monotonic() - started,
+        resumed_from=run.resumed_from,
+        environment=environment(threads),
+    )
+
+
+def environment(threads: int | None = None) -> dict[str, str]:
+    """What a rebuild on another machine would have to match: versions, processor, threads."""
+    import torch
+
+    device = backend.device()
+    name = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else torch.backends.cpu.get_cpu_capability()
+    )
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": f"{device.type} {name}",
+        "threads": str(threads or torch.get_num_threads()),
+        **{package: version(package) for package in PACKAGES},
+    }
+
+
+def best_threshold(scores: Sequence[float], positive: Sequence[bool]) -> float:
+    """The threshold of the best F1: half-way between two neighbouring scores, the lowest of equals.
+
+    0.5 where the rows do not hold both classes.
+    """
+    if all(positive) or not any(positive):
+        return 0.5
+    pairs = sorted(zip(scores, positive, strict=True), reverse=True)
+    total, hits, best = sum(positive), 0, (-1.0, 0.5)
+    for number, (score, true) in enumerate(pairs, 1):
+        hits += true
+        below = pairs[number][0] if number < len(pairs) else 0.0
+        value = 2 * hits / (number + total)
+        if score > below and value >= best[0]:
+            best = (value, (score + below) / 2)
+    return best[1]
+
+
+def _card(specification: Specification, settings: Sections, task: Problem, base: Path) -> Card:
+    if specification.family == "causal":
+        if task.kind == "ranking":
+            raise TrainingError(f"{task.name} is a ranking over terms: use family: encoder in its recipe")
+        head = "label_tokens"
+    else:
+        head = "embedding" if task.kind == "ranking" else "classification"
+    return Card(
+        problem=task.name,
+        family=specification.family,
+        head=head,
+        labels=task.labels,
+        positive=task.positive,
+        max_tokens=settings.text.max_tokens,
+        base_source=settings.base.source,
+        base_digest=settings.base.digest,
+        base_files=beside_digests(base),
+        bits=settings.quantisation.bits,
+        compute=settings.quantisation.compute,
+        specification=specification.digest,
+        pooling="mean" if head == "embedding" else None,
+    )
+
+
+def _check(
+    specification: Specification,
+    task: Problem,
+    card: Card,
+    rows: Sequence[Example],
+    tune: Sequence[Example],
+    parent: Path | None,
+    terms: pd.DataFrame | None,
+) -> None:
+    if not rows:
+        raise TrainingError(f"{task.name}: there is no row to train on")
+    if task.kind == "ranking" and terms is None:
+        raise TrainingError(f"{task.name} needs the terms of a dictionary: train(..., terms=...)")
+    foreign = sorted({row.label for row in (*rows, *tune)} - set(task.labels)) if task.labels else []
+    if foreign:
+        raise TrainingError(f"{task.name}: labels {', '.join(foreign)} are none of {', '.join(task.labels)}")
+    if task.labels and len({row.label for row in rows}) < 2:
+        raise TrainingError(
+            f"{task.name}: all {len(rows)} rows are {rows[0].label}: nothing can be learned from them"
+        )
+    shared = {row.cluster for row in rows} & {row.cluster for row in tune}
+    if shared:
+        names = ", ".join(sorted(shared)[:5])
+        raise LeakageError(
+            f"{len(shared)} clusters stand in train and tune ({names}): split by cluster again"
+        )
+    if (parent is None) != (specification.parent is None):
+        raise TrainingError("the specification and the call disagree about whether there is a parent")
+    if parent is not None and specification.parent_files is not None:
+        found = qlora.adapter_files(parent)
+        wrong = sorted(name for name, value in found.items() if specification.parent_files.get(name) != value)
+        if wrong:
+            raise TrainingError(
+                f"{parent}: {', '.join(wrong)} differ from the parent that the specification names"
+            )
+
+
+def _network(
+    specification: Specification, settings: Sections, card: Card, base: Path, parent: Path | None
+) -> tuple[Any, Any]:
+    import torch
+
+    # Before the head and the LoRA matrices are drawn: else the adapter depends on what ran before.
+    torch.manual_seed(loop.seed_of(specification.seed, "weights"))
+    network = load_base(base, head=card.head, labels=card.labels, bits=card.bits, compute=card.compute)
+    if settings.training.gradient_checkpointing:
+        network.activation_checkpointing_enable({"use_reentrant": False})
+    tokenizer = load_tokenizer(base)
+    if parent is None:
+        return qlora.attach(network, settings.lora, card.head), tokenizer
+    return qlora.continue_from(network, parent, settings.lora, card), tokenizer
+
+
+def _objective(
+    task: Problem,
+    card: Card,
+    rows: Sequence[Example],
+    terms: pd.DataFrame | None,
+    tokenizer: Any,
+    settings: Sections,
+    seed: int,
+) -> Objective:
+    if card.head == "embedding" and terms is not None:
+        return encoder.contrastive(rows, terms, tokenizer, settings, seed)
+    if card.head == "label_tokens":
+        return causal.label_tokens(rows, task.labels, task.prompt, tokenizer, settings, seed)
+    return encoder.classification(rows, task.labels, tokenizer, settings, seed)
+
+
+def _with_threshold(model: Model, tune: Sequence[Example]) -> Card:
+    card = model.card
+    if card.positive is None:
+        return card
+    scores, _ = model.scores([row.text for row in tune])
+    column = card.labels.index(card.positive)
+    found = best_threshold(
+        [float(row[column]) for row in scores], [row.label == card.positive for row in tune]
+    )
+    return dataclasses.replace(card, threshold=found)
+
+
+def _measure(
+    model: Model, task: Problem, tune: Sequence[Example], terms: pd.DataFrame | None, threads: int | None
+) -> dict[str, float]:
+    """The problem's metrics on the tune split; one that its rows do not define is left out."""
+    import pandas as pd
+
+    model._terms.clear()  # the network has changed since they were embedded
+    found = model.predict(tune, terms=terms, threads=threads)
+    frame = pd.DataFrame(
+        {
+            "label": [row.label for row in tune],
+            "answer": [answer.answer for answer in found],
+            "score": [answer.score for answer in found],
+            "ranked": [tuple(label for label, _ in answer.ranked) for answer in found],
+        }
+    )
+    values = {name: metric(frame) for name, metric in task.metrics.items()}
+    return {name: value for name, value in values.items() if not math.isnan(value)}
+
+
+def rows_digest(rows: Sequence[Example]) -> str:
+    """Digest of a list of rows, in its order."""
+    return digest([dataclasses.asdict(row) for row in rows])

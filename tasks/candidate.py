@@ -1,0 +1,92 @@
+"""Tasks from a dataset to a registered candidate. Each is one call of pvcore.cycle and what the UI shows of it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import INPUTS, NO_CACHE
+
+from pvcore.config import open_workspace
+from pvcore.cycle import candidate as candidates
+from pvcore.cycle.candidate import Receipt
+from tasks.inbox import show
+
+
+@task(cache_policy=NO_CACHE)
+def specify(problem: str, dataset: str, scratch: bool) -> str | None:
+    """The specification's digest, or None where there is nothing new to learn."""
+    return candidates.specify(open_workspace(), problem, dataset, scratch=scratch)
+
+
+@task(task_run_name="train {specification}", cache_policy=NO_CACHE)
+def train(specification: str, rebuild: bool) -> str:
+    """Train, with a progress bar in the UI; returns the adapter's digest."""
+    bar: Any = create_progress_artifact(0.0, description="training steps")
+    logger = get_run_logger()
+    shown = time.monotonic()
+
+    def progress(step: int, total: int, loss: float) -> None:
+        nonlocal shown
+        if step == total or time.monotonic() - shown > 5:
+            shown = time.monotonic()
+            update_progress_artifact(bar, progress=100.0 * step / total)
+            logger.info("step %d of %d, loss %.4f", step, total, loss)
+
+    trained = candidates.train(open_workspace(), specification, rebuild=rebuild, progress=progress)
+    if trained["resumed_from"]:
+        logger.info("resumed at step %d of a run that was cut off", trained["resumed_from"])
+    return str(trained["adapter"])
+
+
+@task(cache_policy=NO_CACHE)
+def training_curve(specification: str) -> None:
+    """The training curve as an artifact."""
+    show(
+        f"curve-{specification[:12]}",
+        candidates.curve_markdown(open_workspace(), specification),
+        "Training curve",
+    )
+
+
+@task(cache_policy=INPUTS, persist_result=True)
+def evaluate(specification: str) -> str:
+    """Predict, measure, compare with the champion, decide; returns the evaluation's ledger key."""
+    workspace = open_workspace()
+    key = candidates.evaluate(workspace, specification)
+    show(
+        f"gate-{specification[:12]}",
+        candidates.gate_markdown(workspace, key),
+        "Gate: candidate against champion",
+    )
+    return key
+
+
+@task(cache_policy=NO_CACHE)
+def register(specification: str, evaluation: str) -> str:
+    """Put the candidate with its dossier into the registry; returns its name ("seriousness@2")."""
+    name = candidates.register(open_workspace(), specification, evaluation)
+    get_run_logger().info("registered %s", name)
+    return name
+
+
+@task(cache_policy=NO_CACHE)
+def passed(version: str) -> bool:
+    """True where the gate's decision on a version is pass, so that a person may be asked."""
+    return candidates.passed(open_workspace(), version)
+
+
+@task(cache_policy=NO_CACHE)
+def specification_of(version: str) -> str:
+    """The specification that a registered version was trained by."""
+    return candidates.specification_of(open_workspace(), version)
+
+
+@task(cache_policy=NO_CACHE)
+def compare_rebuilt(version: str) -> Receipt:
+    """Compare a rebuilt adapter with the registered one and record the receipt."""
+    receipt = candidates.compare_rebuilt(open_workspace(), version)
+    show(f"rebuilt-{version}", f"## {version} rebuilt\n\n{receipt.line}", "Receipt of a rebuild")
+    return receipt

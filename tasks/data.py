@@ -1,0 +1,84 @@
+"""Tasks from an admitted release and batches to a validated dataset."""
+
+from __future__ import annotations
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
+
+from expectations import validate_training_set
+from pvcore.config import open_workspace
+from pvcore.cycle import data
+from tasks.inbox import show
+
+
+@task(cache_policy=NO_CACHE)
+def newest_release(version: str) -> str | None:
+    """The release to update to: `version`, or the newest admitted one; None if that is adopted already."""
+    return data.newest_release(open_workspace(), version)
+
+
+@task(cache_policy=NO_CACHE)
+def adopted_version() -> str:
+    """The MedDRA version that the labels are in; empty before the first release."""
+    return data.adopted_version(open_workspace()) or ""
+
+
+@task(cache_policy=NO_CACHE)
+def alert_overdue() -> None:
+    """Say in the UI and by an event that the release which is due has not arrived."""
+    text = data.overdue_text(open_workspace())
+    show("release-overdue", text, "A MedDRA release is due")
+    emit_event("pv.release.overdue", resource={"prefect.resource.id": "pv.inbox"}, payload={"line": text})
+    get_run_logger().warning(text)
+
+
+@task(cache_policy=NO_CACHE)
+def compare(old: str, new: str) -> str:
+    """Compare two releases; returns the difference's blob."""
+    difference = data.compare(open_workspace(), old, new)
+    show(f"difference-{old}-{new}", difference.markdown, f"MedDRA {old} to {new}")
+    return difference.blob
+
+
+@task(cache_policy=NO_CACHE)
+def migrate(version: str) -> list[str]:
+    """Carry all labels that are not in `version` into it; returns the mappings' blobs."""
+    migrated = data.migrate(open_workspace(), version)
+    if migrated.classes:
+        create_table_artifact(
+            migrated.classes, key=f"migration-{version.replace('.', '-')}", description="Migration classes"
+        )
+    return migrated.mappings
+
+
+@task(cache_policy=NO_CACHE)
+def adopt(version: str, mappings: list[str]) -> None:
+    """Record that the labels are in `version` from here on."""
+    data.adopt(open_workspace(), version, mappings)
+
+
+@task(cache_policy=NO_CACHE)
+def build_dataset(version: str, mappings: list[str]) -> str | None:
+    """The dataset of all that was admitted and fits `version`; None where nothing new is there."""
+    built = data.build_dataset(open_workspace(), version, mappings)
+    if built:
+        show(f"dataset-{built.digest[:12]}", built.markdown, "Dataset: batches, agreement, splits, work list")
+        get_run_logger().info(built.line)
+    return built.digest if built else None
+
+
+@task(cache_policy=NO_CACHE)
+def validate_dataset(dataset: str) -> None:
+    """Great Expectations over the training set of every problem. Raises with all faults."""
+    for problem, (cases, labels, examples, dictionary) in data.training_sets(open_workspace(), dataset):
+        validation = validate_training_set(cases, labels, examples, problem=problem, dictionary=dictionary)
+        show(f"training-set-{problem}-{dataset[:12]}", validation.markdown(), f"Validation: {problem}")
+        validation.require()
+
+
+@task(cache_policy=NO_CACHE)
+def problems() -> list[str]:
+    """The problems that this workspace has recipes for."""
+    return list(open_workspace().recipes())

@@ -1,0 +1,97 @@
+"""Tasks of the watchers, and the bound on retries that every flow starts with."""
+
+from __future__ import annotations
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
+from prefect.runtime import flow_run
+
+from expectations import validate_batch, validate_release
+from pvcore.config import open_workspace
+from pvcore.cycle import inbox as inboxes
+from pvcore.cycle.inbox import Found, Inbox, Outcome
+from pvcore.errors import InputError, PlatformError, ReleaseError
+
+RUNS = 6
+"""How often a run may start: the automation that reschedules crashed runs has no bound of its own."""
+
+
+def bound_retries(most: int = RUNS) -> None:
+    """Fail a run that was started more than `most` times. Raises PlatformError."""
+    count = flow_run.get_run_count() or 0
+    if count > most:
+        raise PlatformError(
+            f"This run crashed and was started again {count - 1} times; it stops here. "
+            "Look at its logs, mend the cause and start a new run: finished steps are not done again."
+        )
+
+
+@task(retries=3, retry_delay_seconds=5, cache_policy=NO_CACHE)
+def look(inbox: Inbox) -> list[Found]:
+    """Objects that are new in an inbox."""
+    return inboxes.look(open_workspace(), inbox)
+
+
+@task(task_run_name="admit {found.name}", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5)
+def admit(found: Found) -> Outcome:
+    """Read, verify and validate one object; then record it as admitted, or quarantine it with its report."""
+    workspace = open_workspace()
+    try:
+        if found.inbox == "meddra":
+            dictionary = inboxes.read_release(workspace, found)
+            validation = validate_release(dictionary, previous=inboxes.release_before(workspace, dictionary))
+            validation.require()
+            outcome = inboxes.admit_release(workspace, found, dictionary, validation.to_json())
+        else:
+            batch = inboxes.read_batch(workspace, found)
+            validation = validate_batch(batch, dictionaries=inboxes.dictionaries_of(workspace, batch))
+            validation.require()
+            outcome = inboxes.admit_batch(workspace, found, batch, validation.to_json())
+        show(f"validation-{outcome.digest[:12]}", validation.markdown(), f"Validation of {found.name}")
+    except InputError as error:
+        outcome = inboxes.quarantine(workspace, found, error)
+        noun = "release" if isinstance(error, ReleaseError) else "batch"
+        text = f"## {found.name} was quarantined\n\n```\n{error}\n```"
+        show(f"quarantine-{found.etag}", text, f"Faults of this {noun}")
+    get_run_logger().info(outcome.line)
+    return outcome
+
+
+@task(cache_policy=NO_CACHE)
+def announce() -> None:
+    """Emit the events that start an update, for all that was admitted and not yet announced.
+
+    The ledger says what was announced, so an announcement lost with a crashed run is made by the next.
+    """
+    workspace = open_workspace()
+    batches = []
+    for entry in inboxes.unannounced(workspace):
+        if entry.kind == "ReleaseAdmitted":
+            emit_event(
+                "pv.release.admitted",
+                resource={"prefect.resource.id": f"pv.release.{entry.body['version']}"},
+                payload={"version": entry.body["version"], "digest": entry.body["digest"]},
+            )
+        elif entry.kind == "Quarantined":
+            emit_event(
+                "pv.inbox.quarantined",
+                resource={"prefect.resource.id": "pv.inbox"},
+                payload={"object": entry.body["object"]["key"], "report": entry.body["report"]},
+            )
+        else:
+            batches.append(entry.body["digest"])
+        inboxes.mark_announced(workspace, entry)
+    if batches:
+        emit_event(
+            "pv.batches.admitted",
+            resource={"prefect.resource.id": "pv.batches"},
+            payload={"batches": batches},
+        )
+
+
+def show(key: str, markdown: str, description: str) -> None:
+    """A markdown artifact in the Prefect UI; the key takes lower-case letters, digits and dashes only."""
+    clean = "".join(c if c.isalnum() else "-" for c in key.lower()).strip("-")
+    create_markdown_artifact(markdown, key=clean, description=description)

@@ -1,0 +1,116 @@
+"""One cycle through the real platform: server, workers, deployments, events, a suspended run; a tiny model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pvcore.cycle import approval
+from pvcore.platform import embedded
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def city(tiny_base: Path, town_module: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A town whose platform runs, with a release, a batch and a broken batch in the inbox."""
+    from pvcore.meddra.generate import Size, generate
+
+    town = town_module.found_town(tmp_path_factory.mktemp("city"), tiny_base)
+    (town.workspace.root / "recipes" / "coding.yaml").unlink()
+    town.arrivals.mkdir(parents=True)
+    release = generate(town.arrivals, version="90.0", seed=1, size=Size.small())
+    xml, export = town_module.write_batch(town.arrivals, release.dictionary, name="first", n=260, seed=1)
+    wrong = town.arrivals / "wrong.json"
+    wrong.write_text('[{"id": 1, "data": {"text": "no case id"}}]')
+    town.drop("meddra", release.archive)
+    for file in (xml, export, wrong):
+        town.drop("annotations", file, "90.0" if file.suffix == ".json" else None)
+    root = town.workspace.root
+    town.platform = embedded.up(root, ROOT, env={"PV_WORKSPACE": str(root)}, tied=True)
+    yield town
+    embedded.down(root)
+
+
+def test_a_cycle_from_the_inbox_to_the_champion(city: Any) -> None:
+    platform, ws = city.platform, city.workspace
+    for box in ("meddra", "annotations"):
+        platform.run(f"watch/{box}")
+    city.wait(lambda: city.entries("ApprovalRequested"), 240, "a request for approval")
+
+    # Admitted, quarantined, started by an event: nobody started an update by hand.
+    assert len(city.entries("BatchAdmitted")) == 2 and len(city.entries("Quarantined")) == 1
+    assert platform.flow_runs("meddra-update")[0].parameters["version"] == "90.0"
+    # Two events, two updates, one of everything.
+    assert [len(city.entries(kind)) for kind in ("DatasetBuilt", "Trained", "Evaluated", "Registered")] == [
+        1
+    ] * 4
+    (run,) = platform.flow_runs("train")
+    assert run.state == "COMPLETED" and run.parameters["specification"] == city.entries("Trained")[0].key
+
+    # The signature of a stranger is refused and the form comes back; the physician's is taken.
+    request = approval.open_request(ws, "seriousness@1")
+    waiting = approval.waiting_run(platform, request, timeout=60)
+
+    # What the UI shows by now.
+    shown = {a["key"].split("-")[0] for r in platform.flow_runs() for a in platform.artifacts(r.id)}
+    assert {"validation", "quarantine", "dataset", "training", "curve", "gate", "approval"} <= shown
+
+    said = {"decision": "approve", "name": "demo.physician@example.org", "reason": "I say so"}
+    platform.resume(waiting, {**said, "signature": "U1NIU0lHAAAA"})
+    city.wait(lambda: approval.pause_key(platform, waiting).endswith("-1"), 90, "the form coming back")
+    assert platform.wait(waiting, 30, until="suspended").suspended and not city.entries("Promoted")
+    line = approval.answer(
+        ws,
+        platform,
+        request,
+        decision="approve",
+        name="demo.physician@example.org",
+        reason="as tested",
+        key=city.key,
+    )
+    assert line == "seriousness@1 is champion"
+    assert [e.body["name"] for e in city.entries("Promoted")] == ["seriousness@1"]
+    assert not platform.flow_runs(states=("FAILED", "CRASHED")), city.failures()
+
+
+def test_starting_the_update_again_does_nothing_more(city: Any) -> None:
+    if not city.entries("Promoted"):
+        pytest.skip("the cycle before did not end")
+    before = len(city.workspace.ledger.entries())
+    run = city.platform.run("meddra-update", {"version": "90.0"})
+    assert city.platform.wait(run, 90).state == "COMPLETED", city.failures()
+    assert len(city.workspace.ledger.entries()) == before
+
+
+def test_the_command_line_tells_the_same_story(city: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    from typer.testing import CliRunner
+
+    from pvcore.cli import app
+
+    if not city.entries("Promoted"):
+        pytest.skip("the cycle before did not end")
+    root = str(city.workspace.root)
+    done = CliRunner().invoke(app, ["history", "--json", "-w", root])
+    assert done.exit_code == 0
+    assert [row["event"] for row in json.loads(done.stdout)][-1] == "Promoted"
+    done = CliRunner().invoke(app, ["verify", "seriousness@champion", "--json", "-w", root])
+    assert done.exit_code == 0 and {row["holds"] for row in json.loads(done.stdout)} == {"yes"}
+
+
+def test_score_and_rebuild_run_as_deployments(city: Any) -> None:
+    if not city.entries("Promoted"):
+        pytest.skip("the cycle before did not end")
+    platform = city.platform
+    scored = platform.run("score", {"problem": "seriousness", "batch": "first.xml"})
+    rebuilt = platform.run("rebuild", {"version": "seriousness@champion"})
+    assert platform.wait(scored, 120).state == "COMPLETED", city.failures()
+    assert platform.wait(rebuilt, 180).state == "COMPLETED", city.failures()
+    assert city.entries("Scored")[0].body["rows"] == 260
+    (receipt,) = city.entries("Rebuilt")
+    assert receipt.body["adapter"] == city.entries("Trained")[0].body["adapter"]

@@ -1,0 +1,64 @@
+"""Batches: recognised by content, the same content has one digest, all faults together."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from pvcore.annotations.batch import batch_from_bytes, batch_to_bytes, check, make_batch, read
+from pvcore.annotations.reading import Content
+from pvcore.errors import BatchError
+from pvcore.records import Annotation, Case
+
+
+def test_digest_is_of_content_not_of_name_or_order(generated) -> None:
+    cases, said = generated
+    one = make_batch("one", "x", cases, said)
+    other = make_batch("other", "x", cases[::-1], said[::-1])
+    assert one.digest == other.digest
+    changed = (dataclasses.replace(cases[0], age_years=3.5), *cases[1:])
+    assert make_batch("one", "x", changed, said).digest != one.digest
+
+
+def test_bytes_and_back(generated) -> None:
+    batch = make_batch("one", "x", *generated, {"reason": 2})
+    again = batch_from_bytes(batch_to_bytes(batch), name="one")
+    assert again == batch
+
+
+def test_other_bytes_are_no_stored_batch() -> None:
+    for data in (b"{}", b"\x00", b'{"batch": 99}', b'{"batch": 1, "cases": 3}'):
+        with pytest.raises(BatchError, match="not a stored batch"):
+            batch_from_bytes(data)
+
+
+@pytest.mark.parametrize("data", [b"", b"  ", b"case_id,text\n1,2\n", b"%PDF-1.7"])
+def test_unknown_formats_are_named(data: bytes) -> None:
+    with pytest.raises(BatchError, match=r"e2b_r3 .*label_studio .*vaers"):
+        read(data, name="file")
+
+
+def test_a_missing_file_is_a_batch_error(tmp_path: Path) -> None:
+    with pytest.raises(BatchError, match="cannot be read"):
+        read(tmp_path / "none.xml")
+
+
+def test_check_finds_everything() -> None:
+    case = Case("a", "text")
+    faults = check(Content((case, case, Case(" ", "x")), (Annotation("b", "p", {}, "x"),)))
+    assert [str(f) for f in faults] == [
+        "case 'a': stands in the batch 2 times (keep the latest version only)",
+        "case ' ': has no id",
+        "case 'b': is annotated but not in the batch",
+    ]
+    assert [f.what for f in check(Content((), ()))] == ["holds no case"]
+
+
+def test_path_and_bytes_read_alike(tmp_path: Path) -> None:
+    tasks = [{"data": {"case_id": "1", "text": "t"}, "annotations": []}]
+    path = tmp_path / "b.json"
+    path.write_text(json.dumps(tasks))
+    assert read(path).digest == read(path.read_bytes(), name="other").digest

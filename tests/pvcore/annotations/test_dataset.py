@@ -1,0 +1,234 @@
+"""Datasets: one digest is one content, updates keep splits, codes migrate, and nothing is lost."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pvcore.annotations import dataset
+from pvcore.annotations.batch import batch_to_bytes, make_batch
+from pvcore.annotations.generate import generate_cases
+from pvcore.annotations.leakage import SplitSettings, check_leakage
+from pvcore.errors import BatchError, ConfigError
+from pvcore.meddra.generate import Truth
+from pvcore.meddra.migrate import Migration
+from pvcore.records import Annotation, Case, digest
+
+SPLIT = SplitSettings()
+
+
+def build(store, *batches, version="29.0", base=None, mappings=(), split=SPLIT):
+    return dataset.build(
+        store, batches=batches, mappings=mappings, meddra_version=version, base=base, split=split, seed=17
+    )
+
+
+def case(name: str, text: str = "", **more) -> Case:
+    words = text or " ".join(digest([name, i])[:7] for i in range(40))
+    return Case(name, words, received="2001-02-03", **more)
+
+
+def coded(name: str, code: str, who: str = "a", version: str = "29.0") -> Annotation:
+    return Annotation(name, "coding", {"llt_code": code}, who, target="rash", meddra_version=version)
+
+
+def judged(name: str, serious: bool, who: str = "a", **more) -> Annotation:
+    return Annotation(name, "seriousness", {"serious": serious, "criteria": []}, who, **more)
+
+
+@pytest.fixture
+def batch(generated):
+    return make_batch("first", "x", *generated)
+
+
+def test_the_same_content_has_the_same_digest(store, batch) -> None:
+    info = build(store, batch)
+    kept = dict(store)
+    assert build(store, batch) == info and dict(store) == kept
+    other = make_batch("other name", "x", batch.cases[::-1], batch.annotations[::-1])
+    assert build(store, other).digest == info.digest
+    fewer = make_batch("first", "x", batch.cases, batch.annotations[:-1])
+    assert build(store, fewer).digest != info.digest
+    assert build(store, batch, split=SplitSettings(test=0.2)).digest != info.digest
+    assert info.digest == digest(info.manifest())
+
+
+def test_tables(store, batch) -> None:
+    info = build(store, batch)
+    loaded = dataset.load(store, info.digest)
+    assert loaded.info == info
+    assert len(loaded.cases) == info.counts["cases"] == len(batch.cases)
+    assert len(loaded.annotations) == len(batch.annotations)
+    assert set(loaded.cases["split"]) == {"train", "tune", "test"}
+    assert set(loaded.cases["batch"]) == {batch.digest}
+    check_leakage(loaded.cases)
+    row = loaded.labels[loaded.labels["problem"] == "coding"].iloc[0]
+    assert list(row["annotators"]) == ["annotator-a", "annotator-b"] and "llt_code" in json.loads(
+        row["value"]
+    )
+    # every annotation made a label or waits with a reason
+    settled = set(map(tuple, loaded.labels[["case_id", "problem", "target"]].to_numpy().tolist()))
+    waits = {
+        (o.annotation.case_id, o.annotation.problem, o.annotation.target)
+        for o in dataset.open_items(store, info)
+    }
+    assert settled | waits == {(a.case_id, a.problem, a.target) for a in batch.annotations}
+    assert not settled & waits and all(o.reason for o in dataset.open_items(store, info))
+
+
+def test_hugging_face_datasets_reads_the_tables(store, batch, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    info = build(store, batch)
+    for name in ("cases", "labels"):
+        blob = store.get(f"blobs/sha256/{getattr(info, name)}")
+        path = tmp_path / f"{name}.parquet"
+        path.write_bytes(blob)
+        found = datasets.Dataset.from_parquet(str(path), cache_dir=str(tmp_path / "cache"))
+        assert found.num_rows == len(pd.read_parquet(io.BytesIO(blob)))
+
+
+def test_an_update_keeps_every_split(store, truth: Truth, batch) -> None:
+    first = build(store, batch)
+    more = make_batch("second", "x", *generate_cases(truth.dictionary, n=80, seed=5, prefix="U"))
+    # other shares would put many cases elsewhere, but those that are known keep their place
+    second = build(store, more, base=first.digest, split=SplitSettings(test=0.7, tune=0.05))
+    before = dataset.load(store, first.digest).cases.set_index("case_id")
+    after = dataset.load(store, second.digest).cases.set_index("case_id")
+    assert after.loc[before.index, "split"].tolist() == before["split"].tolist()
+    assert second.parent == first.digest and second.batches == (batch.digest, more.digest)
+    assert len(after) == len(before) + 80
+
+
+def test_a_new_copy_of_a_held_out_case_is_held_out(store) -> None:
+    cases = [case(f"c{i}") for i in range(40)]
+    first = build(store, make_batch("1", "x", cases, [judged(c.case_id, True) for c in cases]))
+    table = dataset.load(store, first.digest).cases.set_index("case_id")
+    held = table.index[table["split"] == "test"][0]
+    copy = dataclasses.replace(next(c for c in cases if c.case_id == held), case_id="copy")
+    second = build(store, make_batch("2", "x", [copy], [judged("copy", True)]), base=first.digest)
+    after = dataset.load(store, second.digest).cases.set_index("case_id")
+    assert after.loc["copy", "split"] == "test" and after.loc["copy", "cluster"] == after.loc[held, "cluster"]
+
+
+def test_batches_by_digest(store, batch) -> None:
+    store.put_if_absent(f"blobs/sha256/{batch.digest}", batch_to_bytes(batch))
+    assert build(store, batch.digest) == build(store, batch)
+
+
+def test_cases_that_come_again(store) -> None:
+    one, two = case("c1", age_years=3.0), case("c2")
+    first = build(store, make_batch("1", "x", [one, two], [judged("c1", True), judged("c2", True)]))
+    poorer = dataclasses.replace(one, age_years=None, sex="F")
+    follow_up = case("c2", "A wholly different narrative of the same case arrives later.")
+    second = build(
+        store, make_batch("2", "x", [poorer, follow_up], [judged("c1", True, "b"), judged("c2", False, "b")]),
+        base=first.digest,
+    )  # fmt: skip
+    assert (second.counts["cases repeated"], second.counts["cases replaced"]) == (1, 1)
+    loaded = dataset.load(store, second.digest)
+    kept = loaded.cases.set_index("case_id")
+    assert kept.loc["c1", "age_years"] == 3.0 and kept.loc["c1", "sex"] == "F"
+    labels = loaded.labels.set_index("case_id")
+    assert list(labels.loc["c1", "annotators"]) == ["a", "b"]
+    # the judgement of the old narrative does not count against that of the new one
+    assert json.loads(labels.loc["c2", "value"])["serious"] is False and list(
+        labels.loc["c2", "annotators"]
+    ) == ["b"]
+
+
+def test_a_work_list_that_comes_back_settles_the_matter(store) -> None:
+    said = [judged("c1", True), judged("c1", False, "b")]
+    first = build(store, make_batch("1", "x", [case("c1")], said))
+    assert first.counts["open"] == 2 and first.counts["labels"] == {}
+    chief = judged("c1", True, "chief", guideline="adjudication")
+    second = build(store, make_batch("2", "x", [case("c1")], [chief]), base=first.digest)
+    assert second.counts["open"] == 0 and second.counts["labels"] == {"seriousness": 1}
+    third = build(store, make_batch("3", "x", [case("c9")], [judged("c9", True)]), base=second.digest)
+    assert third.counts["labels"] == {"seriousness": 2}  # and it stays settled
+
+
+def migration(
+    store, rows: list[tuple[str, str, str | None, str]], old: str = "29.0", new: str = "29.1"
+) -> str:
+    columns = ["row_id", "old_code", "new_code", "new_pt_code", "class", "rule", "suggestions"]
+    table = [
+        (dataset.row_id(name, "rash", code), code, to, to, kind, "", []) for name, code, to, kind in rows
+    ]
+    data = (
+        Migration(old, new, "d1", "d2", 3, pd.DataFrame(table, columns=columns, dtype="object"))
+        .to_json()
+        .encode()
+    )
+    store.put_if_absent(f"blobs/sha256/{digest(data)}", data)
+    return digest(data)
+
+
+def test_codes_move_to_the_new_version(store) -> None:
+    cases = [case(f"c{i}") for i in range(4)]
+    said = [coded(f"c{i}", f"9000000{i}") for i in range(4)] + [coded("c3", "90000009", "b")]
+    first = build(store, make_batch("1", "x", cases, said))
+    mapping = migration(store, [
+        ("c0", "90000000", "90000000", "unchanged"), ("c1", "90000001", "90000005", "recoded"),
+        ("c2", "90000002", None, "needs_review"), ("c3", "90000003", "90000009", "recoded"),
+        ("c3", "90000009", "90000009", "unchanged"),
+    ])  # fmt: skip
+    second = build(store, version="29.1", base=first.digest, mappings=[mapping])
+    labels = dataset.load(store, second.digest).labels.set_index("case_id")
+    assert {name: json.loads(v)["llt_code"] for name, v in labels["value"].items()} == {
+        "c0": "90000000", "c1": "90000005", "c3": "90000009",
+    }  # fmt: skip
+    assert set(labels["meddra_version"]) == {"29.1"}
+    assert second.excluded == {"needs_review": 1}
+    (waiting,) = dataset.open_items(store, second)
+    assert waiting.annotation.case_id == "c2" and waiting.annotation.meddra_version == "29.0"
+    # somebody codes it anew: the old code is settled
+    third = build(store, make_batch("2", "x", [cases[2]], [coded("c2", "90000007", "b", "29.1")]), version="29.1",
+                  base=second.digest, mappings=[mapping])  # fmt: skip
+    assert third.counts["open"] == 0 and third.counts["labels"] == {"coding": 4}
+
+
+def test_through_two_migrations(store) -> None:
+    first = build(store, make_batch("1", "x", [case("c0")], [coded("c0", "90000000")]))
+    one = migration(store, [("c0", "90000000", "90000001", "recoded")])
+    two = migration(store, [("c0", "90000001", "90000002", "recoded")], "29.1", "30.0")
+    info = build(store, version="30.0", base=first.digest, mappings=[one, two])
+    assert json.loads(dataset.load(store, info.digest).labels["value"][0]) == {"llt_code": "90000002"}
+
+
+def test_codes_without_a_mapping_wait(store) -> None:
+    made = make_batch("1", "x", [case("c0")], [coded("c0", "90000000", version="28.0")])
+    assert build(store, made).excluded == {"no mapping": 1}
+    assert build(store, made, version=None).excluded == {"no MedDRA version": 1}
+
+
+def test_cases_outside_the_years_are_set_aside_not_lost(store) -> None:
+    early = SplitSettings(by="time", train_until=2000, test_years=(2002,))
+    cases = [case("c0"), dataclasses.replace(case("c1"), received="1999-01-01")]
+    said = [judged("c0", True), judged("c1", True)]
+    first = build(store, make_batch("1", "x", cases, said), split=early)
+    assert dataset.load(store, first.digest).cases["case_id"].tolist() == ["c1"]
+    assert first.counts["aside"] == 1 and first.excluded == {"aside": 1}
+    later = SplitSettings(by="time", train_until=2001, test_years=(2002,))
+    second = build(store, base=first.digest, split=later)
+    assert dataset.load(store, second.digest).cases["case_id"].tolist() == ["c0", "c1"]
+    assert second.counts["labels"] == {"seriousness": 2} and second.counts["aside"] == 0
+
+
+def test_a_changed_blob_is_found(store, batch) -> None:
+    info = build(store, batch)
+    key = f"blobs/sha256/{info.labels}"
+    dict.__setitem__(store, key, store[key][:-1] + b"x")
+    with pytest.raises(BatchError, match="its contents have the digest"):
+        dataset.load(store, info.digest)
+    with pytest.raises(BatchError, match="manifest"):
+        dataset.load(store, info.cases)
+
+
+def test_nothing_to_build(store) -> None:
+    with pytest.raises(ConfigError, match="needs a batch"):
+        build(store)

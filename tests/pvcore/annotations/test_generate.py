@@ -1,0 +1,105 @@
+"""Generated cases: deterministic, plausible in length, with the answer in the text but not in its words."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from pvcore.annotations.agreement import kappa
+from pvcore.annotations.generate import generate_cases
+from pvcore.annotations.wording import words
+from pvcore.meddra.generate import Truth
+from pvcore.records import CRITERIA
+
+
+def test_the_same_seed_gives_the_same_records(truth: Truth, generated) -> None:
+    assert generate_cases(truth.dictionary, n=120, seed=1, prefix="T") == generated
+    assert generate_cases(truth.dictionary, n=120, seed=2, prefix="T") != generated
+    # more cases do not change those that were there
+    more, _ = generate_cases(truth.dictionary, n=140, seed=1, prefix="T")
+    assert more[:120] == generated[0]
+
+
+def test_narratives(generated) -> None:
+    cases, _ = generated
+    lengths = [len(case.narrative.split()) for case in cases]
+    assert min(lengths) >= 38 and np.percentile(lengths, 95) <= 115
+    for case in cases:
+        assert not re.search(r"[{}]|\bNone\b", case.narrative), case.narrative
+        assert all(reaction.verbatim in case.narrative for reaction in case.reactions)
+    assert len({case.narrative for case in cases}) == len(cases)
+
+
+def test_labels(truth: Truth, generated) -> None:
+    cases, said = generated
+    assert {a.annotator for a in said} == {"annotator-a", "annotator-b"}
+    current = set(truth.dictionary.current_llts()["llt_code"])
+    for a in said:
+        if a.problem == "coding":
+            assert a.value["llt_code"] in current and a.meddra_version == "29.0"
+        else:
+            assert a.value["serious"] == bool(a.value["criteria"])
+            assert set(a.value["criteria"]) <= set(CRITERIA)
+    values = [a.value["serious"] for a in said if a.problem == "seriousness"]
+    assert 0.2 < np.mean(values) < 0.5
+    verbatims = {(c.case_id, r.verbatim) for c in cases for r in c.reactions}
+    assert {(a.case_id, a.target) for a in said if a.problem == "coding"} == verbatims
+
+
+def test_annotators_disagree_as_often_as_asked(truth: Truth) -> None:
+    _, said = generate_cases(truth.dictionary, n=600, seed=3, prefix="D", disagreement=0.2)
+    by_case: dict[str, set[bool]] = {}
+    for a in said:
+        if a.problem == "seriousness":
+            by_case.setdefault(a.case_id, set()).add(a.value["serious"])
+    assert np.mean([len(v) > 1 for v in by_case.values()]) == pytest.approx(0.2, abs=0.05)
+    _, agreed = generate_cases(truth.dictionary, n=100, seed=3, prefix="D", disagreement=0)
+    assert all(k == pytest.approx(1) for pairs in kappa(agreed).values() for k, _ in pairs.values())
+
+
+def test_favoured_terms_are_used(truth: Truth) -> None:
+    codes = truth.dictionary.current_llts()["llt_code"].tolist()[:5]
+    _, said = generate_cases(truth.dictionary, n=100, seed=4, prefix="N", terms=codes, disagreement=0)
+    used = [a.value["llt_code"] for a in said if a.problem == "coding"]
+    assert np.mean([code in codes for code in used]) > 0.35
+
+
+def test_a_verbatim_in_the_words_of_a_term_has_its_code(truth: Truth) -> None:
+    table = truth.dictionary.current_llts()
+    by_name = dict(zip(table["llt_name"].str.lower(), table["llt_code"], strict=True))
+    _, said = generate_cases(truth.dictionary, n=600, seed=6, prefix="V", disagreement=0)
+    direct = [a for a in said if a.problem == "coding" and a.target.lower() in by_name]
+    assert len(direct) > 20
+    assert all(a.value["llt_code"] == by_name[a.target.lower()] for a in direct)
+
+
+def test_grave_words_stand_in_both_kinds_of_case(generated) -> None:
+    """What the generator is for: a fact is told of serious and of other cases in the same words."""
+    cases, said = generated
+    serious = {
+        a.case_id: a.value["serious"]
+        for a in said
+        if a.problem == "seriousness" and a.annotator == "annotator-a"
+    }
+    facts = [f.happened.split("{")[0].strip() for f in words().facts["hospitalisation"]]
+    holds = {c.case_id: any(fact in c.narrative for fact in facts) for c in cases}
+    rates = [np.mean([holds[c] for c in holds if serious[c] is kind]) for kind in (True, False)]
+    assert min(rates) > 0.25
+
+
+@pytest.mark.slow
+def test_a_word_list_does_not_solve_it(truth: Truth) -> None:
+    """TF-IDF with logistic regression, as the demonstration prints it: better than chance, far from perfect."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+
+    cases, said = generate_cases(truth.dictionary, n=1500, seed=1, prefix="D", disagreement=0, duplicates=0)
+    truths = {a.case_id: a.value["serious"] for a in said if a.problem == "seriousness"}
+    texts, y = [c.narrative for c in cases], np.array([truths[c.case_id] for c in cases])
+    vectors = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
+    train, test = vectors.fit_transform(texts[:1000]), vectors.transform(texts[1000:])
+    model = LogisticRegression(C=10.0, class_weight="balanced", max_iter=1000).fit(train, y[:1000])
+    assert 0.7 < roc_auc_score(y[1000:], model.predict_proba(test)[:, 1]) < 0.92

@@ -1,0 +1,87 @@
+"""The command line from outside: exit codes that mean something, JSON that is JSON, no traceback."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def pv(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pvcore.cli", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("workspace")
+    assert pv("init", str(folder)).returncode == 0
+    return folder
+
+
+def test_help_names_every_command() -> None:
+    done = pv("--help")
+    assert done.returncode == 0
+    commands = "init demo up down status ingest meddra registry predict sign approve reject verify history"
+    assert all(name in done.stdout for name in commands.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("history", "seriousness"), 3, "knows no problem"),
+        (("verify", "seriousness@champion"), 3, "no version"),
+        (("registry", "show", "nothing@1"), 3, "no version"),
+        (("meddra", "show", "Headache"), 3, "pv ingest"),
+        (("approve", "a@1", "--name", "x", "--reason", "y", "--key", "pv.yaml"), 3, "does not wait"),
+        (("nonsense",), 64, "No such command"),
+        (("predict", "seriousness@champion", "absent.xml"), 64, "does not exist"),
+    ],
+)
+def test_what_a_user_can_cause_has_its_code_and_no_traceback(
+    root: Path, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    where = [str(root / a) if a == "pv.yaml" else a for a in arguments]
+    tail = [] if code == 64 else ["-w", str(root)]
+    done = pv(*where, *tail)
+    assert done.returncode == code, done.stderr
+    assert says in done.stderr.replace("\n", " ") and "Traceback" not in done.stderr
+
+
+def test_a_release_that_is_none_lists_its_faults(tmp_path: Path) -> None:
+    (tmp_path / "llt.asc").write_text("1$Headache$\n")
+    done = pv("meddra", "check", str(tmp_path))
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.count("\n") > 2
+
+
+def test_status_and_probe_of_an_empty_workspace(root: Path) -> None:
+    found = json.loads(pv("status", "--json", "-w", str(root)).stdout)
+    assert found == {"champions": [], "waits_for_approval": [], "waits_for_its_update": [], "quarantine": []}
+    assert pv("registry", "probe", "-w", str(root)).returncode == 0
+
+
+def test_ingest_keeps_every_file_under_its_own_name(root: Path, tmp_path: Path) -> None:
+    file = tmp_path / "cases.json"
+    file.write_text("[]")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "cases.json").write_text("[1]")
+    rows = json.loads(pv("ingest", str(file), str(other / "cases.json"), "--json", "-w", str(root)).stdout)
+    assert [row["object"] for row in rows] == [
+        "inbox/annotations/cases.json",
+        "inbox/annotations/cases-1.json",
+    ]
+
+
+def test_importing_the_domain_is_cheap_and_brings_no_torch() -> None:
+    code = "import pvcore, sys; sys.exit(any(m in sys.modules for m in ('torch', 'prefect', 'pandas')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,121 @@
+"""A whole update in one process: what tasks call, in the order of the flows, with a tiny model."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from expectations import validate_batch, validate_release
+from pvcore.cycle import approval, candidate, data, inbox
+from pvcore.errors import InputError
+
+
+@dataclass
+class Told:
+    """A town after two updates, and what each step said."""
+
+    town: Any
+    outcomes: list[inbox.Outcome] = field(default_factory=list)
+    classes: list[dict[str, Any]] = field(default_factory=list)
+    specifications: dict[str, str] = field(default_factory=dict)
+    difference: str = ""
+
+    @property
+    def workspace(self) -> Any:
+        return self.town.workspace
+
+    def admit(self) -> None:
+        """What the watchers do."""
+        ws = self.workspace
+        for box in ("meddra", "annotations"):
+            for found in inbox.look(ws, box):
+                try:
+                    if box == "meddra":
+                        release = inbox.read_release(ws, found)
+                        checked = validate_release(release, previous=inbox.release_before(ws, release))
+                        checked.require()
+                        outcome = inbox.admit_release(ws, found, release, checked.to_json())
+                    else:
+                        batch = inbox.read_batch(ws, found)
+                        checked = validate_batch(batch, dictionaries=inbox.dictionaries_of(ws, batch))
+                        checked.require()
+                        outcome = inbox.admit_batch(ws, found, batch, checked.to_json())
+                except InputError as error:
+                    outcome = inbox.quarantine(ws, found, error)
+                self.outcomes.append(outcome)
+
+    def update(self) -> str:
+        """What meddra-update and retrain do, up to the signed promotion; returns the dataset."""
+        ws = self.workspace
+        release, old = data.newest_release(ws), data.adopted_version(ws)
+        assert release
+        if old:
+            self.difference = data.compare(ws, old, release).markdown
+        migrated = data.migrate(ws, release)
+        self.classes = migrated.classes
+        data.adopt(ws, release, migrated.mappings)
+        built = data.build_dataset(ws, release, migrated.mappings)
+        assert built
+        for problem in ws.recipes():
+            specification = candidate.specify(ws, problem, built.digest)
+            assert specification
+            self.specifications[problem] = specification
+            candidate.train(ws, specification)
+            name = candidate.register(ws, specification, candidate.evaluate(ws, specification))
+            self.sign(approval.request(ws, name, "promote"))
+        return built.digest
+
+    def sign(self, request: approval.Request, **changes: Any) -> approval.Outcome:
+        """Answer a request; `changes` are what a mistaken or dishonest person does otherwise."""
+        said = {"decision": "approve", "name": self.town_signer, "reason": "as tested", **changes}
+        key = said.pop("key", self.town.key)
+        signature = said.pop("signature", None) or approval.sign(
+            self.workspace, request, **{**said, "key": key}
+        )
+        return approval.decide(self.workspace, request, signature=signature, **said)
+
+    @property
+    def town_signer(self) -> str:
+        return "demo.physician@example.org"
+
+
+@pytest.fixture(scope="session")
+def told(tiny_base: Path, town_module: Any, tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """Two releases, three batches, one broken of each; both problems promoted twice."""
+    from pvcore.meddra.generate import Size, generate
+
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    town = town_module.found_town(tmp_path_factory.mktemp("town"), tiny_base)
+    told = Told(town)
+    town.arrivals.mkdir(parents=True)
+    one = generate(town.arrivals, version="90.0", seed=1, size=Size.small())
+    xml, export = town_module.write_batch(town.arrivals, one.dictionary, name="first", n=260, seed=1)
+    town.drop("meddra", one.archive)
+    town.drop("annotations", xml)
+    town.drop("annotations", export, "90.0")
+    told.admit()
+    told.update()
+    two = generate(town.arrivals, version="90.1", seed=1, size=Size.small(), previous=one.dictionary)
+    xml, export = town_module.write_batch(town.arrivals, two.dictionary, name="second", n=120, seed=2)
+    town.drop("annotations", xml)
+    town.drop("annotations", export, "90.1")
+    told.admit()
+    # The batch is coded in a release that is not adopted yet: it waits.
+    assert data.build_dataset(town.workspace, "90.0", []) is None
+    town.drop("meddra", two.archive)
+    broken = town.arrivals / "truncated.zip"
+    broken.write_bytes(two.archive.read_bytes()[:-3000])
+    town.drop("meddra", broken)
+    wrong = town.arrivals / "wrong.json"
+    wrong.write_text('[{"id": 1, "data": {"text": "no case id"}}, {"id": 2, "data": "nothing"}]')
+    town.drop("annotations", wrong, "90.1")
+    again = town.arrivals / "renamed.xml"
+    again.write_bytes(xml.read_bytes())
+    town.drop("annotations", again)
+    told.admit()
+    told.update()
+    return told

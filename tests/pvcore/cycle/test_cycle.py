@@ -1,0 +1,261 @@
+"""The steps of two updates: each done once, nothing guessed, nothing dropped, every refusal with its reason."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pvcore.cycle import approval, candidate, data, inbox, overview, scoring
+from pvcore.errors import NotFound, RegistryError, SignatureRefused
+
+
+def _kinds(told: Any) -> list[str]:
+    return [entry.kind for entry in told.workspace.ledger.entries()]
+
+
+def test_the_ledger_tells_the_whole_story(told: Any) -> None:
+    kinds = _kinds(told)
+    assert {k: kinds.count(k) for k in sorted(set(kinds))} == {
+        "AlreadyAdmitted": 1,
+        "Approved": 4,
+        "ApprovalRequested": 4,
+        "BatchAdmitted": 4,
+        "DatasetBuilt": 2,
+        "DictionaryAdopted": 2,
+        "Evaluated": 4,
+        "Migrated": 1,
+        "Promoted": 4,
+        "Quarantined": 2,
+        "Registered": 4,
+        "ReleaseAdmitted": 2,
+        "Trained": 4,
+    } | {k: kinds.count(k) for k in ("RolledBack", "Rebuilt", "Scored", "Rejected") if k in kinds}
+
+
+def test_doing_every_step_again_writes_nothing(told: Any) -> None:
+    ws, before = told.workspace, len(told.workspace.ledger.entries())
+    told.admit()
+    migrated = data.migrate(ws, "90.1")
+    data.adopt(ws, "90.1", migrated.mappings)
+    assert data.build_dataset(ws, "90.1", migrated.mappings) is None
+    for specification in told.specifications.values():
+        candidate.train(ws, specification)
+        candidate.register(ws, specification, candidate.evaluate(ws, specification))
+    assert len(ws.ledger.entries()) == before
+
+
+def test_quarantine_keeps_the_object_and_names_every_fault(told: Any) -> None:
+    ws = told.workspace
+    reports = [e.body for e in ws.ledger.entries() if e.kind == "Quarantined"]
+    assert {body["object"]["key"] for body in reports} == {
+        "inbox/meddra/truncated.zip",
+        "inbox/annotations/wrong.meddra-90.1.json",
+    }
+    wrong = next(body for body in reports if "wrong" in body["object"]["key"])
+    report = json.loads(ws.store.get(wrong["report"]))
+    assert len(report["faults"]) == wrong["faults"] == 2
+    assert [fault["where"][:6] for fault in report["faults"]] == ["task 1", "task 2"]
+    folder = wrong["report"].rpartition("/")[0]
+    assert ws.store.get(f"{folder}/wrong.meddra-90.1.json") == ws.store.get(wrong["object"]["key"])
+
+
+def test_the_same_batch_under_another_name_is_taken_once(told: Any) -> None:
+    (again,) = [o for o in told.outcomes if o.kind == "AlreadyAdmitted"]
+    assert again.key == "inbox/annotations/renamed.xml"
+    assert "second.xml" in again.line
+
+
+def test_every_coded_row_is_in_exactly_one_class(told: Any) -> None:
+    (entry,) = [e for e in told.workspace.ledger.entries() if e.kind == "Migrated"]
+    assert sum(entry.body["counts"].values()) == entry.body["rows"] > 300
+    assert entry.body["counts"]["unchanged"] > 0 < entry.body["counts"]["recoded"]
+    assert "new LLTs" in told.difference or "New LLTs" in told.difference
+
+
+def test_a_held_out_case_stays_held_out(told: Any) -> None:
+    from pvcore.annotations.dataset import load
+
+    first, second = [e.body["dataset"] for e in told.workspace.ledger.entries() if e.kind == "DatasetBuilt"]
+    before = load(told.workspace.store, first).cases.set_index("case_id")["split"]
+    after = load(told.workspace.store, second).cases.set_index("case_id")["split"]
+    held = before[before != "train"]
+    assert len(held) > 50
+    assert (after[held.index] != "train").all()
+    assert len(after) > len(before)
+
+
+def test_training_never_sees_a_held_out_cluster(told: Any) -> None:
+    for problem, specification in told.specifications.items():
+        asked = candidate.load_specification(told.workspace, specification)
+        found = data.examples(told.workspace, problem, asked.dataset)
+        held = {e.cluster for split in ("tune", "test") for e in found[split]}
+        assert held and not held & {e.cluster for e in found["train"]}
+
+
+def test_the_second_version_continues_the_first_with_replay(told: Any) -> None:
+    bodies = [e.body for e in told.workspace.ledger.entries() if e.kind == "Trained"]
+    for body in bodies[2:]:
+        asked = candidate.load_specification(told.workspace, body["specification"])
+        assert asked.parent is not None
+        assert 0 < body["replayed"] <= body["new_rows"]
+    assert all(body["replayed"] == 0 for body in bodies[:2])
+
+
+def test_both_models_are_judged_on_the_same_cases_in_the_new_dictionary(told: Any) -> None:
+    entry = [e for e in told.workspace.ledger.entries() if e.kind == "Evaluated"][-2]
+    judged = candidate.evaluation(told.workspace, entry.key)
+    assert "champion" in judged.report.references and "TF-IDF" in judged.report.references
+    assert judged.decision.first is False
+
+
+def test_new_terms_are_a_slice_of_the_coding_problem(told: Any) -> None:
+    asked = candidate.load_specification(told.workspace, told.specifications["coding"])
+    fresh = data.new_terms(told.workspace, asked.dataset)
+    found = data.examples(told.workspace, "coding", asked.dataset)
+    marked = {e.label for e in found["train"] if "new_terms" in e.slices}
+    assert marked and marked <= fresh
+
+
+def test_verify_checks_the_lineage(told: Any) -> None:
+    rows = overview.verify_version(told.workspace, "coding@champion")
+    assert {row["holds"] for row in rows} == {"yes"}
+    assert any(row["check"].startswith("coding@1: signatures") for row in rows)
+
+
+def test_verify_finds_an_altered_blob(told: Any) -> None:
+    ws = told.workspace
+    blob = overview.version_page(ws, "seriousness@1")["report"]
+    file = Path(ws.root, ".pv", "store", "blobs", "sha256", blob)
+    kept = file.read_bytes()
+    file.chmod(0o644)
+    try:
+        file.write_bytes(kept.replace(b"seriousness", b"seriousnesS", 1))
+        rows = overview.verify_version(ws, "seriousness@1")
+        assert [row["check"] for row in rows if row["holds"] == "no"] == ["seriousness@1: report"]
+    finally:
+        file.write_bytes(kept)
+
+
+def test_the_same_cases_scored_twice_are_the_same_bytes(told: Any) -> None:
+    ws = told.workspace
+    batch = data.load_batch(ws, "inbox/annotations/second.xml")
+    first, second = (scoring.score(ws, "seriousness@champion", batch)[1] for _ in range(2))
+    assert first == second and len(first) == len(batch.cases)
+    assert {p.version for p in first} == {"seriousness@2"}
+    coded = scoring.score(ws, "coding@champion", batch)[1]
+    assert {p.dictionary for p in coded} == {"90.1"}
+
+
+def test_a_rebuild_gives_the_same_bytes(told: Any) -> None:
+    ws = told.workspace
+    candidate.train(ws, told.specifications["seriousness"], rebuild=True)
+    receipt = candidate.compare_rebuilt(ws, "seriousness@2")
+    assert receipt.same, receipt.line
+
+
+def test_rollback_takes_the_same_door(told: Any) -> None:
+    ws = told.workspace
+    for expected in ("coding@1", "coding@2"):
+        request = approval.request(ws, "coding@previous", "rollback")
+        assert request.version == expected
+        assert told.sign(request).switched
+        assert ws.ledger.state().champion("coding") == candidate.champion_of(ws, "coding").digest
+    assert candidate.champion_of(ws, "coding").name == "coding@2"
+
+
+def _request(told: Any) -> approval.Request:
+    return approval.request(told.workspace, "seriousness@previous", "rollback")
+
+
+@pytest.fixture
+def other_key(tmp_path: Path) -> Path:
+    key = tmp_path / "other"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    return key
+
+
+def test_a_foreign_key_is_refused(told: Any, other_key: Path) -> None:
+    outcome = told.sign(_request(told), key=other_key)
+    assert not outcome.final and "Refused" in outcome.line
+
+
+def test_a_signature_for_other_words_is_refused(told: Any) -> None:
+    request = _request(told)
+    words = {"decision": "approve", "name": told.town_signer}
+    signature = approval.sign(told.workspace, request, **words, reason="as signed", key=told.town.key)
+    outcome = approval.decide(told.workspace, request, **words, reason="as typed", signature=signature)
+    assert not outcome.final and "differs from what was signed" in outcome.line
+
+
+def test_a_signature_that_rejects_does_not_approve(told: Any) -> None:
+    request = _request(told)
+    signature = approval.sign(
+        told.workspace, request, decision="reject", name=told.town_signer, reason="no", key=told.town.key
+    )
+    outcome = told.sign(request, signature=signature, reason="no")
+    assert not outcome.final and not outcome.switched
+
+
+def test_a_stranger_and_a_wrong_role_are_refused(told: Any, other_key: Path) -> None:
+    request = _request(told)
+    outcome = told.sign(request, name="nobody@example.org", signature="U1NIU0lHAAAA")
+    assert "is no signer" in outcome.line
+    keys = told.workspace.allowed_signers
+    kept, public = keys.read_text(), other_key.with_suffix(".pub").read_text()
+    try:
+        keys.write_text(f'{kept}trainee@example.org namespaces="pv-approval" {public}')
+        outcome = told.sign(request, name="trainee@example.org", key=other_key)
+        assert not outcome.final and "trainee" in outcome.line
+    finally:
+        keys.write_text(kept)
+
+
+def test_a_revoked_key_is_refused(told: Any) -> None:
+    revoked = told.workspace.root / "revoked_keys"
+    revoked.write_text(told.town.key.with_suffix(".pub").read_text())
+    try:
+        outcome = told.sign(_request(told))
+        assert not outcome.final and "revoked" in outcome.line
+        with pytest.raises(SignatureRefused, match="revoked"):
+            scoring.trusted(told.workspace, "seriousness@champion")
+    finally:
+        revoked.unlink()
+
+
+def test_a_policy_changed_after_the_request_is_refused(told: Any) -> None:
+    request = _request(told)
+    policy = told.workspace.root / "recipes" / "policy.yaml"
+    kept = policy.read_text()
+    try:
+        policy.write_text(kept.replace("resamples: 200", "resamples: 201"))
+        outcome = told.sign(request)
+        assert not outcome.final and "policy" in outcome.line
+    finally:
+        policy.write_text(kept)
+
+
+def test_what_never_was_champion_cannot_be_rolled_back_to(told: Any) -> None:
+    with pytest.raises((NotFound, RegistryError)):
+        approval.request(told.workspace, "coding@7", "rollback")
+
+
+def test_releases_and_versions_sort_as_numbers() -> None:
+    assert sorted(["26.1", "9.1", "26.0"], key=inbox.version_order) == ["9.1", "26.0", "26.1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        ("a.meddra-29.0.json", "29.0"),
+        ("a.meddra-9.1.export.json", "9.1"),
+        ("a.json", None),
+        ("a.meddra-x.json", None),
+        ("meddra-29.0.json", None),
+    ],
+)
+def test_the_version_in_a_file_name(name: str, version: str | None) -> None:
+    assert inbox.version_in_name(name) == version

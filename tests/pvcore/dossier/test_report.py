@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from pvcore.dossier.report import dossier, markdown_gate_table
+from pvcore.evaluation.compare import changed_answers
+from pvcore.evaluation.gate import Decision
+
+VOID = {"meta", "img", "br", "link"}
+DIGEST = "ab" * 32
+
+
+class Reader(HTMLParser):
+    """Text, attributes, and whether every tag is closed in its order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in VOID:
+            self.open.append(tag)
+        found = dict(attrs)
+        self.links += [found[name] for name in ("src", "href") if name in found]
+        self.ids += [found["id"]] if "id" in found else []
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] != "style":
+            self.text += " " + data
+
+
+def read(page: str) -> Reader:
+    reader = Reader()
+    reader.feed(page)
+    assert reader.open == []
+    reader.text = re.sub(r"\s+", " ", reader.text)
+    return reader
+
+
+def page(judged, **more) -> str:
+    details = {
+        "champion": "seriousness@1",
+        "positive": "serious",
+        "changed": changed_answers(judged.candidate, judged.champion, positive="serious"),
+        "curve": [(1, 0.7), (2, 0.5)],
+        "dataset": {"digest": DIGEST, "counts": {"train": 1204}, "batches": ["a.json", "b.xml"]},
+        "agreement": {"kappa": 0.8612345},
+        "migration": {"unchanged": 90, "recoded": 4, "needs_review": 1},
+        "specification": {"lora": {"rank": 16}, "parent": None},
+        "reproduce": ["pv verify seriousness@2"],
+        "digests": {"adapter": DIGEST},
+        "created": "2026-03-01 06:12 UTC",
+    }
+    return dossier(
+        version="seriousness@2",
+        problem="seriousness",
+        report=judged.report,
+        decision=judged.decision,
+        policy=judged.policy,
+        **{**details, **more},
+    )
+
+
+def test_the_page_says_what_a_reader_looks_for(passed):
+    text = read(page(passed)).text
+    for part in (
+        "seriousness@2",
+        "compared with the champion seriousness@1",
+        "met every criterion that was set before",
+        "Of 100 serious cases the candidate finds about 96 (the interval allows",
+        "The champion: 95.",
+        "Suggests whether an individual case safety report is serious",
+        "This held-out set has decided 2 times",
+        "truly serious 96 4 missed",
+        "8 of 200 answers differ from the annotators'. Against the champion, 0 are newly wrong and 2 newly right",
+        "counts: train 1204",
+        "a.json, b.xml",
+        "0.861235",
+        "recoded 4 moved to another code",
+        "lora: rank 16",
+        "pv verify seriousness@2",
+        "Not approved yet when this page was written",
+        DIGEST,
+        passed.report.held_out,
+    ):
+        assert part in text, part
+
+
+def test_the_page_stands_alone_and_does_not_change(passed):
+    html = page(passed)
+    reader = read(html)
+    inside = [link for link in reader.links if link.startswith("#")]
+    assert {link[1:] for link in inside} == set(reader.ids)
+    assert all(link.startswith("data:image/svg+xml;base64,") for link in reader.links if link not in inside)
+    assert len(reader.links) - len(inside) == 3
+    assert html == page(passed)
+
+
+def test_a_failure_shows_its_reasons_and_cannot_be_approved(failed):
+    assert failed.decision.outcome == "fail"
+    text = read(page(failed)).text
+    assert "What stands in the way" in text
+    for reason in failed.decision.reasons:
+        assert reason in text
+    assert "No approval can be given: the decision is fail" in text
+
+
+def test_a_first_version_needs_no_champion_and_few_facts(first):
+    bare = dossier(
+        version="seriousness@1",
+        problem="seriousness",
+        report=first.report,
+        decision=first.decision,
+        policy=first.policy,
+    )
+    text = read(bare).text
+    assert "judged against fixed floors" in text
+    assert "Difference to champion" not in text and "newly wrong" not in text
+    assert "TF-IDF" in text
+
+
+def test_an_approval_is_shown_once_it_is_given(passed):
+    text = read(page(passed, approval={"name": "Dr Jane Roe", "meaning": "approved"})).text
+    assert "Dr Jane Roe" in text and "Not approved yet" not in text
+
+
+@pytest.mark.parametrize("field", ["champion", "purpose", "created", "approvers"])
+def test_no_text_becomes_markup(passed, field):
+    nasty = "<script>alert(1)</script>"
+    arguments = {field: nasty}
+    html = page(passed, dataset={nasty: nasty}, reproduce=[nasty], **arguments)
+    assert "<script" not in html and "&lt;script&gt;" in html
+
+
+def test_the_page_claims_no_compliance(passed, failed, first):
+    for judged in (passed, failed, first):
+        text = read(page(judged)).text.lower()
+        assert not re.search(r"\b(compliant|complies|compliance|certified|validated)\b", text)
+        assert "not a statement that any regulation or standard is met" in text
+
+
+def test_the_gate_table_is_markdown_with_every_criterion(passed):
+    table = markdown_gate_table(passed.report, passed.decision)
+    assert table.startswith("## seriousness: PASS\n")
+    rows = [line for line in table.splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in rows[: 2 + len(passed.decision.checks)]}) == 1
+    assert sum(line.endswith("| pass |") for line in rows) == len(passed.decision.checks)
+    assert "| metric | candidate | champion | TF-IDF |" in table
+    assert "| recall | 0.960 | 0.950 | 0.700 |" in table
+    for reason in passed.decision.reasons:
+        assert reason in table
+
+
+def test_markdown_cannot_be_broken_by_a_name(passed):
+    decision = Decision("fail", ("missing: a|b <img>\n# title",), (), False)
+    table = markdown_gate_table(passed.report, decision)
+    assert r"- missing: a\|b \<img\> # title" in table

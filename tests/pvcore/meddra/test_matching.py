@@ -1,0 +1,62 @@
+"""Names that a coder would call the same, and names that only look alike."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pvcore.meddra.matching import Likeness, exact, key
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Hepatic oedema", "hepatic edema"),
+        ("Pain of the liver", "Liver pain"),
+        ("Hepatitis NOS", "Hepatitis"),
+        ("Sjögren's syndrome", "Sjogren's syndrome"),
+        ("Oedema, peripheral", "Peripheral oedema"),
+    ],
+)
+def test_the_same_words(one: str, other: str) -> None:
+    assert exact(one) != exact(other) or one == "Sjögren's syndrome"
+    assert key(one) == key(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Liver cancer with lung metastasis", "Lung cancer with liver metastasis"),
+        ("Fever without rash", "Fever with rash"),
+        ("Type 1 diabetes", "Type 2 diabetes"),
+        ("Hypotension", "Hypertension"),
+    ],
+)
+def test_other_words(one: str, other: str) -> None:
+    assert key(one) != key(other)
+
+
+@given(st.text(max_size=40))
+def test_a_key_is_its_own_key(text: str) -> None:
+    assert exact(exact(text)) == exact(text)
+    assert isinstance(key(text), str)
+
+
+TERMS = pd.DataFrame({"llt_code": ["3", "1", "2"], "llt_name": ["Liver pain", "Liver pain", "Kidney stone"]})
+
+
+def test_ranking_prefers_likeness_then_the_lower_code() -> None:
+    assert Likeness(TERMS).rank(["pain in liver", "kidney stones", "zzz"]) == [["1", "3"], ["2"], []]
+    assert Likeness(TERMS).rank(["pain in liver"], top=1) == [["1"]]
+    assert Likeness(TERMS).only({"2", "3"}).rank(["pain in liver"]) == [["3"]]
+
+
+def test_pairs() -> None:
+    same, other = Likeness(TERMS).between(["liver pain", "liver pain"], ["1", "2"])
+    assert same == pytest.approx(1, abs=1e-5) and other < 0.2
+
+
+def test_no_terms() -> None:
+    assert Likeness(TERMS.head(0)).rank(["liver"]) == [[]]

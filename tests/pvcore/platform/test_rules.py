@@ -1,0 +1,89 @@
+"""What can be known of state, rules, settings and interface without a server."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from pvcore.platform import automations, interface, launch, state
+from pvcore.platform.processes import MARK, Running
+from pvcore.platform.state import State
+
+
+def _state(folder: Path) -> State:
+    return State(str(folder), str(folder), 4207, processes={"server": Running("server", 1, 2.5, "log")})
+
+
+def test_state_survives_and_a_cut_off_file_is_none(tmp_path: Path) -> None:
+    saved = state.save(_state(tmp_path))
+    assert state.load(tmp_path) == saved
+    file = tmp_path / ".pv" / "platform.json"
+    file.write_text(file.read_text()[:40])
+    assert state.load(tmp_path) is None
+
+
+def test_user_settings_of_prefect_do_not_reach_the_platform(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://elsewhere/api")
+    monkeypatch.setenv("PREFECT_API_KEY", "secret")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "kept")
+    env = launch.environment(_state(tmp_path), {"PV_X": "1", MARK: "not to be changed"})
+    assert env["PREFECT_API_URL"] == "http://127.0.0.1:4207/api"
+    assert "PREFECT_API_KEY" not in env
+    assert (env["AWS_ACCESS_KEY_ID"], env["PV_X"], env[MARK]) == ("kept", "1", str(tmp_path))
+    assert env["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+
+
+def test_waiting_runs_are_expected_by_every_rule_that_crashes() -> None:
+    crashing = [rule for rule in automations.rules() if rule["actions"][0]["state"] == "CRASHED"]
+    assert len(crashing) == 2
+    for rule in crashing:
+        expected = set(rule["trigger"]["expect"])
+        assert {
+            "prefect.flow-run.Suspended",
+            "prefect.flow-run.Paused",
+            automations.STILL_WAITING,
+        } <= expected
+    assert automations.SILENCE > 2 * automations.HEARTBEAT
+
+
+def test_rule_is_the_same_whatever_order_the_server_answers_in() -> None:
+    wanted = automations.rules()[0]
+    trigger = dict(wanted["trigger"], id="new", expect=wanted["trigger"]["expect"][::-1])
+    there = dict(wanted, id="1", trigger=trigger)
+    assert automations._says(there, wanted)
+    assert not automations._says(dict(there, enabled=False), wanted)
+    assert not automations._says(dict(there, trigger=dict(trigger, within=1)), wanted)
+    assert not automations._says({}, wanted)
+
+
+SCRIPT = b"a();function u(){return`0123456789abcdef0123456789abcdef`}x='https://c.amplitude.com';return``}"
+
+
+def test_analytics_key_is_taken_out_once(tmp_path: Path) -> None:
+    assets = interface.static_directory(tmp_path) / "v2" / "assets"
+    assets.mkdir(parents=True)
+    (assets / "index.js").write_bytes(SCRIPT)
+    (assets / "other.js").write_bytes(b"function u(){return`0123456789abcdef0123456789abcdef`}")
+    assert interface.silence(tmp_path) == []
+    quiet = (assets / "index.js").read_bytes()
+    assert b"0123456789abcdef" not in quiet and b"a();function u(){return``" in quiet
+    assert b"0123456789abcdef" in (assets / "other.js").read_bytes()
+    assert interface.silence(tmp_path) == []
+    assert (assets / "index.js").read_bytes() == quiet
+
+
+def test_interface_that_cannot_be_silenced_is_named(tmp_path: Path) -> None:
+    assets = interface.static_directory(tmp_path) / "v2" / "assets"
+    assets.mkdir(parents=True)
+    (assets / "index.js").write_bytes(b"fetch('https://c.amplitude.com')")
+    assert interface.silence(tmp_path) == ["index.js"]
+
+
+def test_processes_are_replaced_by_name(tmp_path: Path) -> None:
+    new = Running("server", 9, 9.0, "log")
+    assert _state(tmp_path).having(new).processes == {"server": new}
+    assert dataclasses.replace(_state(tmp_path), port=1).api_url == "http://127.0.0.1:1/api"

@@ -1,0 +1,78 @@
+"""What a local folder must survive: killed writers, and what people do to folders."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pvcore.errors import RegistryError
+from pvcore.registry.disk import STALE
+from pvcore.registry.ledger import Ledger
+from pvcore.registry.store import open_store
+
+WRITER = """
+import sys
+from pvcore.registry.ledger import Ledger
+from pvcore.registry.store import open_store, put_blob
+store = open_store(sys.argv[1])
+ledger = Ledger(store)
+number = len(ledger.entries())
+while True:
+    number += 1
+    blob = put_blob(store, str(number).encode() * 5000)
+    entry = ledger.append("Test", {"blob": blob}, actor="writer", key=str(number))
+    print(entry.sequence, entry.digest, flush=True)
+"""
+
+
+def test_kill_9_loses_no_entry_that_was_acknowledged(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"))
+    told: list[tuple[int, str]] = []
+    for round_ in range(3):
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, store.url], stdout=subprocess.PIPE)
+        assert writer.stdout is not None
+        told += [_entry(writer.stdout.readline()) for _ in range(20)]
+        time.sleep(0.013 * round_)
+        writer.send_signal(signal.SIGKILL)
+        told += [_entry(line) for line in writer.stdout.readlines() if line.endswith(b"\n")]
+        writer.stdout.close()
+        writer.wait()
+        entries = Ledger(store).entries()
+        assert told == [(e.sequence, e.digest) for e in entries][: len(told)]
+        assert len(entries) - len(told) <= 1, "at most the entry that was being acknowledged"
+        told = [(e.sequence, e.digest) for e in entries]
+    assert Ledger(store).verify() == []
+    assert len(told) >= 60
+
+
+def _entry(line: bytes) -> tuple[int, str]:
+    sequence, digest = line.decode().split()
+    return int(sequence), digest
+
+
+def test_half_written_files_are_not_seen_and_are_removed_in_time(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    store.put_if_absent("a", b"")
+    old, young = tmp_path / ".tmp" / "old", tmp_path / ".tmp" / "young"
+    for file in (old, young):
+        file.write_bytes(b"half")
+    os.utime(old, (time.time() - STALE - 60,) * 2)
+    assert [item.key for item in store.list("")] == ["a"]
+    store.put_if_absent("b", b"")
+    assert (old.exists(), young.exists()) == (False, True)
+
+
+def test_what_the_file_system_refuses_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    store = open_store(str(tmp_path / "file"))
+    with pytest.raises(RegistryError, match="could not write a/b"):
+        store.put_if_absent("a/b", b"")
+    store = open_store(str(tmp_path))
+    with pytest.raises(RegistryError, match="could not write"):
+        store.put_if_absent("file/below", b"")

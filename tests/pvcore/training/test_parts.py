@@ -1,0 +1,169 @@
+"""Settings, specification, mixture, plan and schedule on hand-built values."""
+
+from __future__ import annotations
+
+import doctest
+
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pvcore.errors import TrainingError
+from pvcore.records import Example
+from pvcore.training import encoder, loop, mixture
+from pvcore.training.mixture import mix, sample
+from pvcore.training.objective import plan_by_length
+from pvcore.training.settings import sections
+from pvcore.training.specification import Specification, code_digest
+
+BASE = {"base": {"source": "package:x", "digest": "0" * 64}}
+
+
+def example(number: int, label: str = "serious", slices: tuple[str, ...] = ()) -> Example:
+    return Example(f"e{number}", f"c{number}", "text", label, f"k{number}", slices)
+
+
+def test_doctest():
+    assert doctest.testmod(mixture).failed == 0
+
+
+def test_settings_name_every_fault():
+    with pytest.raises(TrainingError, match=r"(?s)base.digest.*lora.rank.*training.epoch"):
+        sections(
+            {"base": {"source": "x", "digest": "PENDING"}, "lora": {"rank": 0}, "training": {"epoch": 3}}
+        )
+    with pytest.raises(TrainingError, match="does not divide"):
+        sections({**BASE, "training": {"batch": 16, "micro_batch": 5}})
+
+
+def test_a_specification_survives_json_and_every_field_counts():
+    one = Specification("seriousness", "encoder", BASE, "1" * 64, 17)
+    assert Specification.from_json(one.to_json()) == one
+    assert Specification.from_json(one.to_json()).digest == one.digest
+    others = [
+        Specification("coding", "encoder", BASE, "1" * 64, 17),
+        Specification("seriousness", "causal", BASE, "1" * 64, 17),
+        Specification("seriousness", "encoder", {}, "1" * 64, 17),
+        Specification("seriousness", "encoder", BASE, "2" * 64, 17),
+        Specification("seriousness", "encoder", BASE, "1" * 64, 18),
+        Specification("seriousness", "encoder", BASE, "1" * 64, 17, code="0" * 64),
+        Specification("seriousness", "encoder", BASE, "1" * 64, 17, parent="3" * 64),
+        Specification("seriousness", "encoder", BASE, "1" * 64, 17, dictionary="4" * 64),
+    ]
+    assert len({one.digest, *(other.digest for other in others)}) == 1 + len(others)
+    with pytest.raises(TrainingError, match="unexpected keyword"):
+        Specification.from_json(b'{"colour": "red"}')
+
+
+def test_the_code_digest_covers_the_rooms_that_decide_an_adapter(monkeypatch, tmp_path):
+    before = code_digest()
+    assert before == code_digest.__wrapped__()
+    from pvcore import records
+
+    room = tmp_path / "training"
+    room.mkdir()
+    for name in ("inference", "problems"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "records.py").write_text("a = 1\n")
+    monkeypatch.setattr(records, "__file__", str(tmp_path / "records.py"))
+    one = code_digest.__wrapped__()
+    (room / "new.py").write_bytes(b"b = 1\n")
+    two = code_digest.__wrapped__()
+    (room / "new.py").write_bytes(b"b = 1\r\n")
+    assert one != two == code_digest.__wrapped__()
+
+
+@given(
+    st.lists(st.integers(0, 60), unique=True, max_size=40),
+    st.lists(st.integers(0, 60), unique=True, max_size=40),
+    st.sampled_from([0.0, 0.25, 0.5, 1.0, 3.0]),
+    st.sampled_from([None, 1, 7, 100]),
+    st.randoms(),
+)
+def test_a_mixture_has_its_sizes_whatever_the_order(new, old, replay, most, chance):
+    label = {number: ("serious" if number % 3 == 0 else "non-serious") for number in range(61)}
+    fresh, parent = ([example(n, label[n]) for n in numbers] for numbers in (new, old))
+    mixed = mix(fresh, parent, replay=replay, max_rows=most, seed=3)
+    assert len({row.example_id for row in mixed}) == len(mixed)
+    chosen = [row for row in mixed if row in fresh]
+    assert len(chosen) == min(len(fresh), most or len(fresh))
+    only_old = [n for n in old if n not in new]
+    if fresh:
+        assert len(mixed) - len(chosen) == min(len(only_old), -(-replay * len(chosen) // 1))
+    chance.shuffle(fresh)
+    chance.shuffle(parent)
+    assert mix(fresh, parent, replay=replay, max_rows=most, seed=3) == mixed
+
+
+def test_a_sample_keeps_the_shares_of_labels_and_slices():
+    rows = [
+        example(n, "serious" if n < 30 else "non-serious", ("negation",) if n % 2 else ()) for n in range(120)
+    ]
+    chosen = sample(rows, 40, seed=1)
+    assert sum(row.label == "serious" for row in chosen) == 10
+    assert sum("negation" in row.slices for row in chosen) == 20
+    assert sample(rows, 40, seed=2) != chosen
+
+
+def test_two_rows_of_one_name_are_refused():
+    with pytest.raises(TrainingError, match="two different rows are named e1"):
+        mix([example(1), example(1, "non-serious")], [], replay=0, max_rows=None, seed=1)
+
+
+@given(st.lists(st.integers(1, 90), min_size=1, max_size=70), st.integers(1, 9), st.integers(0, 5))
+def test_every_item_comes_once_an_epoch(lengths, batch, seed):
+    plan = plan_by_length(lengths, epochs=2, batch=batch, seed=seed)
+    steps = -(-len(lengths) // batch)
+    assert len(plan) == 2 * steps
+    for epoch in (plan[:steps], plan[steps:]):
+        assert sorted(item for step in epoch for item in step) == list(range(len(lengths)))
+    assert plan == plan_by_length(lengths, epochs=2, batch=batch, seed=seed)
+
+
+def test_a_plan_puts_texts_of_like_length_together():
+    lengths = [(n * 37) % 100 + 1 for n in range(160)]
+    plan = plan_by_length(lengths, epochs=1, batch=8, seed=1)
+    padded = sum(max(lengths[i] for i in step) * len(step) for step in plan)
+    assert padded < 1.15 * sum(lengths)
+
+
+def test_the_rate_rises_and_falls():
+    rates = [loop.rate_at(step, 20, 0.1) for step in range(1, 21)]
+    assert rates[:3] == [0.5, 1.0, pytest.approx(18 / 19)]
+    assert rates[-1] == pytest.approx(1 / 19)
+    assert all(0 < rate <= 1 for rate in rates)
+    assert loop.rate_at(1, 1, 0.1) == 1.0
+
+
+def test_another_row_of_the_same_code_is_no_negative(monkeypatch):
+    """Three pairs, the first two of one code: by hand, their terms do not compete."""
+    vectors = torch.nn.functional.normalize(torch.tensor([[1.0, 0.2], [0.9, 0.1], [0.1, 1.0]] * 2), dim=1)
+    monkeypatch.setattr(encoder, "batch", lambda *a: (None, None))
+    monkeypatch.setattr(encoder, "embed", lambda *a: vectors)
+    terms = pd.DataFrame(
+        [("90000001", "pain", "90000001"), ("90000002", "rash", "90000002")],
+        columns=["llt_code", "llt_name", "pt_code"],
+    )
+    rows = [
+        Example("a", "a", "ache", "90000001", "a"), Example("b", "b", "sore", "90000001", "b"),
+        Example("c", "c", "spots", "90000002", "c"),
+    ]  # fmt: skip
+
+    class Words:
+        pad_token_id = 0
+
+        def num_special_tokens_to_add(self, pair):
+            return 0
+
+        def __call__(self, text, **options):
+            return {"input_ids": [1], "offset_mapping": [(0, len(text))]}
+
+    settings = sections({**BASE, "training": {"temperature": 1.0, "epochs": 1}})
+    objective = encoder.contrastive(rows, terms, Words(), settings, seed=1)
+    s = (vectors[:3] @ vectors[3:].T).double()
+    rivals = {0: [0, 2], 1: [1, 2], 2: [0, 1, 2]}
+    by_hand = [torch.logsumexp(s[i, columns], 0) - s[i, i] for i, columns in rivals.items()]
+    assert objective.loss(None, [0, 1, 2]).item() == pytest.approx(float(sum(by_hand) / 3), abs=1e-5)
+    assert not objective.divisible

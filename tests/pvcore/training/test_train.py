@@ -1,0 +1,149 @@
+"""Training learns, continues, and refuses what cannot be trained."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from pvcore.errors import LeakageError, TrainingError
+from pvcore.inference.predict import load
+from pvcore.training import qlora
+from pvcore.training.train import best_threshold
+
+
+def test_a_classifier_learns_and_answers_as_it_was_measured(tiny_base, specify, rows, train):
+    asked = specify(tiny_base, training__epochs=6, lora__dropout=0.0)
+    result = train(asked, rows(120, 1), rows(40, 2), base=tiny_base)
+    assert result.tune["accuracy"] > 0.9
+    assert result.curve[-1][1] < 0.5 * result.curve[0][1]
+    model = load(result.adapter, tiny_base)
+    tune = rows(40, 2)
+    found = model.predict(tune)
+    right = sum(row.label == answer.answer for row, answer in zip(tune, found, strict=True))
+    assert right / len(tune) == result.tune["accuracy"]
+    assert 0.0 < model.card.threshold < 1.0
+
+
+def test_an_adapter_is_a_plain_peft_folder(tiny_base, specify, rows, train):
+    """transformers and peft alone, without a line of this platform, give the same logits."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    from pvcore.inference.model import quiet
+
+    asked = specify(tiny_base, quantisation__bits=16)
+    result = train(asked, rows(40, 1), rows(8, 2), base=tiny_base)
+    with quiet():
+        base = AutoModelForSequenceClassification.from_pretrained(str(tiny_base), num_labels=2)
+        plain = PeftModel.from_pretrained(base, str(result.adapter)).eval()
+    tokenizer = AutoTokenizer.from_pretrained(str(tiny_base))
+    text = "patient felt hospital rash"
+    with torch.no_grad():
+        probabilities = plain(**tokenizer(text, return_tensors="pt")).logits.softmax(-1)[0]
+    ours = load(result.adapter, tiny_base).predict([("a", text)])[0]
+    assert ours.score == pytest.approx(float(probabilities[1]), abs=1e-5)
+
+
+def test_training_continues_from_the_parent(tiny_base, specify, rows, train):
+    parent = train(
+        specify(tiny_base, training__epochs=6, lora__dropout=0.0), rows(120, 1), rows(40, 2), base=tiny_base
+    )
+    options = {"training__epochs": 1, "training__learning_rate": 1e-4, "lora__dropout": 0.0}
+    child = specify(tiny_base, parent=parent, **options)
+    continued = train(child, rows(16, 3), rows(40, 2), base=tiny_base, parent=parent.adapter)
+    scratch = train(specify(tiny_base, **options), rows(16, 3), rows(40, 2), base=tiny_base)
+    assert continued.tune["accuracy"] > 0.9 > scratch.tune["accuracy"]
+    assert continued.digest != parent.digest
+    again = train(child, rows(16, 3), rows(40, 2), base=tiny_base, parent=parent.adapter)
+    assert again.digest == continued.digest
+
+
+def test_a_parent_of_another_shape_is_refused_with_all_differences(tiny_base, specify, rows, train):
+    parent = train(specify(tiny_base), rows(16, 1), base=tiny_base)
+    asked = specify(tiny_base, parent=parent, lora__rank=8, lora__targets=["query"])
+    with pytest.raises(TrainingError, match=r"(?s)lora.rank: parent 4, recipe 8.*lora.targets"):
+        train(asked, rows(16, 3), base=tiny_base, parent=parent.adapter)
+
+
+def test_a_parent_that_was_altered_is_refused(tiny_base, specify, rows, train):
+    parent = train(specify(tiny_base), rows(16, 1), base=tiny_base)
+    asked = specify(tiny_base, parent=parent)
+    weights = parent.adapter / qlora.WEIGHTS
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(bytes(data))
+    with pytest.raises(TrainingError, match=r"adapter_model\.safetensors differ"):
+        train(asked, rows(16, 3), base=tiny_base, parent=parent.adapter)
+    with pytest.raises(TrainingError, match="disagree about"):
+        train(asked, rows(16, 3), base=tiny_base)
+
+
+def test_rows_that_cannot_be_trained_on_are_refused(tiny_base, specify, rows, train):
+    some = rows(16, 1)
+    alike = [dataclasses.replace(row, label="serious") for row in some]
+    foreign = [*some, dataclasses.replace(some[0], example_id="x", label="grave")]
+    for wrong, reason in (([], "no row"), (alike, "all 16 rows are serious"), (foreign, "grave")):
+        with pytest.raises(TrainingError, match=reason):
+            train(specify(tiny_base), wrong, base=tiny_base)
+    with pytest.raises(LeakageError, match="1 clusters stand in train and tune"):
+        train(specify(tiny_base), some, some[:1], base=tiny_base)
+    with pytest.raises(TrainingError, match="terms of a dictionary"):
+        train(specify(tiny_base, "coding"), some, base=tiny_base)
+    with pytest.raises(TrainingError, match="family: encoder"):
+        train(specify(tiny_base, "coding", "causal"), some, base=tiny_base)
+
+
+def test_targets_that_the_base_does_not_have_are_named(tiny_base, specify, rows, train):
+    with pytest.raises(TrainingError, match="qkv_proj do not fit"):
+        train(specify(tiny_base, lora__targets=["qkv_proj"]), rows(16, 1), base=tiny_base)
+
+
+def test_a_loss_that_is_no_number_ends_the_run(tiny_base, specify, rows, train):
+    with pytest.raises(TrainingError, match="the loss is nan"):
+        train(
+            specify(tiny_base, training__learning_rate=1e20, training__clip=1e20), rows(40, 1), base=tiny_base
+        )
+
+
+def test_coding_finds_the_term_of_a_wording(tiny_base, specify, verbatims, terms, train):
+    asked = specify(tiny_base, "coding", training__epochs=8, training__dictionary_pairs=20, lora__dropout=0.0)
+    tune = [dataclasses.replace(row, example_id=f"t{i}", cluster=f"t{i}") for i, row in enumerate(verbatims)]
+    before = train(
+        specify(tiny_base, "coding", training__epochs=1, training__learning_rate=1e-9),
+        verbatims, tune, base=tiny_base, terms=terms,
+    )  # fmt: skip
+    after = train(asked, verbatims, tune, base=tiny_base, terms=terms)
+    assert after.tune["accuracy_at_1"] > max(0.8, before.tune["accuracy_at_1"])
+    found = load(after.adapter, tiny_base).predict([("a", "bad liver pain again")], terms=terms)[0]
+    assert found.answer == "90000000"
+    assert len(found.ranked) == 5 and found.ranked[0] == (found.answer, found.score)
+    assert json.loads((after.adapter / "pv.json").read_text())["pooling"] == "mean"
+
+
+def test_a_causal_model_learns_label_words(tiny_phi3, specify, rows, train):
+    asked = specify(
+        tiny_phi3, family="causal", training__epochs=3, training__learning_rate=3e-2, training__batch=4
+    )
+    result = train(asked, rows(40, 1), rows(12, 2), base=tiny_phi3)
+    assert result.curve[-1][1] < 0.2 * result.curve[0][1]
+    model = load(result.adapter, tiny_phi3)
+    assert model.card.head == "label_tokens"
+    answers = model.predict(rows(6, 2))
+    assert all(sum(p for _, p in answer.ranked) == pytest.approx(1) for answer in answers)
+    assert answers == [model.predict([row])[0] for row in rows(6, 2)]
+
+
+def test_a_prompt_without_room_for_text_says_what_to_set(tiny_phi3, specify, rows, train):
+    with pytest.raises(TrainingError, match=r"text\.max_tokens 64 leaves no room"):
+        train(specify(tiny_phi3, family="causal", text__max_tokens=64), rows(8, 1), base=tiny_phi3)
+
+
+def test_best_threshold_is_the_best_f1():
+    assert best_threshold([0.1, 0.2, 0.6, 0.9], [False, False, True, True]) == pytest.approx(0.4)
+    assert best_threshold([0.9, 0.8], [True, True]) == 0.5
+    assert best_threshold([], []) == 0.5
+    # Equal scores cannot be told apart: the threshold lies between different ones.
+    assert best_threshold([0.3, 0.3, 0.7], [False, True, True]) in (pytest.approx(0.15), pytest.approx(0.5))

@@ -1,0 +1,103 @@
+"""A workspace with a running platform, small enough for a test: tiny model, 260 cases, two annotators."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pvcore.config import Workspace, init_workspace, open_workspace
+from pvcore.cycle import inbox
+from pvcore.platform.prefect_api import Platform
+
+ROOT = Path(__file__).resolve().parent.parent
+SIGNER = "demo.physician@example.org"
+POLICY = {
+    "problems": {
+        "seriousness": {
+            "floors": {"accuracy": 0.01},
+            "non_inferiority": {"accuracy": {"margin": 0.99}},
+        },
+        "coding": {
+            "floors": {"accuracy_at_5": 0.0},
+            "non_inferiority": {"accuracy_at_5": {"margin": 0.99}},
+        },
+    },
+    "evaluation": {"resamples": 200},
+    "approval": {"signatures": 1, "roles": ["safety-physician"]},
+    "signers": [
+        {"principal": SIGNER, "name": "Dr Demo Physician", "roles": ["safety-physician"]},
+        {"principal": "trainee@example.org", "name": "A Trainee", "roles": ["trainee"]},
+    ],
+}
+
+
+@dataclass
+class Town:
+    """Workspace, platform, and the folder where files are made before they arrive."""
+
+    workspace: Workspace
+    platform: Platform | None
+    arrivals: Path
+    key: Path
+
+    def wait(self, done: Callable[[], Any], seconds: float, what: str) -> Any:
+        """Poll until `done` returns something; fails with the errors of the failed runs."""
+        deadline = time.monotonic() + seconds
+        while not (found := done()):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{what} did not happen in {seconds} s\n{self.failures()}")
+            time.sleep(0.5)
+        return found
+
+    def failures(self) -> str:
+        """Errors in the logs of failed runs."""
+        if self.platform is None:
+            return ""
+        failed = self.platform.flow_runs(states=("FAILED", "CRASHED"))
+        return "\n".join("\n".join(self.platform.logs(run.id, level=30)[-10:]) for run in failed)
+
+    def entries(self, kind: str) -> list[Any]:
+        """Ledger entries of a kind."""
+        return [entry for entry in self.workspace.ledger.entries() if entry.kind == kind]
+
+    def drop(self, box: str, file: Path, version: str | None = None) -> None:
+        """Put a file into an inbox."""
+        inbox.put(self.workspace, box, [file], version)  # type: ignore[arg-type]
+
+
+def found_town(root: Path, base: Path) -> Town:
+    """A workspace with recipes for a tiny model; no platform yet."""
+    from pvcore.inference.base import base_digest
+    from pvcore.registry import signing
+
+    init_workspace(root)
+    for name in ("seriousness", "coding"):
+        file = root / "recipes" / f"{name}.yaml"
+        recipe = yaml.safe_load(file.read_text())
+        recipe["base"] = {"source": str(base), "digest": base_digest(base)}
+        recipe["training"] = {"epochs": 1, "batch": 16, "learning_rate": 0.001, "checkpoint_every": 3}
+        recipe["lora"] = {"rank": 4, "alpha": 8, "targets": ["query", "value"]}
+        recipe["text"] = {"max_tokens": 64 if name == "seriousness" else 24}
+        file.write_text(yaml.safe_dump(recipe))
+    (root / "recipes" / "policy.yaml").write_text(yaml.safe_dump(POLICY))
+    (root / "pv.yaml").write_text("settle_seconds: 0\nthreads: 1\n")
+    key = signing.make_key(root / ".pv" / "key", SIGNER, root / "allowed_signers")
+    return Town(open_workspace(root), None, root / ".pv" / "arrivals", key)
+
+
+def write_batch(folder: Path, dictionary: Any, *, name: str, n: int, seed: int) -> tuple[Path, Path]:
+    """`n` cases: one annotator's labels as E2B(R3), the other's as Label Studio JSON."""
+    from pvcore.annotations import e2b_r3, label_studio
+    from pvcore.annotations.generate import generate_cases
+
+    cases, said = generate_cases(dictionary, n=n, seed=seed, prefix=name, year=2025)
+    first, second = sorted({a.annotator for a in said})
+    xml, export = folder / f"{name}.xml", folder / f"{name}.json"
+    e2b_r3.write(cases, said, xml, dictionary.version, sender=first)
+    label_studio.write(cases, [a for a in said if a.annotator == second], export)
+    return xml, export
