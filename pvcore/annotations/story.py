@@ -58,7 +58,7 @@ class Story:
         past = [self.decoy(criteria, past=True)] if rng.random() < (0.4 if criteria else 0.6) else []
         # One consequence in either kind of case has a frame, and the mild facts are as many in both:
         # neither the number of frames nor that of mild facts may tell them apart.
-        mild = [pick(words().mild, rng) for _ in range(1 + (rng.random() < 0.5))]
+        mild = [pick(words().mild, rng).happened for _ in range(1 + (rng.random() < 0.5))]
         plain = mild if grave else mild[1:]
         told = [self.fill("{He} " + fact + ".") for fact in plain]
         told += [] if grave else [self.actual(mild[0])]
@@ -81,11 +81,12 @@ class Story:
         frame tells whether it is serious.
         """
         rng = self.rng
-        told = [self.grave(criteria[0])] if criteria else [self.actual(pick(words().mild, rng))]
-        if rng.random() < (0.5 if criteria else 0.9):
-            told.append(self.decoy(criteria[:1]))
-        if rng.random() < (0.7 if criteria else 0.3):
-            told.append(self.fill("{He} " + pick(words().mild, rng) + "."))
+        told = [self.grave(criteria[0]) if criteria else self.actual(pick(words().mild, rng).happened)]
+        if rng.random() < 0.9:
+            grave = rng.random() < (0.5 if criteria else 0.85)
+            told.append(self.decoy(criteria[:1]) if grave else self.trifle())
+        if rng.random() < (0.6 if criteria else 0.3):
+            told.append(self.fill("{He} " + pick(words().mild, rng).happened + "."))
         told.sort(key=lambda _: rng.random())
         return " ".join([self.fill("{He_was} given {drug}, then had {events}."), *told])
 
@@ -137,10 +138,20 @@ class Story:
                 pick(frames, self.rng).replace("{denied}", fact.denied).replace("{open}", fact.open)
             )
         if kind == "relative":
-            return self.fill(pick(words().relative, self.rng).replace("{fact}", self.fact(names).happened))
+            theirs = self.fact(names).happened.replace("{his}", "their")
+            return self.fill(pick(words().relative, self.rng).replace("{fact}", theirs))
         # nobody died before; and a lasting loss from long ago needs a grown-up
         own = [n for n in names if n != "death" and (n != "disabling" or self.age > 30)]
         return self.fill(pick(words().history, self.rng).replace("{fact}", self.fact(own).happened))
+
+    def trifle(self) -> str:
+        """A sentence with a mild fact that is not one of this reaction, in the frames of the grave ones."""
+        fact, kind = pick(words().mild, self.rng), pick(("denied", "open", "relative", "history"), self.rng)
+        sentence: str = pick(getattr(words(), kind), self.rng)
+        for slot, form in (("fact", fact.happened), ("denied", fact.denied), ("open", fact.open)):
+            told = form.replace("{his}", "their") if kind == "relative" else form
+            sentence = sentence.replace(f"{{{slot}}}", told)
+        return self.fill(sentence)
 
     def fill(self, sentence: str) -> str:
         """Put this story's people, medicines and numbers into a sentence."""
@@ -156,7 +167,8 @@ class Story:
             "condition": pick(words().conditions, rng), "condition2": pick(words().conditions, rng),
             "dose": f"{pick((5, 10, 20, 50, 100, 250), rng)} mg", "month": pick(words().months, rng),
             "cause": pick(words().causes, rng), "operation": pick(words().operations, rng),
-            "relative": pick(words().relatives, rng), "side": pick(("left", "right"), rng),
+            "ward": pick(words().wards, rng), "relative": pick(words().relatives, rng),
+            "side": pick(("left", "right"), rng),
         }  # fmt: skip
         upper = {name.capitalize(): text[:1].upper() + text[1:] for name, text in values.items()}
         past = self.year - 2 - int(rng.random() * min(18, max(1, self.age - 2)))

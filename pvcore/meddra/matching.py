@@ -25,8 +25,10 @@ have the same words and are different diseases."""
 
 
 def exact(text: str) -> str:
-    """Case, accents, spaces and punctuation removed."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
+    """Case, accents, spaces and punctuation removed (Unicode 3.13, D146: compatibility caseless)."""
+    plain = unicodedata.normalize("NFD", text)
+    for _ in range(2):  # a compatibility form can bring capitals back (U+2120 is 'SM'), so fold twice
+        plain = unicodedata.normalize("NFKD", plain.casefold())
     return " ".join(_WORD.findall("".join(c for c in plain if not unicodedata.combining(c))))
 
 

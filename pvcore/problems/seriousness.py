@@ -34,8 +34,10 @@ LABELS = ("non-serious", "serious")
 POSITIVE = "serious"
 
 _GRAVE = (
-    r"(?:hospitali[sz]\w*|admi(?:t\w*|ssion)|inpatient|intensive care|icu|emergency|life.threatening|fatal\w*|"
-    r"death|die[ds]?|disab\w+|serious\w*|prolong\w+|congenital|anomal\w+)"
+    r"(?:hospital\w*|admi(?:t\w*|ssion)|readmi\w*|inpatient|intensive care|icu|wards?|ambulance|emergency|"
+    r"life.threatening|shock|arrest|resuscitat\w*|ventilat\w*|intubat\w*|coma|breathing|critical\w*|"
+    r"fatal\w*|death|dead|die[ds]?|surviv\w*|disab\w+|paraly\w+|amputat\w*|wheelchair|bedridden|"
+    r"serious\w*|prolong\w+|congenital|anomal\w+|malformation|convulsions?|seizures?|dialysis|surgery)"
 )
 _NO = r"(?:not|no|never|without|denie[sd]|denying|neither|nor|n't)"
 SLICES = {
