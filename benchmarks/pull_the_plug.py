@@ -1,9 +1,11 @@
-"""Pull the plug (kill -9 of server, workers, runs and keeper) in each step of a cycle, start again, compare.
+"""Kill in each step of a cycle, and compare what comes of it with an undisturbed cycle.
 
-    python benchmarks/pull_the_plug.py
+    python benchmarks/pull_the_plug.py [KILLED:STEP ...]
 
-One undisturbed cycle with a tiny model, then one per step that is cut off. Prints what was going on, whether the
-cycle ended, the adapter's digest, and how many entries of each kind the ledger has: one of each, always.
+KILLED is `all` (kill -9 of server, workers, runs and keeper: a pulled plug; `pv up` follows) or `workers`
+(kill -9 of both workers and their runs; nobody does anything, the keeper and the rules mend it). STEP is a ledger
+kind, `checkpoint` or `suspended`. A tiny model. Prints the adapter's digest, where training resumed, and how
+many entries of each kind the ledger has: one of each, always. Exits with 1 if anything differs.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ KINDS = (
     "ApprovalRequested",
     "Promoted",
 )
+EXPECTED = {"BatchAdmitted": 2}
+STEPS = ("BatchAdmitted", "DatasetBuilt", "checkpoint", "Trained", "Evaluated", "Registered", "suspended")
 
 
 def load_town() -> Any:
@@ -52,7 +56,19 @@ def tiny_base(folder: Path) -> Path:
     return folder
 
 
-def cycle(folder: Path, base: Path, town_module: Any, cut: str) -> dict[str, Any]:
+def kill_workers(root: Path) -> None:
+    """End both workers and whatever they run; server and keeper live on."""
+    from pvcore.platform import processes, state
+    from pvcore.platform.state import KEEPER, SERVER
+
+    known = state.load(root).processes  # type: ignore[union-attr]
+    spared = processes.recorded([known[SERVER], known[KEEPER]])
+    pids = {p.pid for root_process in spared for p in (root_process, *root_process.children(recursive=True))}
+    kept = {p.pid for p in processes.recorded([known["worker-cpu"], known["worker-gpu"]])}
+    processes.kill(p for p in processes.marked(str(root)) if p.pid not in pids or p.pid in kept)
+
+
+def cycle(folder: Path, base: Path, town_module: Any, killed: str, cut: str) -> dict[str, Any]:
     """One cycle in `folder`, cut off at `cut`: a ledger kind, "checkpoint", "suspended" or "" for none."""
     import yaml
 
@@ -89,8 +105,11 @@ def cycle(folder: Path, base: Path, town_module: Any, cut: str) -> dict[str, Any
     started = time.monotonic()
     if cut:
         town.wait(here, 300, cut)
-        processes.kill(processes.marked(str(ws.root)))
-        platform = town.platform = up()
+        if killed == "all":
+            processes.kill(processes.marked(str(ws.root)))
+            platform = town.platform = up()
+        else:
+            kill_workers(ws.root)
     request = town.wait(lambda: approval.open_requests(ws), 420, "a request for approval")[0]
     said = {"decision": "approve", "name": town_module.SIGNER, "reason": "benchmark", "key": town.key}
     town.wait(
@@ -109,28 +128,31 @@ def cycle(folder: Path, base: Path, town_module: Any, cut: str) -> dict[str, Any
     }
 
 
-def main() -> None:
-    town_module = load_town()
+def main() -> int:
+    town_module, different = load_town(), 0
+    cuts = sys.argv[1:] or [f"{killed}:{step}" for killed in ("all", "workers") for step in STEPS]
     with tempfile.TemporaryDirectory(prefix="pv-plug-") as folder:
         base = tiny_base(Path(folder, "base"))
-        print(f"{'cut off at':20} {'adapter':14} {'resumed at step':16} {'seconds':8} entries", flush=True)
-        for cut in sys.argv[1:] or (
-            "",
-            "BatchAdmitted",
-            "DatasetBuilt",
-            "checkpoint",
-            "Trained",
-            "Registered",
-            "suspended",
-        ):
-            cut = "" if cut == "none" else cut
-            found = cycle(Path(folder, cut or "undisturbed"), base, town_module, cut)
-            entries = " ".join(f"{kind}={number}" for kind, number in found["counts"].items())
+        print(
+            f"{'killed':8} {'at':18} {'adapter':14} {'resumed at step':16} {'seconds':8} entries", flush=True
+        )
+        undisturbed = ""
+        for number, name in enumerate([":", *cuts]):
+            killed, _, cut = name.partition(":")
+            found = cycle(Path(folder, str(number)), base, town_module, killed, cut)
+            entries = " ".join(f"{kind}={count}" for kind, count in found["counts"].items())
+            undisturbed = undisturbed or found["adapter"]
+            different += found["adapter"] != undisturbed or any(
+                count != EXPECTED.get(kind, 1) for kind, count in found["counts"].items()
+            )
             print(
-                f"{cut or '-':20} {found['adapter'][:12]:14} {found['resumed']:<16} {found['seconds']:<8.0f} {entries}",
+                f"{killed or '-':8} {cut or '-':18} {found['adapter'][:12]:14} {found['resumed']:<16} "
+                f"{found['seconds']:<8.0f} {entries}",
                 flush=True,
             )
+    print("all as undisturbed" if not different else f"{different} cycles differ")
+    return int(different > 0)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

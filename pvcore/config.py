@@ -8,7 +8,7 @@ then the defaults below. Secrets come from the environment only: a secret in `pv
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -132,6 +132,22 @@ def load_settings(root: Path, **flags: Any) -> Settings:
         return FromFile(**{key: value for key, value in flags.items() if value is not None})
     except ValidationError as error:
         raise ConfigError(_explain(str(file), error)) from None
+
+
+def set_by_flag(assignments: Sequence[str]) -> None:
+    """Take settings from flags ("store=s3://bucket/prefix"), which win over environment and file.
+
+    They are written into the environment, so that whatever this command starts has them too.
+    Raises ConfigError for an unknown name, a secret (a command line can be read by others) or no `=`.
+    """
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if name in SECRETS:
+            raise ConfigError(f"--set {name}: a secret is no flag. Set PV_{name.upper()} in the environment.")
+        if not equals or name not in Settings.model_fields:
+            known = ", ".join(n for n in Settings.model_fields if n not in SECRETS)
+            raise ConfigError(f"--set {assignment}: expected NAME=VALUE with one of {known}.")
+        os.environ[f"PV_{name.upper()}"] = value
 
 
 @dataclass(frozen=True)

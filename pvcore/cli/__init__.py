@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -19,6 +20,22 @@ app = typer.Typer(
     help="Keeps fine-tuned small language models for drug safety up to date, and can prove what it did.",
     epilog="The workspace is --workspace, else PV_WORKSPACE, else the nearest folder upwards with a pv.yaml.",
 )
+
+
+@app.callback()
+def settings(
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="a setting of pv.yaml for this command; repeatable"),
+    ] = None,
+) -> None:
+    """Settings that are given by flag."""
+    if set_:
+        from pvcore.config import set_by_flag
+
+        set_by_flag(set_)
+
+
 for room in (platform, data, approval, registry):
     room.add_to(app)
 

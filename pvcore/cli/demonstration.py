@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from rich.table import Table
 
 from pvcore.cli.demo_data import Invented, Source, Vaers
@@ -66,6 +68,28 @@ class Story:
             self.rows[-1] = (title, f"{before}\n{text}".strip(), seconds)
 
 
+@contextmanager
+def peak_memory(folder: Path) -> Iterator[Callable[[], int]]:
+    """Sample what the demo and all that it started hold in memory; the function gives the most so far.
+
+    Bytes, summed over processes: pages that they share count once each, so it is rather too much.
+    """
+    most, over = 0, threading.Event()
+
+    def sample() -> None:
+        nonlocal most
+        while not over.wait(1.0):
+            most = max(most, embedded.status(folder)["memory"] + psutil.Process().memory_info().rss)
+
+    thread = threading.Thread(target=sample, daemon=True)
+    thread.start()
+    try:
+        yield lambda: most
+    finally:
+        over.set()
+        thread.join()
+
+
 def run(folder: Path, *, approve: str, data: Path | None) -> None:
     """Run the demonstration in `folder`, which is made anew. Raises PlatformError where a step fails."""
     embedded.down(folder)
@@ -73,14 +97,15 @@ def run(folder: Path, *, approve: str, data: Path | None) -> None:
     init_workspace(folder)
     story = Story(total=7)
     try:
-        _cycle(story, folder, approve, data)
+        with peak_memory(folder) as peak:
+            _cycle(story, folder, approve, data, peak)
     finally:
         with console.status("  stopping the platform ..."):
             embedded.down(folder)
     console.print(f"\nThe platform is stopped. Look around again: pv up -w {folder}", markup=False)
 
 
-def _cycle(story: Story, folder: Path, approve: str, data: Path | None) -> None:
+def _cycle(story: Story, folder: Path, approve: str, data: Path | None, peak: Callable[[], int]) -> None:
     key = folder / ".pv" / "demo_key"
     signing.make_key(key, SIGNER, folder / "allowed_signers")
     source: Source = Vaers(folder, data) if data else Invented(folder)
@@ -135,7 +160,7 @@ def _cycle(story: Story, folder: Path, approve: str, data: Path | None) -> None:
         lines = _use(workspace, platform, problem, source.to_score(), key, say)
     for line in lines:
         story.result(line)
-    _last_table(story, workspace, platform)
+    _last_table(story, workspace, peak())
 
 
 def _drop(workspace: Workspace, platform: Platform, files: Sequence[tuple[str, Path, str | None]]) -> None:
@@ -269,14 +294,18 @@ def _faults(body: dict[str, Any]) -> str:
     return f" ({body['faults']} fault(s), first: {body['first'][:110]})" if "faults" in body else ""
 
 
-def _last_table(story: Story, workspace: Workspace, platform: Platform) -> None:
+def _last_table(story: Story, workspace: Workspace, peak: int) -> None:
     table = Table(title="\nWhat happened", title_justify="left", show_lines=True)
     table.add_column("step")
     table.add_column("result", overflow="fold")
     table.add_column("seconds", justify="right")
     for title, result, seconds in story.rows:
         table.add_row(title, result.replace("[", r"\["), f"{seconds:.0f}")
-    table.add_row("all", "", f"{time.monotonic() - story.started:.0f}")
+    table.add_row(
+        "all",
+        f"at most {peak / 2**30:.1f} GiB of memory at the same time",
+        f"{time.monotonic() - story.started:.0f}",
+    )
     console.print(table)
     console.print(
         f"Look at it:\n"

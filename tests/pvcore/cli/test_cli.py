@@ -69,6 +69,19 @@ def test_status_and_probe_of_an_empty_workspace(root: Path) -> None:
     assert pv("registry", "probe", "-w", str(root)).returncode == 0
 
 
+def test_a_flag_wins_over_environment_and_file(root: Path, tmp_path: Path) -> None:
+    done = pv("--set", f"store={tmp_path}/elsewhere", "registry", "probe", "-w", str(root))
+    assert done.returncode == 0 and f"{tmp_path}/elsewhere" in done.stdout
+    for flag, says in (
+        ("store", "NAME=VALUE"),
+        ("colour=red", "NAME=VALUE"),
+        ("meddra_password=x", "PV_MEDDRA_PASSWORD"),
+        ("meddra_policy=9", "less than or equal to 4"),
+    ):
+        done = pv("--set", flag, "status", "-w", str(root))
+        assert done.returncode == 2 and says in done.stderr and "Traceback" not in done.stderr
+
+
 def test_ingest_keeps_every_file_under_its_own_name(root: Path, tmp_path: Path) -> None:
     file = tmp_path / "cases.json"
     file.write_text("[]")
