@@ -15,10 +15,12 @@ from prefect.input import RunInput
 from prefect.states import Cancelled, State
 from pydantic import Field
 
-from tasks import approval, inbox
+from tasks import approval, candidate, inbox
 
 ATTEMPTS = 5
-"""Forms that a run shows before it ends: each refused signature costs one."""
+"""Answers that a run refuses before it ends."""
+RESUMES = 50
+"""How often such a run may start: each answer, each of several signatures and each crash is a start."""
 
 
 class Answer(RunInput):
@@ -40,28 +42,35 @@ class Answer(RunInput):
 def promote(version: str, occasion: str = "") -> str | State:
     """Promote `version` ("seriousness@2") once a person with the right role has signed.
 
+    A candidate is judged again first if the champion or the policy has changed since it was.
     `occasion` (any text) asks anew for a version that was rejected before.
     """
+    inbox.bound_retries(RESUMES)
+    candidate.judge_again(version)
     return _through_the_door(approval.request(version, "promote", occasion))
 
 
 @flow(name="rollback", persist_result=True, description="Make an earlier champion champion again, signed.")
 def rollback(problem: str, to: str = "previous", occasion: str = "") -> str | State:
-    """Roll `problem` back to version `to` ("previous", or "seriousness@1"), which must have been champion."""
-    target = to if "@" in to else f"{problem}@{to}"
-    return _through_the_door(approval.request(target, "rollback", occasion))
+    """Roll `problem` back to version `to`, which must have been champion.
+
+    `to` is previous, a number, a name ("seriousness@1") or a digest.
+    """
+    inbox.bound_retries(RESUMES)
+    return _through_the_door(approval.request(candidate.name_of(problem, to), "rollback", occasion))
 
 
 def _through_the_door(request: approval.Request) -> str | State:
-    inbox.bound_retries(ATTEMPTS + 5)
-    refusal = ""
-    for attempt in range(ATTEMPTS):
-        form = Answer.with_initial_data(description=approval.form(request, refusal))
+    if request.closed:
+        return Cancelled(name="Rejected", message=f"{request.closed} To ask anew, give an occasion.")
+    shown, refused, said = 0, 0, ""
+    while refused < ATTEMPTS:
+        form = Answer.with_initial_data(description=approval.form(request, said))
         answer = suspend_flow_run(
-            wait_for_input=form, key=f"{request.digest[:16]}-{attempt}", timeout=approval.patience()
+            wait_for_input=form, key=f"{request.digest[:16]}-{shown}", timeout=approval.patience()
         )
         outcome = approval.decide(request, answer.decision, answer.name, answer.reason, answer.signature)
         if outcome.final:
             return outcome.line if outcome.switched else Cancelled(name="Rejected", message=outcome.line)
-        refusal = outcome.line
-    return Cancelled(name="Refused", message=f"{ATTEMPTS} answers were refused; the last: {refusal}")
+        shown, refused, said = shown + 1, refused + (not outcome.accepted), outcome.line
+    return Cancelled(name="Refused", message=f"{ATTEMPTS} answers were refused; the last: {said}")

@@ -14,7 +14,7 @@ from tasks import candidate, inbox, runs
     description="Train a version again and compare its adapter byte by byte.",
 )
 def rebuild(version: str) -> str | State:
-    """Rebuild `version` ("seriousness@2"); the receipt goes into the ledger either way."""
+    """Rebuild `version` ("seriousness@2"); what was trained stands in the ledger either way."""
     inbox.bound_retries()
     specification = candidate.specification_of(version)
     runs.wait_for(

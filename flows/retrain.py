@@ -23,7 +23,7 @@ def retrain(problem: str = "", dataset: str = "", scratch: bool = False) -> list
         version = data.adopted_version()
         built = data.build_dataset(version, data.migrate(version) if version else [])
         if built is None:
-            return ["nothing new to train on"]
+            return ["no labelled cases yet"]
         dataset = built
         data.validate_dataset(dataset)
     if not problem:
@@ -35,8 +35,9 @@ def retrain(problem: str = "", dataset: str = "", scratch: bool = False) -> list
     candidate.training_curve(specification)
     evaluation = candidate.evaluate(specification)
     version_name = candidate.register(specification, evaluation)
-    if not candidate.passed(version_name):
-        return [f"{version_name}: not passed, registered for the record"]
+    standing = candidate.standing(version_name)
+    if standing:
+        return [f"{version_name}: {standing}"]
     runs.start_once("promote/promote", {"version": version_name}, key=version_name, as_subflow=False)
     return [f"{version_name}: approval requested"]
 

@@ -11,7 +11,7 @@ from tasks import candidate, inbox
 def train(specification: str, rebuild: bool = False) -> str:
     """Train `specification` (digest) and return the adapter's digest.
 
-    With `rebuild` the training starts from nothing in a folder of its own, and nothing is recorded.
+    With `rebuild` the training starts from nothing in a folder of its own, and is recorded as Rebuilt.
     """
     inbox.bound_retries()
     return candidate.train(specification, rebuild)

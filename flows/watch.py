@@ -8,13 +8,16 @@ from __future__ import annotations
 from typing import Literal
 
 from prefect import flow
+from prefect.states import Failed, State
 
 from tasks import inbox as inboxes
 
 
 @flow(name="watch", persist_result=True, description="Look into one inbox; admit, quarantine, announce.")
-def watch(inbox: Literal["meddra", "annotations"] = "annotations") -> list[str]:
-    """One look. Returns a line per object that was handled."""
-    outcomes = [inboxes.admit(found) for found in inboxes.look(inbox)]
+def watch(inbox: Literal["meddra", "annotations"] = "annotations") -> list[str] | State:
+    """One look. Returns a line per object that was handled; fails at its end if one could not be."""
+    inboxes.bound_retries()
+    states = [inboxes.admit(found, return_state=True) for found in inboxes.look(inbox)]
     inboxes.announce()
-    return [outcome.line for outcome in outcomes]
+    failed = [str(state.message) for state in states if not state.is_completed()]
+    return Failed(message="; ".join(failed)) if failed else [state.result().line for state in states]

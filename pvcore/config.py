@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from pvcore.annotations.leakage import SplitSettings
 from pvcore.errors import ConfigError, NotFound
@@ -74,6 +74,14 @@ class PolicyDocument:
         return digest(canonical(dict(self.raw)))
 
 
+def _no_user(url: str | None) -> str | None:
+    if url and "://" in url and "@" in url.partition("://")[2].partition("/")[0]:
+        raise ValueError(
+            "a URL with a user or password in it; credentials come from the environment (AWS_...)"
+        )
+    return url
+
+
 class Settings(BaseSettings):
     """What `pv.yaml` and the environment (`PV_STORE`, `PV_S3_ENDPOINT`, ...) may say."""
 
@@ -93,7 +101,9 @@ class Settings(BaseSettings):
     )
     seed: int = Field(default=17, description="of the split")
     approval_days: float = Field(default=14.0, gt=0, description="how long a request for approval waits")
-    ui_port: int | None = Field(default=None, description="port of the Prefect server; None = a free one")
+    ui_port: int | None = Field(
+        default=None, description="port of the Prefect server; None = 4200 or the next free one"
+    )
     threads: int | None = Field(default=None, ge=1, description="threads of a training run; None = all cores")
     max_rows_per_batch: int | None = Field(
         default=None, ge=1, description="cases taken of one batch, sampled by digest; None = all"
@@ -101,6 +111,8 @@ class Settings(BaseSettings):
     meddra_password: SecretStr | None = Field(
         default=None, description="of the release's zip; environment only"
     )
+
+    _plain = field_validator("store", "s3_endpoint")(_no_user)
 
 
 SECRETS = ("meddra_password",)
@@ -111,7 +123,7 @@ def load_settings(root: Path, **flags: Any) -> Settings:
     file = root / SETTINGS_FILE
     written = _yaml(file) if file.exists() else {}
     for secret in SECRETS:
-        if secret in written:
+        if any(key.lower().replace("-", "_").removeprefix("pv_") == secret for key in written):
             raise ConfigError(
                 f"{file}: {secret} must not stand in a file. Remove it and set PV_{secret.upper()} instead."
             )
@@ -131,7 +143,9 @@ def load_settings(root: Path, **flags: Any) -> Settings:
     try:
         return FromFile(**{key: value for key, value in flags.items() if value is not None})
     except ValidationError as error:
-        raise ConfigError(_explain(str(file), error)) from None
+        raise ConfigError(_explain(f"{file} or PV_...", error)) from None
+    except SettingsError as error:  # a value in the environment that should be JSON
+        raise ConfigError(f"the environment: {error}. Write JSON, or set it in {file}.") from None
 
 
 def set_by_flag(assignments: Sequence[str]) -> None:
@@ -200,23 +214,26 @@ class Workspace:
 
     def recipes(self) -> dict[str, Recipe]:
         """All recipes of the workspace, by problem."""
-        names = sorted(p.stem for p in (self.root / "recipes").glob("*.yaml") if p.stem != "policy")
+        written = {p: _yaml(p) for p in sorted((self.root / "recipes").glob("*.yaml"))}
+        policies = {"policy.yaml", *(str(raw.get("policy")) for raw in written.values())}
+        names = [p.stem for p, raw in written.items() if p.name not in policies or "problem" in raw]
         return {name: self.recipe(name) for name in names}
 
     def policy(self, name: str = "policy.yaml") -> PolicyDocument:
         """The gate's policy and the approvers. Raises ConfigError."""
         file = self.root / "recipes" / name
         raw = _yaml(file)
-        try:
-            gate = Policy.model_validate({key: raw[key] for key in ("problems", "evaluation") if key in raw})
-            approval = ApprovalPolicy.model_validate(
-                {**raw.get("approval", {}), "signers": raw.get("signers", [])}
-            )
-        except ValidationError as error:
-            raise ConfigError(_explain(str(file), error)) from None
         unknown = set(raw) - {"problems", "evaluation", "approval", "signers"}
         if unknown:
             raise ConfigError(f"{file}: unknown sections {sorted(unknown)}. See docs/reference/settings.md.")
+        asked = raw.get("approval") or {}
+        if not isinstance(asked, dict):
+            raise ConfigError(f"{file}: approval is a mapping with signatures and roles, not {asked!r}.")
+        try:
+            gate = Policy.model_validate({key: raw[key] for key in ("problems", "evaluation") if key in raw})
+            approval = ApprovalPolicy.model_validate({**asked, "signers": raw.get("signers") or []})
+        except ValidationError as error:
+            raise ConfigError(_explain(str(file), error)) from None
         return PolicyDocument(gate, approval, raw)
 
 
@@ -234,9 +251,15 @@ def open_workspace(root: str | Path | None = None, **flags: Any) -> Workspace:
 
 
 def init_workspace(root: Path) -> list[Path]:
-    """Write a workspace: settings with comments, recipes, policy, no keys. Existing files stay as they are."""
-    (root / "recipes").mkdir(parents=True, exist_ok=True)
-    (root / STATE).mkdir(exist_ok=True)
+    """Write a workspace: settings with comments, recipes, policy, no keys. Existing files stay as they are.
+
+    Raises ConfigError for a place where no folder can be made.
+    """
+    try:
+        (root / "recipes").mkdir(parents=True, exist_ok=True)
+        (root / STATE).mkdir(exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{root} cannot be a workspace: {error.strerror}.") from None
     source = resources.files("pvcore.recipes")
     texts = {root / "recipes" / name: (source / name).read_text("utf-8") for name in RECIPES}
     texts[root / SETTINGS_FILE] = _settings_text()
@@ -281,17 +304,27 @@ def _yaml(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file} does not exist. Run `pv init {file.parent}`.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is not readable as YAML: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}.") from None
     if value is None:
         return {}
     if not isinstance(value, dict):
         raise ConfigError(f"{file}: expected a mapping of settings, found {type(value).__name__}.")
+    odd = [key for key in value if not isinstance(key, str)]
+    if odd:
+        raise ConfigError(f"{file}: {odd[0]!r} is no name of a setting.")
     return value
 
 
 def _explain(where: str, error: ValidationError) -> str:
     faults = [
         f"  {'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-        + ("" if isinstance(fault.get("input"), dict) else f" (found {fault.get('input')!r})")
+        # A value under a name that is not known, or a URL with a password in it, may be a secret.
+        + (
+            ""
+            if fault["type"] in ("extra_forbidden", "value_error") or isinstance(fault.get("input"), dict)
+            else f" (found {fault.get('input')!r})"
+        )
         for fault in error.errors()
     ]
     return f"{where}: {len(faults)} setting(s) cannot be used\n" + "\n".join(faults)

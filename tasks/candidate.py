@@ -7,11 +7,13 @@ from typing import Any
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from prefect.cache_policies import INPUTS, NO_CACHE
+from prefect.cache_policies import NO_CACHE
 
 from pvcore.config import open_workspace
+from pvcore.cycle import approval as approvals
 from pvcore.cycle import candidate as candidates
 from pvcore.cycle.candidate import Receipt
+from pvcore.registry.manifest import name_of as name_of
 from tasks.inbox import show
 
 
@@ -51,7 +53,8 @@ def training_curve(specification: str) -> None:
     )
 
 
-@task(cache_policy=INPUTS, persist_result=True)
+# Not cached by its input: another champion or policy asks for another evaluation. The ledger has those made.
+@task(cache_policy=NO_CACHE)
 def evaluate(specification: str) -> str:
     """Predict, measure, compare with the champion, decide; returns the evaluation's ledger key."""
     workspace = open_workspace()
@@ -73,9 +76,17 @@ def register(specification: str, evaluation: str) -> str:
 
 
 @task(cache_policy=NO_CACHE)
-def passed(version: str) -> bool:
-    """True where the gate's decision on a version is pass, so that a person may be asked."""
-    return candidates.passed(open_workspace(), version)
+def judge_again(version: str) -> None:
+    """Evaluate a registered version under today's policy and champion, unless that was done."""
+    workspace = open_workspace()
+    if candidates.stale(workspace, version):
+        evaluate.fn(candidates.specification_of(workspace, version))
+
+
+@task(cache_policy=NO_CACHE)
+def standing(version: str) -> str:
+    """Why no person is to be asked about a version; empty where one may be."""
+    return approvals.standing(open_workspace(), version)
 
 
 @task(cache_policy=NO_CACHE)

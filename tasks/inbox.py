@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.events import emit_event
+from prefect.client.orchestration import get_client
+from prefect.events import Event, Resource
 from prefect.runtime import flow_run
 
 from expectations import validate_batch, validate_release
@@ -66,29 +69,35 @@ def announce() -> None:
     The ledger says what was announced, so an announcement lost with a crashed run is made by the next.
     """
     workspace = open_workspace()
-    batches = []
-    for entry in inboxes.unannounced(workspace):
-        if entry.kind == "ReleaseAdmitted":
-            emit_event(
-                "pv.release.admitted",
-                resource={"prefect.resource.id": f"pv.release.{entry.body['version']}"},
-                payload={"version": entry.body["version"], "digest": entry.body["digest"]},
-            )
+    new = inboxes.unannounced(workspace)
+    events, batches = [], []
+    for entry in new:
+        body = entry.body
+        if entry.kind == "BatchAdmitted":
+            batches.append(body["digest"])
         elif entry.kind == "Quarantined":
-            emit_event(
-                "pv.inbox.quarantined",
-                resource={"prefect.resource.id": "pv.inbox"},
-                payload={"object": entry.body["object"]["key"], "report": entry.body["report"]},
-            )
-        else:
-            batches.append(entry.body["digest"])
-        inboxes.mark_announced(workspace, entry)
+            told = {"object": body["object"]["key"], "report": body["report"]}
+            events.append(_event("pv.inbox.quarantined", "pv.inbox", told))
+        elif body["language"] == workspace.settings.language:  # another language starts no update
+            told = {"version": body["version"], "digest": body["digest"]}
+            events.append(_event("pv.release.admitted", f"pv.release.{body['version']}", told))
     if batches:
-        emit_event(
-            "pv.batches.admitted",
-            resource={"prefect.resource.id": "pv.batches"},
-            payload={"batches": batches},
-        )
+        events.append(_event("pv.batches.admitted", "pv.batches", {"batches": batches}))
+    _send(events)
+    for entry in new:
+        inboxes.mark_announced(workspace, entry)
+
+
+def _event(name: str, resource: str, payload: dict[str, Any]) -> Event:
+    return Event(event=name, resource=Resource({"prefect.resource.id": resource}), payload=payload)
+
+
+def _send(events: list[Event]) -> None:
+    """Hand events to the server and wait for its answer: `emit_event` only queues, and a queue dies with its run."""
+    if events:
+        with get_client(sync_client=True) as client:
+            said = [event.model_dump(mode="json") for event in events]
+            client.request("POST", "/events", json=said).raise_for_status()
 
 
 def show(key: str, markdown: str, description: str) -> None:

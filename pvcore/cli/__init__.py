@@ -49,6 +49,10 @@ def main() -> None:
         sys.exit(error.exit_code)
     except typer.Exit as done:
         sys.exit(done.exit_code)
+    except (OSError, UnicodeError) as error:
+        # Of files and names that the user gave: a folder that cannot be written, a disk that is full.
+        errors.print(f"pv: {error}", markup=False, style="red")
+        sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
         errors.print("pv: interrupted")
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""`pv meddra` and `pv batch`: look at a release or a batch before it goes into the inbox."""
+"""`pv meddra`: look at a release before it goes into the inbox, and at its terms."""
 
 from __future__ import annotations
 

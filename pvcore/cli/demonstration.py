@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -19,10 +20,10 @@ from rich.table import Table
 from pvcore.cli.demo_data import Invented, Source, Vaers
 from pvcore.cli.output import console
 from pvcore.cli.platform import project_root
-from pvcore.config import Workspace, init_workspace, open_workspace
+from pvcore.config import Settings, Workspace, init_workspace, open_workspace
 from pvcore.cycle import approval, inbox
 from pvcore.cycle.overview import champions
-from pvcore.errors import PlatformError
+from pvcore.errors import ConfigError, PlatformError
 from pvcore.platform import embedded
 from pvcore.platform.prefect_api import Platform
 from pvcore.registry import signing
@@ -91,9 +92,20 @@ def peak_memory(folder: Path) -> Iterator[Callable[[], int]]:
 
 
 def run(folder: Path, *, approve: str, data: Path | None) -> None:
-    """Run the demonstration in `folder`, which is made anew. Raises PlatformError where a step fails."""
+    """Run the demonstration in `folder`, which is made anew. Raises PlatformError where a step fails.
+
+    ConfigError for a folder with anything in it that no demonstration made. Settings of the environment do
+    not count here: what is invented must not reach the store that PV_STORE may name.
+    """
+    mark = folder / ".pv" / "demonstration"
+    if folder.exists() and not mark.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(f"{folder} is not empty and no earlier demonstration: choose another folder.")
+    for name in Settings.model_fields:
+        os.environ.pop(f"PV_{name.upper()}", None)
     embedded.down(folder)
     shutil.rmtree(folder, ignore_errors=True)
+    mark.parent.mkdir(parents=True)
+    mark.touch()
     init_workspace(folder)
     story = Story(total=7)
     try:

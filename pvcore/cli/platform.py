@@ -21,6 +21,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(down)
     app.command()(status)
     app.command()(ingest)
+    app.command()(run)
     app.command()(demo)
 
 
@@ -136,6 +137,30 @@ def ingest(
     emit(rows, as_json=as_json, title="in the inbox")
     if not platform and not as_json:
         console.print("The platform is not running: `pv up` starts it, and its watchers look into the inbox.")
+
+
+def run(
+    deployment: Annotated[str, typer.Argument(help="retrain, meddra-update, rollback, rebuild, score, ...")],
+    parameters: Annotated[list[str] | None, typer.Argument(help="NAME=VALUE, as in the Prefect form")] = None,
+    workspace: Where = None,
+    as_json: Json = False,
+) -> None:
+    """Start a run of a deployment on the running platform, as its form in the Prefect UI does."""
+    from pvcore.config import open_workspace
+    from pvcore.platform import embedded
+
+    given = [item.partition("=") for item in parameters or ()]
+    if wrong := [name + equals for name, equals, _ in given if not equals]:
+        raise ConfigError(f"expected NAME=VALUE, found {', '.join(wrong)}")
+    # Texts stay texts (a MedDRA version is no number); only a switch of the form is a switch here.
+    switches = {"true": True, "false": False}
+    platform = embedded.attach(open_workspace(workspace).root)
+    started = platform.run(deployment, {name: switches.get(value, value) for name, _, value in given})
+    url = platform.flow_run(started).url
+    if as_json:
+        emit_json({"run": started, "url": url})
+    else:
+        console.print(url, markup=False)
 
 
 def demo(

@@ -58,17 +58,18 @@ def fetch(
 ) -> None:
     """Fetch a version's adapter, verified: a PEFT folder that transformers and vLLM load as it is."""
     from pvcore.config import open_workspace
-    from pvcore.registry.manifest import fetch_adapter, resolve
+    from pvcore.cycle.scoring import trusted
+    from pvcore.registry.manifest import fetch_adapter
 
     opened = open_workspace(workspace)
-    found = resolve(opened.store, opened.ledger, version)
+    found = trusted(opened, version)
     console.print(str(fetch_adapter(opened.store, found, target)), markup=False)
 
 
 @registry.command()
 def dossier(
     version: Version,
-    target: Annotated[Path, typer.Argument(help="the HTML file to write")],
+    target: Annotated[Path, typer.Argument(help="the HTML file to write", dir_okay=False)],
     workspace: Where = None,
 ) -> None:
     """Write a version's dossier: one HTML page with data, results, decision and how to reproduce."""
@@ -119,7 +120,9 @@ def verify(version: Version, workspace: Where = None, as_json: Json = False) -> 
 
 def predict(
     version: Version,
-    batch: Annotated[Path, typer.Argument(help="a batch of cases in any format that is read", exists=True)],
+    batch: Annotated[
+        Path, typer.Argument(help="a batch of cases in any format that is read", exists=True, dir_okay=False)
+    ],
     meddra_version: Annotated[str | None, typer.Option(help="for formats that store none")] = None,
     workspace: Where = None,
     as_json: Json = False,

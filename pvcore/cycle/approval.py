@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,8 @@ from pvcore.errors import NotFound, PlatformError, RegistryError, SignatureRefus
 from pvcore.evaluation.gate import Decision
 from pvcore.evaluation.report import Report
 from pvcore.registry import promotion, signing
-from pvcore.registry.ledger import Entry
+from pvcore.registry.ledger import PROMOTED, Entry
 from pvcore.registry.manifest import resolve
-from pvcore.registry.store import get_blob
 
 if TYPE_CHECKING:
     from pvcore.platform.prefect_api import Platform
@@ -25,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request for approval. `digest` is its ledger entry's; `expected` the champion it would replace."""
+    """A request for approval. `digest` is its ledger entry's; `expected` the champion it would replace.
+
+    `closed` says how it was rejected, if it was when it was read.
+    """
 
     version: str
     action: str
@@ -33,15 +34,18 @@ class Request:
     sequence: int
     expected: str
     time: str
+    closed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an answer did. `final` False: it was refused, and the form is shown again with `line`."""
+    """What an answer did. `final` False: the form is shown again with `line`, because the answer was
+    refused or, where it was `accepted`, because more signatures are needed."""
 
     final: bool
     switched: bool
     line: str
+    accepted: bool = True
 
 
 def request(workspace: Workspace, version: str, action: str, occasion: str = "") -> Request:
@@ -55,7 +59,7 @@ def request(workspace: Workspace, version: str, action: str, occasion: str = "")
         workspace.ledger,
         found,
         action,  # type: ignore[arg-type]
-        found.manifest.report,
+        candidate.latest_evaluation(workspace, found).entry.body["report"],
         policy.digest,
         actor="promote",
         occasion=occasion,
@@ -66,7 +70,27 @@ def request(workspace: Workspace, version: str, action: str, occasion: str = "")
 def _request(workspace: Workspace, entry: Entry) -> Request:
     expected = workspace.ledger.state().version(entry.body["expected"]) if entry.body["expected"] else None
     name = f"{expected.body['problem']}@{expected.body['number']}" if expected else ""
-    return Request(entry.body["name"], entry.body["action"], entry.digest, entry.sequence, name, entry.time)
+    end = promotion.closing(workspace.ledger.state(), entry)
+    closed = _rejection(end) if end and end.kind == promotion.REJECTED else ""
+    return Request(
+        entry.body["name"], entry.body["action"], entry.digest, entry.sequence, name, entry.time, closed
+    )
+
+
+def _rejection(entry: Entry) -> str:
+    return f"It was rejected by {entry.body['name']} on {entry.time[:10]}: {entry.body['reason']}."
+
+
+def standing(workspace: Workspace, version: str) -> str:
+    """Why no person is to be asked about a version: the gate's decision, or an answer that was given; or ""."""
+    found = resolve(workspace.store, workspace.ledger, version)
+    outcome = candidate.latest_evaluation(workspace, found).decision.outcome
+    if outcome != "pass":
+        return f"{outcome}, registered for the record"
+    for entry in reversed(workspace.ledger.entries()):
+        if entry.kind in (promotion.REJECTED, PROMOTED) and entry.body["version"] == found.digest:
+            return _rejection(entry) if entry.kind == promotion.REJECTED else f"promoted on {entry.time[:10]}"
+    return ""
 
 
 def open_requests(workspace: Workspace) -> list[Request]:
@@ -133,7 +157,7 @@ def decide(
             **rules,
         )
     except SignatureRefused as refused:
-        return Outcome(False, False, f"Refused: {refused}")
+        return Outcome(False, False, f"Refused: {refused}", accepted=False)
     if answered.kind == promotion.REJECTED:
         return Outcome(True, False, f"{asked.version}: rejected by {signer.name}: {reason}")
     given = len(promotion.approvals(workspace.ledger.state(), entry))
@@ -167,7 +191,7 @@ def waiting_run(platform: Platform, asked: Request, *, timeout: float = 0.0) -> 
         if time.monotonic() > deadline:
             raise PlatformError(
                 f"no run waits with the form for {asked.version}. See {platform.ui_url}/runs; "
-                f"start one with: prefect deployment run promote/promote -p version={asked.version}"
+                f"start one with: pv run promote version={asked.version}"
             )
         time.sleep(0.5)
 
@@ -204,20 +228,27 @@ def answer(
                 return found.message
             raise RegistryError(f"the run ended {found.state_name}: {found.message}")
         if found.suspended and pause_key(platform, run) != form:
-            raise SignatureRefused(
-                f"the answer to {asked.version} was not enough; the form says why: {found.url}"
-            )
+            return _taken(workspace, asked, name, found.url)
         time.sleep(0.5)
     raise PlatformError(f"the run did not take the answer in 300 s; see {platform.ui_url}")
+
+
+def _taken(workspace: Workspace, asked: Request, name: str, url: str) -> str:
+    """What an answer led to after which the form came back. Raises SignatureRefused where it was none."""
+    policy = _policy(workspace, _entry(workspace, asked)).approval
+    given = promotion.approvals(workspace.ledger.state(), _entry(workspace, asked))
+    if policy.signer(name).principal not in {entry.body["principal"] for entry in given}:
+        raise SignatureRefused(f"the answer to {asked.version} was refused; the form says why: {url}")
+    return f"{asked.version} has {len(given)} of {policy.signatures} signatures; another person signs next"
 
 
 # --- what a person sees ---------------------------------------------------------------------------------
 
 
 def _measured(workspace: Workspace, asked: Request) -> tuple[Report, Decision]:
-    manifest = resolve(workspace.store, workspace.ledger, asked.version).manifest
-    report = Report.from_json(json.loads(get_blob(workspace.store, manifest.report)))
-    return report, Decision.from_json(dict(manifest.decision))
+    version = resolve(workspace.store, workspace.ledger, asked.version)
+    judged = candidate.latest_evaluation(workspace, version)
+    return judged.report, judged.decision
 
 
 def form_markdown(workspace: Workspace, asked: Request, refusal: str = "") -> str:

@@ -338,9 +338,22 @@ def register(workspace: Workspace, specification: str, key: str) -> str:
     return enter(workspace.store, workspace.ledger, fields, TRAINER).name
 
 
-def passed(workspace: Workspace, version: str) -> bool:
-    """True where the gate's decision on a version is pass."""
-    return resolve(workspace.store, workspace.ledger, version).manifest.outcome == "pass"
+def latest_evaluation(workspace: Workspace, version: Version) -> Evaluation:
+    """What the gate said last of a version: it is judged again when the champion or the policy changes."""
+    return evaluation(workspace, _evaluations(workspace, version.manifest.specification)[-1].key)
+
+
+def stale(workspace: Workspace, version: str) -> bool:
+    """Whether a version was judged beside another champion, or by another policy, than there is today.
+
+    A version that was champion is not judged again: it is rolled back to.
+    """
+    found = resolve(workspace.store, workspace.ledger, version)
+    state, body = workspace.ledger.state(), latest_evaluation(workspace, found).entry.body
+    if found.digest in {entry.body["version"] for entry in state.history(found.problem)}:
+        return False
+    policy = workspace.policy(workspace.recipe(found.problem).policy)
+    return (body["champion"], body["policy"]) != (state.champion(found.problem), policy.digest)
 
 
 def specification_of(workspace: Workspace, version: str) -> str:
@@ -464,7 +477,7 @@ def dossier(workspace: Workspace, specification: str, judged: Evaluation) -> str
         specification={**asked.settings, "family": asked.family, "seed": asked.seed, "code": asked.code},
         environment=trained["environment"],
         approvers=", ".join(f"{s.name} ({', '.join(s.roles)})" for s in policy.approval.signers),
-        reproduce=(f"prefect deployment run rebuild/rebuild -p version={asked.problem}@{number}",),
+        reproduce=(f"pv run rebuild version={asked.problem}@{number}",),
         digests={
             "specification": specification,
             "dataset": asked.dataset,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -17,16 +18,19 @@ from pvcore.annotations.batch import Batch
 from pvcore.annotations.dataset import DatasetInfo
 from pvcore.config import Workspace
 from pvcore.cycle.inbox import known_releases, load_dictionary, version_order
-from pvcore.errors import NotFound
+from pvcore.errors import NotFound, RegistryError
 from pvcore.meddra.diff import DictionaryDiff, diff
 from pvcore.meddra.migrate import Migration
 from pvcore.meddra.migrate import migrate as carry
 from pvcore.meddra.release import Dictionary
 from pvcore.problems import PROBLEMS
 from pvcore.records import Example, digest
-from pvcore.registry.ledger import Entry
+from pvcore.registry.ledger import Entry, State
 from pvcore.registry.store import get_blob, put_blob
 from pvcore.training.specification import Specification
+
+EARLY = timedelta(days=31)
+"""A release that is adopted so long before its due date is the one that was due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +67,34 @@ def adopted_version(workspace: Workspace) -> str | None:
     return str(entry.body["version"]) if entry else None
 
 
-def newest_release(workspace: Workspace, version: str = "") -> str | None:
-    """The release to update to; None if there is none newer than the adopted one.
+def newest_release(workspace: Workspace, version: str = "", *, today: date | None = None) -> str | None:
+    """The release to update to, never older than the adopted one; None if a release is overdue.
 
-    Asking for `version` by name gives that release, also the adopted one (the run then finds
-    everything done). Raises NotFound for one that was not admitted.
+    An update to the adopted release finds done what was done and goes on where it was cut off. A
+    `version` older than the adopted one only brings the codes that labels are carried over from, so
+    it too leads to the adopted one. Without `version`, a release is overdue if none was adopted
+    since the last due date. Raises NotFound for a version that was not admitted.
     """
-    known, adopted = known_releases(workspace), adopted_version(workspace)
-    if version:
-        if version not in known:
-            raise NotFound(
-                f"MedDRA {version} was not admitted. Put its zip into inbox/meddra/ (`pv ingest FILE`). "
-                f"Admitted: {', '.join(known) or 'none'}"
-            )
-        return version
-    newest = max(known, key=version_order, default=None)
-    return newest if newest and (adopted is None or version_order(newest) > version_order(adopted)) else None
+    known, adopted = known_releases(workspace), _last(workspace, "DictionaryAdopted")
+    if version and version not in known:
+        raise NotFound(
+            f"MedDRA {version} {workspace.settings.language} was not admitted. Put its zip into inbox/meddra/ "
+            f"(`pv ingest FILE`). Admitted: {', '.join(known) or 'none'}"
+        )
+    newest = max([version] if version else known, key=version_order, default=None)
+    if adopted is None:
+        return newest
+    current = str(adopted.body["version"])
+    if newest and version_order(newest) > version_order(current):
+        return newest
+    since = last_due(today or date.today()) - EARLY
+    return current if version or date.fromisoformat(adopted.time[:10]) >= since else None
+
+
+def last_due(today: date) -> date:
+    """The last day on which a MedDRA release was due: 1 March and 1 September."""
+    due = (date(today.year, 9, 1), date(today.year, 3, 1), date(today.year - 1, 9, 1))
+    return next(day for day in due if day <= today)
 
 
 def overdue_text(workspace: Workspace) -> str:
@@ -102,18 +118,17 @@ def difference(workspace: Workspace, old: str, new: str) -> DictionaryDiff:
 
 
 def adopt(workspace: Workspace, version: str, mappings: list[str]) -> None:
-    """Record that labels are in `version` from here on."""
-    workspace.ledger.append(
-        "DictionaryAdopted",
-        {
-            "version": version,
-            "digest": known_releases(workspace)[version],
-            "from": adopted_version(workspace),
-            "mappings": mappings,
-        },
-        actor="update",
-        key=version,
-    )
+    """Record that labels are in `version` from here on. Raises RegistryError where a newer one was adopted."""
+    name = known_releases(workspace)[version]
+
+    def body(state: State) -> dict[str, Any]:
+        before = next((e for e in reversed(state.entries) if e.kind == "DictionaryAdopted"), None)
+        current = str(before.body["version"]) if before else None
+        if current and version_order(current) > version_order(version):
+            raise RegistryError(f"MedDRA {current} was adopted already: labels do not go back to {version}.")
+        return {"version": version, "digest": name, "from": current, "mappings": mappings}
+
+    workspace.ledger.append("DictionaryAdopted", body, actor="update", key=version)
 
 
 # --- batches and migration ----------------------------------------------------------------------------
@@ -215,11 +230,24 @@ def _bytes(migration: Migration) -> bytes:
 # --- datasets ---------------------------------------------------------------------------------------
 
 
-def build_dataset(workspace: Workspace, version: str | None, mappings: list[str]) -> Built | None:
-    """Build the dataset of the latest one and all pending batches that fit `version`; None if nothing is new.
+class _Overtaken(RegistryError):
+    """Another run recorded a dataset meanwhile."""
 
+
+def build_dataset(workspace: Workspace, version: str | None, mappings: list[str]) -> Built | None:
+    """The dataset of the latest one and all pending batches that fit `version`; None if there is no case yet.
+
+    Where nothing is new it is the latest one: a run that was cut off after it was built goes on with it.
     A batch that is coded in a version that is not adopted waits for that version's update.
     """
+    while True:
+        try:
+            return _build_dataset(workspace, version, mappings)
+        except _Overtaken:  # what the other run took is no longer pending
+            continue
+
+
+def _build_dataset(workspace: Workspace, version: str | None, mappings: list[str]) -> Built | None:
     latest = _last(workspace, "DatasetBuilt")
     needs = any(PROBLEMS[name].kind == "ranking" for name in workspace.recipes())
     if not needs:
@@ -235,7 +263,7 @@ def build_dataset(workspace: Workspace, version: str | None, mappings: list[str]
         (held if waits else taken).append(entry)
     moved = bool(latest and version and latest.body["version"] != version)
     if not taken and not moved:
-        return None
+        return _built(workspace, latest, held) if latest else None
     loaded = [_sampled(workspace, load_batch(workspace, entry.body["digest"])) for entry in taken]
     info = datasets.build(
         workspace.store,
@@ -265,8 +293,24 @@ def build_dataset(workspace: Workspace, version: str | None, mappings: list[str]
         "counts": info.counts,
         "excluded": info.excluded,
     }
-    workspace.ledger.append("DatasetBuilt", body, actor="update", key=info.digest)
-    return Built(info.digest, f"dataset {info.digest[:12]}: {_line(info.counts)}", _page(info, held, kappas))
+
+    def unless_overtaken(state: State) -> dict[str, Any]:
+        newest = next((e for e in reversed(state.entries) if e.kind == "DatasetBuilt"), None)
+        if (newest and newest.digest) != (latest and latest.digest):
+            raise _Overtaken(f"dataset {info.digest[:12]}: another one was built meanwhile")
+        return body
+
+    return _built(
+        workspace,
+        workspace.ledger.append("DatasetBuilt", unless_overtaken, actor="update", key=info.digest),
+        held,
+    )
+
+
+def _built(workspace: Workspace, entry: Entry, held: list[Entry]) -> Built:
+    name = str(entry.body["dataset"])
+    info = datasets.load(workspace.store, name).info
+    return Built(name, f"dataset {name[:12]}: {_line(info.counts)}", _page(info, held, entry.body["kappa"]))
 
 
 def _sampled(workspace: Workspace, batch: Batch) -> Batch:
@@ -324,7 +368,11 @@ def dictionary_digest(workspace: Workspace, dataset: str) -> str | None:
 
 @lru_cache(maxsize=2)
 def _dictionary(workspace: Workspace, name: str) -> Dictionary:
-    version = next(v for v, known in known_releases(workspace).items() if known == name)
+    version = next((v for v, known in known_releases(workspace).items() if known == name), None)
+    if version is None:
+        raise NotFound(
+            f"no MedDRA release with the digest {name[:12]} was admitted in {workspace.settings.language}."
+        )
     return load_dictionary(workspace, version)
 
 

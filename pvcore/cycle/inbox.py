@@ -12,8 +12,9 @@ from typing import Literal
 
 from pvcore.annotations import batch as batches
 from pvcore.annotations.batch import Batch
+from pvcore.annotations.reading import MEDDRA_VERSION
 from pvcore.config import Workspace
-from pvcore.errors import Fault, InputError, ReleaseError
+from pvcore.errors import ConfigError, Fault, InputError, ReleaseError
 from pvcore.meddra import release as releases
 from pvcore.meddra.release import Dictionary
 from pvcore.records import canonical, digest
@@ -51,6 +52,11 @@ class Outcome:
     version: str = ""
 
 
+def passed_over(name: str) -> bool:
+    """Whether a name says that the file is hidden or still being written."""
+    return name.lower().endswith(PARTIAL) or name.startswith(".")
+
+
 def look(workspace: Workspace, inbox: Inbox) -> list[Found]:
     """Objects under inbox/<inbox>/ that were not handled and are no longer changing.
 
@@ -67,7 +73,7 @@ def look(workspace: Workspace, inbox: Inbox) -> list[Found]:
         return [
             Found(inbox, item.key, item.size, item.etag)
             for item in workspace.store.list(f"inbox/{inbox}/")
-            if not item.key.lower().endswith(PARTIAL) and not PurePosixPath(item.key).name.startswith(".")
+            if not passed_over(PurePosixPath(item.key).name)
         ]
 
     fresh = [found for found in listed() if (found.key, found.etag) not in handled]
@@ -106,11 +112,16 @@ def known_releases(workspace: Workspace, language: str | None = None) -> dict[st
     }
 
 
-def load_dictionary(workspace: Workspace, version: str) -> Dictionary:
-    """An admitted release, read again from its blob and checked against its digest."""
+def load_dictionary(workspace: Workspace, version: str, language: str | None = None) -> Dictionary:
+    """An admitted release (in the workspace's language), read again from its blob and checked against its digest."""
+    language = language or workspace.settings.language
     for entry in reversed(workspace.ledger.entries()):
         body = entry.body
-        if entry.kind == "ReleaseAdmitted" and body["version"] == version:
+        wanted = entry.kind == "ReleaseAdmitted" and (body["version"], body["language"]) == (
+            version,
+            language,
+        )
+        if wanted:
             dictionary = _read_release(
                 workspace, workspace.store.get(f"blobs/sha256/{body['blob']}"), body["name"]
             )
@@ -120,7 +131,8 @@ def load_dictionary(workspace: Workspace, version: str) -> Dictionary:
                 )
             return dictionary
     raise ReleaseError(
-        f"MedDRA {version}", [Fault("ledger", "no such release was admitted", "put it into inbox/meddra/")]
+        f"MedDRA {version} {language}",
+        [Fault("ledger", "no such release was admitted", "put it into inbox/meddra/")],
     )
 
 
@@ -147,7 +159,7 @@ def release_before(workspace: Workspace, dictionary: Dictionary) -> Dictionary |
     """The newest admitted release that is older than `dictionary`, to see that no code was deleted."""
     order = version_order(dictionary.version)
     older = [v for v in known_releases(workspace, dictionary.language) if version_order(v) < order]
-    return load_dictionary(workspace, max(older, key=version_order)) if older else None
+    return load_dictionary(workspace, max(older, key=version_order), dictionary.language) if older else None
 
 
 def dictionaries_of(workspace: Workspace, batch: Batch) -> list[Dictionary]:
@@ -165,8 +177,11 @@ def looks_like_release(file: Path) -> bool:
     """Whether a file goes into the inbox of releases: a zip with MedDRA tables in it, or a protected one."""
     if file.suffix.lower() != ".zip" or not zipfile.is_zipfile(file):
         return "meddra" in file.name.lower() and file.suffix.lower() == ".zip"
-    with zipfile.ZipFile(file) as archive:
-        names = [PurePosixPath(name).name.lower() for name in archive.namelist()]
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = [PurePosixPath(name).name.lower() for name in archive.namelist()]
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return "meddra" in file.name.lower()  # the watcher says what is wrong with it
     return "llt.asc" in names or "meddra_release.asc" in names
 
 
@@ -216,14 +231,19 @@ def admit_batch(workspace: Workspace, found: Found, batch: Batch, validation: by
 
 
 def quarantine(workspace: Workspace, found: Found, error: InputError) -> Outcome:
-    """Copy the object, with a report that names all faults, to quarantine/<digest>/ and record it."""
+    """Copy the object, with a report that names all faults, to quarantine/<digest>/ and record it.
+
+    The digest is that of key and etag, so that each object has a report of its own, whatever its content.
+    """
     data = workspace.store.get(found.key)
-    folder = f"quarantine/{digest(data)}"
+    folder = f"quarantine/{digest([found.key, found.etag])}"
+    told = [f"{error.source}: {len(error.faults)} fault(s)", *(f"  {fault}" for fault in error.faults)]
     faults = [{"where": f.where, "what": f.what, "advice": f.advice} for f in error.faults]
     report = {"object": found.key, "size": len(data), "advice": error.advice, "faults": faults}
-    workspace.store.put_if_absent(f"{folder}/{found.name}", data)
+    workspace.store.put_if_absent(f"{folder}/object/{found.name}", data)
     workspace.store.put_if_absent(f"{folder}/report.json", canonical(report))
-    workspace.store.put_if_absent(f"{folder}/report.txt", f"{error}\n".encode())
+    text = "\n".join([*told, error.advice]).rstrip() + "\n"
+    workspace.store.put_if_absent(f"{folder}/report.txt", text.encode("utf-8", "backslashreplace"))
     body = {"report": f"{folder}/report.json", "faults": len(faults), "first": str(error.faults[0])[:500]}
     line = f"{found.name}: quarantined, {len(faults)} fault(s), {folder}/report.txt"
     return _record(workspace, found, "Quarantined", f"{found.key} {found.etag}", body, line, "")
@@ -271,7 +291,27 @@ def mark_announced(workspace: Workspace, entry: Entry) -> None:
 def put(
     workspace: Workspace, inbox: Inbox, files: Sequence[Path], meddra_version: str | None = None
 ) -> list[str]:
-    """Copy files into an inbox of the store; returns their keys. Never overwrites: a taken name gets a number."""
+    """Copy files into an inbox of the store; returns their keys. Never overwrites: a taken name gets a number.
+
+    So does a file that was quarantined: what kept it out may have been mended (a password, a release).
+    Raises ConfigError for a version that is none, InputError for names that watchers pass over.
+    """
+    if meddra_version and not MEDDRA_VERSION.fullmatch(meddra_version):
+        raise ConfigError(f"MedDRA version {meddra_version!r} is not of the form 29.0.")
+    faults = [
+        Fault(
+            file.name,
+            "a name that watchers pass over",
+            "rename it: no leading dot, none of " + " ".join(PARTIAL),
+        )
+        for file in files
+        if passed_over(file.name)
+    ]
+    if faults:
+        raise InputError("inbox", faults, "Nothing was put into the inbox.")
+    refused = {
+        entry.body["object"]["key"] for entry in workspace.ledger.entries() if entry.kind == "Quarantined"
+    }
     keys = []
     for file in files:
         stem, suffix = file.name.partition(".")[0], "".join(f".{p}" for p in file.name.split(".")[1:])
@@ -280,7 +320,9 @@ def put(
         data = file.read_bytes()
         for number in range(1000):
             key = f"inbox/{inbox}/{stem}{f'-{number}' if number else ''}{suffix}"
-            if workspace.store.put_if_absent(key, data) or workspace.store.get(key) == data:
+            if workspace.store.put_if_absent(key, data) or (
+                key not in refused and workspace.store.get(key) == data
+            ):
                 keys.append(key)
                 break
     return keys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from pvcore.config import Workspace
@@ -193,6 +194,19 @@ def _checks_of(workspace: Workspace, version: Version) -> list[Row]:
             *((f"adapter file {f}", e["sha256"]) for f, e in manifest.adapter["files"].items()),
         )
     ]
+    if rows[2]["holds"] == "yes":
+        named = json.loads(get_blob(store, manifest.dataset))
+        parts = [(part, named[part]) for part in ("cases", "annotations", "labels", "aside", "open")]
+        parts += [(f"mapping {name[:12]}", name) for name in named["mappings"]]
+        parts += [(f"batch {name[:12]}", name) for name in named["batches"]]
+        rows += [
+            _check(f"{version.name}: dataset, {part}", lambda d=digest: get_blob(store, d))
+            for part, digest in parts
+        ]
+    if manifest.dictionary:
+        rows.append(
+            _check(f"{version.name}: dictionary", lambda d=manifest.dictionary: _release(workspace, d))
+        )
     state = workspace.ledger.state()
     switches = [e for e in state.history(version.problem) if e.body["version"] == version.digest]
     if switches:
@@ -206,26 +220,20 @@ def _checks_of(workspace: Workspace, version: Version) -> list[Row]:
 
 
 def _signed(workspace: Workspace, switches: list[Entry]) -> None:
-    from datetime import datetime
-
-    from pvcore.registry import signing
-
-    entries = workspace.ledger.entries()
     for switch in switches:
-        if not switch.body["approvals"]:
-            raise NotFound(f"ledger entry {switch.sequence} has no approval")
-        asked = entries[switch.body["request"]["sequence"] - 1]
-        for reference in switch.body["approvals"]:
-            body, given = entries[reference["sequence"] - 1].body, entries[reference["sequence"] - 1].time
-            statement = signing.statement(asked, "approve", body["name"], body["reason"], body["principal"])
-            signing.verify(
-                statement,
-                body["signature"],
-                body["principal"],
-                workspace.allowed_signers,
-                revoked=workspace.revoked_keys,
-                at=datetime.fromisoformat(given),
-            )
+        promotion.verify_switch(
+            workspace.ledger.state(),
+            workspace.store,
+            switch,
+            allowed_signers=workspace.allowed_signers,
+            revoked=workspace.revoked_keys,
+        )
+
+
+def _release(workspace: Workspace, name: str) -> None:
+    """The dictionary of this digest, read again from its blob."""
+    if data.dictionary_by_digest(workspace, name) is None:
+        raise NotFound(f"no release with the digest {name} was admitted")
 
 
 def _none(faults: list[Fault]) -> None:

@@ -96,9 +96,9 @@ class Model:
         queries = scoring.embeddings(self.network, self.tokenizer, asked)
         results = []
         for start in range(0, len(asked), ROWS):
-            block = np.zeros((ROWS, vectors.shape[1]), np.float32)
-            block[: len(queries[start : start + ROWS])] = queries[start : start + ROWS]
-            similarity = block @ vectors.T  # always ROWS rows: see pvcore.inference.text
+            # No BLAS: what it makes of a row can depend on the row's place in the matrix (seen with OpenBLAS's
+            # Haswell kernel). Here every similarity is one sum over its own two vectors.
+            similarity = np.einsum("qd,nd->qn", queries[start : start + ROWS], vectors)
             for row, item in zip(similarity, asked[start : start + ROWS], strict=False):
                 best = _best(row, codes)
                 close = len(best) > 1 and best[0][1] - best[1][1] < CLOSE / 2

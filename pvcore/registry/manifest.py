@@ -195,6 +195,17 @@ def resolve(store: Store, ledger: Ledger, name: str) -> Version:
     return read_version(store, find(ledger.state(), name))
 
 
+def name_of(problem: str, which: str) -> str:
+    """The name of a version of `problem`: `which` is champion, previous, latest, a number, a name or a digest.
+
+    Raises NotFound for the name of another problem's version.
+    """
+    if "@" in which and not which.startswith(f"{problem}@"):
+        raise NotFound(f"{which} is no version of {problem}.")
+    plain = which in ("champion", "previous", "latest") or re.fullmatch(r"[0-9]{1,7}", which)
+    return f"{problem}@{which}" if plain else which
+
+
 def find(state: State, name: str) -> Entry:
     """The Registered entry of a version by its name or digest; see `resolve`."""
     problem, at, which = name.partition("@")

@@ -46,6 +46,7 @@ __all__ = [
     "Signer",
     "answer",
     "approvals",
+    "closing",
     "open_requests",
     "promote",
     "request_approval",
@@ -225,7 +226,26 @@ def verify_champion(
     history = state.history(problem)
     if not history:
         raise NotFound(f"{problem} has no champion yet.")
-    switch = history[-1]
+    version = verify_switch(
+        state, store, history[-1], policy=policy, allowed_signers=allowed_signers, revoked=revoked
+    )
+    _require_bytes(store, version)
+    return version, history[-1]
+
+
+def verify_switch(
+    state: State,
+    store: Store,
+    switch: Entry,
+    *,
+    allowed_signers: Path,
+    revoked: Path | None = None,
+    policy: ApprovalPolicy | None = None,
+) -> Version:
+    """The version that a Promoted or RolledBack entry made champion, if its signatures ask for just that.
+
+    Raises SignatureRefused, RegistryError; see `verify_champion`.
+    """
     request = entry_at(state, **switch.body["request"], kind=REQUESTED)
     if request.body["version"] != switch.body["version"] or SWITCH[request.body["action"]] != switch.kind:
         raise RegistryError(f"ledger entry {switch.sequence} switches to another version than was asked for.")
@@ -243,9 +263,7 @@ def verify_champion(
             raise SignatureRefused(
                 f"ledger entry {approval.sequence} names another key than the one that signed."
             )
-    version = version_of(state, store, request)
-    _require_bytes(store, version)
-    return version, switch
+    return version_of(state, store, request)
 
 
 def _require_bytes(store: Store, version: Version) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -58,7 +59,12 @@ class PrefectUi:
         dialog = self.page.get_by_role("dialog")
         self._fill(fields)
         shown = str(dialog.inner_text())
-        dialog.get_by_role("button", name="Resume").click()
+        for _ in range(3):
+            # It swallows a click while it checks itself, and stays open when an answer does not validate.
+            dialog.get_by_role("button", name="Resume").click()
+            with contextlib.suppress(TimeoutError):
+                dialog.wait_for(state="hidden", timeout=3_000)
+                break
         return shown
 
     def text(self) -> str:

@@ -82,6 +82,51 @@ def test_a_flag_wins_over_environment_and_file(root: Path, tmp_path: Path) -> No
         assert done.returncode == 2 and says in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "says"),
+    [
+        ("pv.yaml", "s3_secret_key: HUNTER2", "s3_secret_key"),
+        ("pv.yaml", "MedDRA-Password: HUNTER2", "PV_MEDDRA_PASSWORD"),
+        ("pv.yaml", "store: s3://AKIA:HUNTER2@bucket/p", "credentials"),
+        ("pv.yaml", "s3_endpoint: http://user:HUNTER2@127.0.0.1:9", "credentials"),
+        ("pv.yaml", "1: 2", "no name"),
+        ("recipes/policy.yaml", "approval: [a]", "approval"),
+        ("recipes/policy.yaml", "approval:", "roles"),
+        ("recipes/policy.yaml", "1: a", "no name"),
+    ],
+)
+def test_a_file_of_settings_that_cannot_be_used(tmp_path: Path, file: str, text: str, says: str) -> None:
+    """Its place and what to do, no traceback, and nothing that may be a secret."""
+    pv("init", str(tmp_path))
+    (tmp_path / file).write_text(text)
+    if "policy" in file:
+        code = "import sys; from pvcore.config import open_workspace; open_workspace(sys.argv[1]).policy()"
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
+        )
+        assert "ConfigError" in done.stderr
+    else:
+        done = pv("status", "-w", str(tmp_path))
+        assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert says in done.stderr and "HUNTER2" not in done.stderr
+
+
+def test_the_demonstration_destroys_nothing(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    done = pv("demo", "-w", str(tmp_path))
+    assert done.returncode == 2 and "choose another folder" in done.stderr
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_places_that_cannot_be_written_end_in_a_line(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for arguments in (("init", str(tmp_path / "file")), ("init", str(tmp_path / "file" / "sub"))):
+        done = pv(*arguments)
+        assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert pv("run", "retrain", "problem", "-w", str(root)).returncode == 2
+    assert pv("run", "retrain", "problem=coding", "-w", str(root)).returncode == 3
+
+
 def test_ingest_keeps_every_file_under_its_own_name(root: Path, tmp_path: Path) -> None:
     file = tmp_path / "cases.json"
     file.write_text("[]")

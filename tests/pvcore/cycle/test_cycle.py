@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pvcore.cycle import approval, candidate, data, inbox, overview, scoring
-from pvcore.errors import NotFound, RegistryError, SignatureRefused
+from pvcore.errors import GateError, NotFound, PvError, RegistryError, SignatureRefused
 
 
 def _kinds(told: Any) -> list[str]:
@@ -41,7 +42,8 @@ def test_doing_every_step_again_writes_nothing(told: Any) -> None:
     told.admit()
     migrated = data.migrate(ws, "90.1")
     data.adopt(ws, "90.1", migrated.mappings)
-    assert data.build_dataset(ws, "90.1", migrated.mappings) is None
+    again = data.build_dataset(ws, "90.1", migrated.mappings)
+    assert again and again.digest == told.town.entries("DatasetBuilt")[-1].key
     for specification in told.specifications.values():
         candidate.train(ws, specification)
         candidate.register(ws, specification, candidate.evaluate(ws, specification))
@@ -60,7 +62,7 @@ def test_quarantine_keeps_the_object_and_names_every_fault(told: Any) -> None:
     assert len(report["faults"]) == wrong["faults"] == 2
     assert [fault["where"][:6] for fault in report["faults"]] == ["task 1", "task 2"]
     folder = wrong["report"].rpartition("/")[0]
-    assert ws.store.get(f"{folder}/wrong.meddra-90.1.json") == ws.store.get(wrong["object"]["key"])
+    assert ws.store.get(f"{folder}/object/wrong.meddra-90.1.json") == ws.store.get(wrong["object"]["key"])
 
 
 def test_the_same_batch_under_another_name_is_taken_once(told: Any) -> None:
@@ -236,6 +238,139 @@ def test_a_policy_changed_after_the_request_is_refused(told: Any) -> None:
         assert not outcome.final and "policy" in outcome.line
     finally:
         policy.write_text(kept)
+
+
+def test_a_changed_policy_is_judged_anew_and_a_rejection_stands(told: Any) -> None:
+    """Adding a signer must not strand a candidate for ever; a rejected one is not asked about again unasked."""
+    ws = told.workspace
+    specification = candidate.specify(
+        ws, "seriousness", told.town.entries("DatasetBuilt")[-1].key, scratch=True
+    )
+    name = candidate.register(ws, specification, candidate.evaluate(ws, specification))
+    assert not candidate.stale(ws, name) and approval.standing(ws, name) == ""
+    policy = ws.root / "recipes" / "policy.yaml"
+    kept = policy.read_text()
+    policy.write_text(kept + "- {name: New, principal: new@example.org, roles: [safety-physician]}\n")
+    try:
+        with pytest.raises(GateError, match="Evaluate the candidate again"):
+            approval.request(ws, name, "promote")
+        assert candidate.stale(ws, name)
+        candidate.evaluate(ws, specification)
+        assert not candidate.stale(ws, name)
+        request = approval.request(ws, name, "promote")
+        assert told.sign(request, decision="reject", reason="too small").final
+        assert "too small" in approval.request(ws, name, "promote").closed
+        assert "too small" in approval.standing(ws, name)
+        assert not approval.request(ws, name, "promote", "second look").closed
+    finally:
+        policy.write_text(kept)
+
+
+def test_the_first_of_two_signatures_is_taken(told: Any) -> None:
+    ws, policy = told.workspace, told.workspace.root / "recipes" / "policy.yaml"
+    kept = policy.read_text()
+    policy.write_text(kept.replace("signatures: 1", "signatures: 2"))
+    try:
+        outcome = told.sign(approval.request(ws, "seriousness@previous", "rollback"))
+        assert outcome.accepted and not outcome.final and "1 of 2" in outcome.line
+        # A stricter policy asks for more from now on; who is champion already stays it.
+        assert scoring.trusted(ws, "seriousness@champion").name == "seriousness@2"
+    finally:
+        policy.write_text(kept)
+
+
+def test_a_switch_that_cites_anothers_approval_is_found(told: Any) -> None:
+    """A forged entry: the chain holds, but what was signed was another version."""
+    ws, before = told.workspace, _kinds(told)
+    genuine = [e for e in ws.ledger.entries() if e.kind == "Promoted" and e.body["problem"] == "coding"][-1]
+    other = ws.ledger.state().versions("coding")[0].body["version"]
+    ws.ledger.append(
+        "Promoted", {**genuine.body, "version": other, "name": "coding@1"}, actor="x", key="forged"
+    )
+    try:
+        rows = overview.verify_version(ws, "coding@1")
+        assert [row["check"] for row in rows if row["holds"] == "no"] == [
+            "coding@1: signatures of its 3 switch(es)"
+        ]
+        with pytest.raises(RegistryError, match="switches to another version"):
+            scoring.trusted(ws, "coding@champion")
+    finally:
+        last = ws.root / ".pv" / "store" / "ledger" / f"{len(before) + 1:012d}"
+        last.unlink()
+        ws.ledger.__init__(ws.store)
+    assert _kinds(told) == before
+
+
+@pytest.mark.parametrize("part", ["cases", "labels", "open"])
+def test_verify_finds_altered_data(told: Any, part: str) -> None:
+    ws = told.workspace
+    manifest = json.loads(ws.store.get(f"blobs/sha256/{overview.version_page(ws, 'coding@2')['dataset']}"))
+    file = Path(ws.root, ".pv", "store", "blobs", "sha256", manifest[part])
+    kept = file.read_bytes()
+    file.chmod(0o644)
+    try:
+        file.write_bytes(kept + b" ")
+        wrong = [row["check"] for row in overview.verify_version(ws, "coding@2") if row["holds"] == "no"]
+        assert wrong == [f"coding@2: dataset, {part}"]
+    finally:
+        file.write_bytes(kept)
+
+
+def test_what_was_quarantined_is_looked_at_again(told: Any) -> None:
+    """A release whose password was missing: the same bytes must get another chance."""
+    ws = told.workspace
+    keys = inbox.put(ws, "meddra", [told.town.arrivals / "truncated.zip"])
+    assert keys == ["inbox/meddra/truncated-1.zip"]
+    assert [found.key for found in inbox.look(ws, "meddra")] == keys
+    (Path(ws.root) / ".pv" / "store" / keys[0]).unlink()
+    for name, version, says in (
+        (".hidden.json", None, "pass over"),
+        ("a.part", None, "pass over"),
+        ("a.json", "x", "29.0"),
+    ):
+        file = told.town.arrivals / name
+        file.write_text("[]")
+        with pytest.raises(PvError, match=says):
+            inbox.put(ws, "annotations", [file], version)
+
+
+def test_labels_never_go_back_to_an_older_release(told: Any) -> None:
+    ws = told.workspace
+    assert data.newest_release(ws, "90.0") == "90.1"
+    assert data.newest_release(ws) == "90.1"
+    before = _kinds(told)
+    data.adopt(ws, "90.0", [])  # adopted once, long ago: nothing happens
+    assert data.adopted_version(ws) == "90.1" and _kinds(told) == before
+
+
+def test_a_release_is_overdue_from_its_due_date_on(told: Any) -> None:
+    ws = told.workspace
+    adopted = date.fromisoformat(told.town.entries("DictionaryAdopted")[-1].time[:10])
+    due = next(
+        d for d in (date(y, m, 1) for y in (adopted.year, adopted.year + 1) for m in (3, 9)) if d > adopted
+    )
+    if due - adopted > data.EARLY:
+        assert data.newest_release(ws, today=due - timedelta(days=1)) == "90.1"
+        assert data.newest_release(ws, today=due) is None
+    assert data.newest_release(ws, today=due + timedelta(days=200)) is None
+    assert data.last_due(date(2026, 2, 28)) == date(2025, 9, 1)
+    assert data.last_due(date(2026, 3, 1)) == date(2026, 3, 1)
+
+
+def test_a_dataset_that_another_run_built_meanwhile_is_not_lost(told: Any, monkeypatch: Any) -> None:
+    """Two runs take the same batches: whoever comes second builds on what the first one made."""
+    ws, count = told.workspace, _kinds(told).count("DatasetBuilt")
+    real, calls = data._build_dataset, []
+
+    def overtaken(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            raise data._Overtaken("by the other run")
+        return real(*arguments)
+
+    monkeypatch.setattr(data, "_build_dataset", overtaken)
+    built = data.build_dataset(ws, "90.1", [])
+    assert built and len(calls) == 2 and _kinds(told).count("DatasetBuilt") == count
 
 
 def test_what_never_was_champion_cannot_be_rolled_back_to(told: Any) -> None:

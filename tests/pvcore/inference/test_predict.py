@@ -97,6 +97,10 @@ def test_terms_are_ranked_whatever_their_order(tiny_base, tmp_path):
     found = model.predict(questions(20), terms=terms, dictionary="d" * 64)
     mixed = model.predict(questions(20)[::-1], terms=terms.sample(frac=1, random_state=1))[::-1]
     assert [a.ranked for a in found] == [a.ranked for a in mixed]
+    for first in range(1, 20, 3):  # every place in a block of questions
+        turned = questions(20)[first:] + questions(20)[:first]
+        again = model.predict(turned, terms=terms)
+        assert [a.ranked for a in again] == [a.ranked for a in found[first:] + found[:first]]
     assert all(len(a.ranked) == 5 and a.answer == a.ranked[0][0] for a in found)
     assert {a.dictionary for a in found} == {"d" * 64}
     assert all(list(map(lambda p: -p[1], a.ranked)) == sorted(-s for _, s in a.ranked) for a in found)
