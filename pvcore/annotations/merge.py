@@ -168,8 +168,14 @@ class Pool:
         return frame
 
     def _migrated(self, gone: set[str]) -> tuple[list[Annotation], list[Open]]:
-        """Annotations with codes of `self.version`, and those for which there is no such code."""
-        usable, waiting = [], []
+        """Annotations with codes of `self.version`, and those for which there is no such code.
+
+        Where one of several codes of a verbatim could not be carried over, the others wait with it:
+        annotators who disagreed do not agree because a migration silenced one of them.
+        """
+        usable: list[Annotation] = []
+        carried: list[tuple[Annotation, Annotation]] = []
+        waiting: list[Open] = []
         for key in sorted(self.said):
             for a in self.said[key]:
                 if key[0] in gone:
@@ -179,7 +185,16 @@ class Pool:
                 elif isinstance(moved := self._carry(a), str):
                     waiting.append(Open(a, moved))
                 else:
-                    usable.append(moved)
+                    carried.append((a, moved))
+        anew = {(a.case_id, a.target) for a in usable if a.problem == "coding"}
+        stuck = {(o.annotation.case_id, o.annotation.target) for o in waiting} - anew
+        for a, moved in carried:
+            if (a.case_id, a.target) in stuck:
+                waiting.append(
+                    Open(a, "disagreement: another code of the verbatim could not be carried over")
+                )
+            else:
+                usable.append(moved)
         return usable, waiting
 
     def _carry(self, a: Annotation) -> Annotation | str:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pvcore.annotations.dataset import Blobs, load, migrations, open_items
-from pvcore.annotations.merge import Open, case_of
-from pvcore.annotations.passage import Passage
+from pvcore.annotations.merge import case_of
+from pvcore.annotations.passage import Moved, Passage
 from pvcore.records import Annotation, Case
 
 ASIDE = "aside"
@@ -38,8 +38,9 @@ def work_list(store: Blobs, name: str) -> WorkList:
     said: list[Annotation] = []
     reasons: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for item in waiting:
-        suggestions = _suggestions(item, passage)
-        said.append(_shown(item, passage.version, suggestions))
+        passed = _passed(item.annotation, passage)
+        suggestions = passed[-1].suggestions if passed and passed[-1].code is None else ()
+        said.append(_shown(item.annotation, passage.version, passed))
         where = f"{item.annotation.target}: " if item.annotation.target else ""
         tail = f"; suggested {', '.join(suggestions)}" if suggestions else ""
         reasons[item.annotation.case_id][f"{where}{item.reason}{tail}"] = None
@@ -52,15 +53,16 @@ def work_list(store: Blobs, name: str) -> WorkList:
     )
 
 
-def _suggestions(item: Open, passage: Passage) -> Sequence[str]:
-    a = item.annotation
-    passed = passage.of(a.case_id, a.target, a.value.get("llt_code"), a.meddra_version)
-    return passed[-1].suggestions if passed and passed[-1].code is None else ()
+def _passed(a: Annotation, passage: Passage) -> list[Moved]:
+    return passage.of(a.case_id, a.target, a.value.get("llt_code"), a.meddra_version)
 
 
-def _shown(item: Open, version: str | None, suggestions: Sequence[str]) -> Annotation:
-    a = item.annotation
+def _shown(a: Annotation, version: str | None, passed: Sequence[Moved]) -> Annotation:
+    """The annotation as a prediction: its own code if that could be carried over, else the first suggestion."""
     if a.problem != "coding" or a.meddra_version == version:
         return a
-    value = {"llt_code": suggestions[0]} if suggestions else {}
+    code = passed[-1].code if passed else None
+    if code:
+        return dataclasses.replace(a, value={"llt_code": code}, meddra_version=version)
+    value = {"llt_code": passed[-1].suggestions[0]} if passed and passed[-1].suggestions else {}
     return dataclasses.replace(a, value=value, annotator="suggested", meddra_version=version)
