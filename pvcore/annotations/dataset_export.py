@@ -29,7 +29,7 @@ from pvcore.annotations.leakage import SPLITS
 from pvcore.errors import ConfigError
 
 TABLES = {"cases": CASE_COLUMNS, "labels": LABEL_COLUMNS}
-Files = dict[str, list[str]]
+Splits = dict[str, list[str]]
 """Table -> its splits that have a file."""
 
 
@@ -42,23 +42,29 @@ def export(store: Blobs, name: str, folder: Path) -> list[Path]:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder} exists and is not an empty folder. Choose another place.")
     dataset = load(store, name)
-    written: list[Path] = []
-    splits: Files = {}
+    files = _files(dataset)
+    try:
+        for path, data in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(data)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written: {error.strerror}. Choose another place.") from error
+    return [folder / path for path in files]
+
+
+def _files(dataset: Dataset) -> dict[str, bytes]:
+    """Relative path -> contents."""
+    files: dict[str, bytes] = {}
+    splits: Splits = {}
     for table, frame in _by_split(dataset).items():
-        (folder / table).mkdir(parents=True, exist_ok=True)
         for split in SPLITS:
             rows = frame[frame["of_split"] == split].drop(columns="of_split")
             if len(rows):
                 splits.setdefault(table, []).append(split)
-                written.append(folder / table / f"{split}.parquet")
-                written[-1].write_bytes(to_parquet(rows, TABLES[table]))
-    for path, data in (
-        (folder / "annotations.parquet", to_parquet(dataset.annotations, ANNOTATION_COLUMNS)),
-        (folder / "README.md", card(dataset, splits).encode()),
-    ):
-        path.write_bytes(data)
-        written.append(path)
-    return written
+                files[f"{table}/{split}.parquet"] = to_parquet(rows, TABLES[table])
+    files["annotations.parquet"] = to_parquet(dataset.annotations, ANNOTATION_COLUMNS)
+    files["README.md"] = card(dataset, splits).encode()
+    return files
 
 
 def _by_split(dataset: Dataset) -> dict[str, pd.DataFrame]:
@@ -69,7 +75,7 @@ def _by_split(dataset: Dataset) -> dict[str, pd.DataFrame]:
     }
 
 
-def card(dataset: Dataset, splits: Files) -> str:
+def card(dataset: Dataset, splits: Splits) -> str:
     """The dataset card: YAML that names the files by split, then what is in it for a person."""
     info = dataset.info
     configs = [

@@ -58,7 +58,9 @@ def diff(old: Name, new: Name, workspace: Where = None, as_json: Json = False) -
         console.print(f"{what}: {told}", markup=False)
     if not related:
         console.print(f"{second[:12]} is not built on {first[:12]}: what it lacks was never in it")
-    title = f"{first[:12]} (MedDRA {found.old_version}) to {second[:12]} (MedDRA {found.new_version})"
+    moved = found.old_version != found.new_version
+    versions = f", MedDRA {found.old_version or 'none'} to {found.new_version or 'none'}" if moved else ""
+    title = f"{first[:12]} to {second[:12]}{versions}"
     emit(found.table(), as_json=False, title=title)
 
 
@@ -83,7 +85,7 @@ def export(
 @dataset.command()
 def worklist(
     name: Name,
-    file: Annotated[Path, typer.Argument(help="the Label Studio tasks to write (.json)")],
+    file: Annotated[Path, typer.Argument(help="the Label Studio tasks to write (.json)", dir_okay=False)],
     workspace: Where = None,
     as_json: Json = False,
 ) -> None:
@@ -92,9 +94,13 @@ def worklist(
     from pvcore.annotations.work_list import work_list
     from pvcore.config import open_workspace
     from pvcore.cycle import datasets
+    from pvcore.errors import ConfigError
 
     opened = open_workspace(workspace)
     found = work_list(opened.store, datasets.find(opened, name))
-    config = write_tasks(found.cases, file, suggestions=found.suggestions, reasons=found.reasons)
+    try:
+        config = write_tasks(found.cases, file, suggestions=found.suggestions, reasons=found.reasons)
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be written: {error.strerror}. Choose another place.") from error
     row = {"tasks": str(file), "cases": len(found.cases), "config": str(config), "set_aside": found.aside}
     emit([row], as_json=as_json, title="work list")

@@ -60,7 +60,7 @@ def page(workspace: Workspace, digest: str) -> dict[str, Any]:
         "seed": info.seed,
         "counts": {name: n for name, n in info.counts.items() if not isinstance(n, dict)},
         "batches": batches(workspace, entry),
-        "splits": [{"split": name, "cases": number} for name, number in info.counts["splits"].items()],
+        "splits": [{"split": name, "cases": info.counts["splits"][name]} for name in SPLITS],
         "labels": _labels(loaded),
         "work_list": _work_list(stored.open_items(workspace.store, info)),
         "migrations": migrations(workspace, info.mappings),

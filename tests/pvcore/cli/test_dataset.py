@@ -175,6 +175,15 @@ def test_the_work_list_comes_back_as_a_batch_in_the_datasets_version(
     assert {a.meddra_version for a in back.annotations if a.problem == "coding"} == {"90.1"}
 
 
+def test_places_that_cannot_be_written(built: tuple[Workspace, str, str], tmp_path: Path) -> None:
+    ws, _, _ = built
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        pv(ws, "dataset", "export", "latest", str(tmp_path / "file" / "below"))
+    with pytest.raises(ConfigError, match="cannot be written"):
+        pv(ws, "dataset", "worklist", "latest", str(tmp_path / "file" / "below.json"))
+
+
 def load_current(ws: Workspace) -> set[str]:
     return set(inbox.load_dictionary(ws, "90.1").current_llts()["llt_code"])
 
