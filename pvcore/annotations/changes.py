@@ -69,8 +69,8 @@ class Sources:
                 self._said[a.case_id, a.problem, a.target, a.annotator] = batch.digest
 
     def case(self, name: str, batch: str | None = None) -> str:
-        """The batch of a case; `batch` is what the dataset itself says."""
-        return self._told(self._cases.get(name, batch))
+        """The batch of a case; `batch` is what the dataset itself says (of a sampled one, another digest)."""
+        return self._told(batch if batch in self._names else self._cases.get(name, batch))
 
     def annotations(self, said: Iterable[Mapping[str, Any]]) -> str:
         """The last batch that one of these rows of an annotation table came with."""

@@ -97,6 +97,15 @@ def test_a_follow_up_and_fields_that_are_filled_in(store) -> None:
     assert next(c.detail for c in found.cases if c.change == "filled") == "sex"
 
 
+def test_a_case_that_two_new_batches_hold_came_with_the_first(store) -> None:
+    first = batch("1", [case("c0")], [judged("c0", True)])
+    two, three = (batch(name, [case("c1")], [judged("c1", True, name)]) for name in ("2", "3"))
+    old = build(store, first)
+    found = compare(store, old, build(store, two, three, base=old), [two, three])
+    assert told(found) == {("c1", "added", "batch 2"), ("c1", "added", "batch 3")}
+    assert [(c.reason, c.detail) for c in found.labels] == [("batch 3", "2, 3")]
+
+
 def test_disagreement_and_what_settles_it(store) -> None:
     one = batch("1", [case("c1")], [judged("c1", True)])
     two = batch("2", [case("c1")], [judged("c1", False, "b")])
