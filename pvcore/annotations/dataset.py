@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from pvcore.annotations.batch import Batch, batch_from_bytes
 from pvcore.annotations.leakage import SplitSettings
 from pvcore.annotations.merge import Merged, Open, Pool
-from pvcore.annotations.merge import row_id as row_id
+from pvcore.annotations.passage import row_id as row_id
 from pvcore.errors import BatchError, ConfigError, Fault
 from pvcore.records import Annotation, canonical, digest
 
@@ -109,7 +109,7 @@ def build(
     pool = Pool(meddra_version, [_get(store, name) for name in mappings])
     if base is not None:
         before = load(store, base)
-        pool.start(pd.concat([before.cases, _table(_get(store, before.info.aside))]), before.annotations)
+        pool.start(pd.concat([before.cases, set_aside(store, before.info)]), before.annotations)
     for batch in loaded:
         pool.add(batch.digest, batch.cases, batch.annotations)
     merged = pool.finish(split, seed)
@@ -122,10 +122,10 @@ def build(
         mappings=(*(parent.mappings if parent else ()), *mappings),
         split=split.model_dump(mode="json"),
         seed=seed,
-        cases=_put(store, _parquet(merged.cases, CASE_COLUMNS)),
-        annotations=_put(store, _parquet(merged.annotations, ANNOTATION_COLUMNS)),
-        labels=_put(store, _parquet(merged.labels, LABEL_COLUMNS)),
-        aside=_put(store, _parquet(merged.aside, CASE_COLUMNS)),
+        cases=_put(store, to_parquet(merged.cases, CASE_COLUMNS)),
+        annotations=_put(store, to_parquet(merged.annotations, ANNOTATION_COLUMNS)),
+        labels=_put(store, to_parquet(merged.labels, LABEL_COLUMNS)),
+        aside=_put(store, to_parquet(merged.aside, CASE_COLUMNS)),
         open=_put(store, canonical([_item(o) for o in merged.open])),
         counts=_counts(merged),
         excluded=dict(merged.excluded),
@@ -143,6 +143,16 @@ def load(store: Blobs, name: str) -> Dataset:
         raise BatchError(f"dataset {name[:12]}", [Fault("manifest", f"is none: {error}")]) from error
     tables = (_table(_get(store, blob)) for blob in (info.cases, info.annotations, info.labels))
     return Dataset(info, *tables)
+
+
+def set_aside(store: Blobs, info: DatasetInfo) -> pd.DataFrame:
+    """The cases that the split has no place for now, with the columns of `Dataset.cases`."""
+    return _table(_get(store, info.aside))
+
+
+def migrations(store: Blobs, info: DatasetInfo) -> list[bytes]:
+    """The stored migrations that codes were carried over by, in order."""
+    return [_get(store, name) for name in info.mappings]
 
 
 def open_items(store: Blobs, info: DatasetInfo) -> list[Open]:
@@ -180,7 +190,7 @@ def _counts(merged: Merged) -> dict[str, Any]:
     }
 
 
-def _parquet(frame: pd.DataFrame, schema: pa.Schema) -> bytes:
+def to_parquet(frame: pd.DataFrame, schema: pa.Schema) -> bytes:
     """Bytes that depend on the contents alone (with one version of pyarrow, which is pinned)."""
     buffer = io.BytesIO()
     table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None)

@@ -14,7 +14,7 @@ import pandas as pd
 from pvcore.annotations.agreement import consensus
 from pvcore.annotations.batch import case_from_dict, case_to_dict
 from pvcore.annotations.leakage import EXCLUDED, SplitSettings, assign_splits, check_leakage, clusters
-from pvcore.errors import BatchError, Fault
+from pvcore.annotations.passage import row_id, steps_of
 from pvcore.records import Annotation, Case, canonical, digest
 
 JSON_FIELDS = ("drugs", "reactions")
@@ -51,13 +51,12 @@ def _place(a: Annotation) -> bytes:
     return canonical([a.case_id, a.problem, a.target, a.annotator, dict(a.value), a.time, a.meddra_version])
 
 
-def row_id(case_id: str, target: str, llt_code: str) -> str:
-    """The name of a coded label in a migration.
-
-    The code is part of it, so that two annotators who coded one verbatim differently have a row each:
-    `pvcore.meddra.migrate` takes every row once.
-    """
-    return digest([case_id, target, llt_code])[:32]
+def case_of(row: Mapping[str, Any]) -> Case:
+    """The case of a row of a dataset's table."""
+    values = {name: row[name] for name in CASE_FIELDS}
+    values |= {name: json.loads(row[name]) for name in JSON_FIELDS}
+    values["age_years"] = None if row["age_years"] != row["age_years"] else row["age_years"]
+    return case_from_dict(values)
 
 
 class Pool:
@@ -71,15 +70,12 @@ class Pool:
         self.counts: Counter[str] = Counter(
             {"cases repeated": 0, "cases replaced": 0, "annotations superseded": 0}
         )
-        self.steps = _steps(mappings)
+        self.steps = steps_of(mappings)
 
     def start(self, cases: pd.DataFrame, annotations: pd.DataFrame) -> None:
         """Begin with the tables of an earlier dataset."""
         for row in cases.to_dict("records"):
-            values = {name: row[name] for name in CASE_FIELDS}
-            values |= {name: json.loads(row[name]) for name in JSON_FIELDS}
-            values["age_years"] = None if row["age_years"] != row["age_years"] else row["age_years"]
-            self.cases[row["case_id"]] = (case_from_dict(values), row["batch"])
+            self.cases[row["case_id"]] = (case_of(row), row["batch"])
             if row["split"] != EXCLUDED:
                 self.known[row["case_id"]] = row["split"]
         for row in annotations.to_dict("records"):
@@ -172,8 +168,14 @@ class Pool:
         return frame
 
     def _migrated(self, gone: set[str]) -> tuple[list[Annotation], list[Open]]:
-        """Annotations with codes of `self.version`, and those for which there is no such code."""
-        usable, waiting = [], []
+        """Annotations with codes of `self.version`, and those for which there is no such code.
+
+        Where one of several codes of a verbatim could not be carried over, the others wait with it:
+        annotators who disagreed do not agree because a migration silenced one of them.
+        """
+        usable: list[Annotation] = []
+        carried: list[tuple[Annotation, Annotation]] = []
+        waiting: list[Open] = []
         for key in sorted(self.said):
             for a in self.said[key]:
                 if key[0] in gone:
@@ -183,7 +185,16 @@ class Pool:
                 elif isinstance(moved := self._carry(a), str):
                     waiting.append(Open(a, moved))
                 else:
-                    usable.append(moved)
+                    carried.append((a, moved))
+        anew = {(a.case_id, a.target) for a in usable if a.problem == "coding"}
+        stuck = {(o.annotation.case_id, o.annotation.target) for o in waiting} - anew
+        for a, moved in carried:
+            if (a.case_id, a.target) in stuck:
+                waiting.append(
+                    Open(a, "disagreement: another code of the verbatim could not be carried over")
+                )
+            else:
+                usable.append(moved)
         return usable, waiting
 
     def _carry(self, a: Annotation) -> Annotation | str:
@@ -200,33 +211,10 @@ class Pool:
             found = rows.get((row_id(a.case_id, a.target, code), code))
             if found is None:
                 return f"no mapping: the migration from {version} to {target} does not have this row"
-            new, kind = found
-            if new is None:
-                return f"{kind}: MedDRA {version} {code} in {target}"
-            a = dataclasses.replace(a, value={**a.value, "llt_code": new}, meddra_version=target)
+            if found.code is None:
+                return f"{found.kind}: MedDRA {version} {code} in {target}"
+            a = dataclasses.replace(a, value={**a.value, "llt_code": found.code}, meddra_version=target)
         return a
-
-
-Rows = dict[tuple[str, str], tuple[str | None, str]]
-"""(row id, old code) -> (new code or None, class)."""
-
-
-def _steps(mappings: Sequence[bytes]) -> dict[str, tuple[str, Rows]]:
-    """Old version -> (new version, rows), of migrations as `pvcore.meddra.migrate` stores them."""
-    from pvcore.meddra.migrate import Migration
-
-    steps: dict[str, tuple[str, Rows]] = {}
-    for data in mappings:
-        moved = Migration.from_json(data)
-        columns = (moved.rows[name].tolist() for name in ("row_id", "old_code", "new_code", "class"))
-        rows: Rows = {(r, old): (new or None, kind) for r, old, new, kind in zip(*columns, strict=True)}
-        if moved.old_version in steps and steps[moved.old_version][0] != moved.new_version:
-            raise BatchError(
-                "mappings", [Fault(f"from {moved.old_version}", "two migrations to different versions")]
-            )
-        known = steps.setdefault(moved.old_version, (moved.new_version, {}))[1]
-        known.update(rows)
-    return steps
 
 
 def _filled(before: Case, now: Case) -> Case:

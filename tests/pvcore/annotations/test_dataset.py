@@ -192,6 +192,24 @@ def test_codes_move_to_the_new_version(store) -> None:
     assert third.counts["open"] == 0 and third.counts["labels"] == {"coding": 4}
 
 
+def test_a_migration_does_not_decide_between_annotators(store) -> None:
+    said = [coded("c0", "90000000"), coded("c0", "90000001", "b")]
+    first = build(store, make_batch("1", "x", [case("c0")], said))
+    assert first.excluded == {"disagreement": 2}
+    mapping = migration(
+        store, [("c0", "90000000", None, "needs_review"), ("c0", "90000001", "90000001", "unchanged")]
+    )
+    second = build(store, version="29.1", base=first.digest, mappings=[mapping])
+    assert second.counts["labels"] == {} and second.excluded == {"disagreement": 1, "needs_review": 1}
+    # nor in any later dataset, until somebody codes the verbatim anew
+    other = make_batch("2", "x", [case("c9")], [judged("c9", True)])
+    third = build(store, other, version="29.1", base=second.digest, mappings=[mapping])
+    assert third.excluded == second.excluded
+    again = make_batch("3", "x", [case("c0")], [coded("c0", "90000001", "a", "29.1")])
+    fourth = build(store, again, version="29.1", base=third.digest, mappings=[mapping])
+    assert fourth.counts["labels"] == {"coding": 1, "seriousness": 1} and fourth.counts["open"] == 0
+
+
 def test_through_two_migrations(store) -> None:
     first = build(store, make_batch("1", "x", [case("c0")], [coded("c0", "90000000")]))
     one = migration(store, [("c0", "90000000", "90000001", "recoded")])

@@ -1,0 +1,167 @@
+"""Datasets as a person asks for them: which one, what is in it, what was learnt from it, what changed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections import Counter
+from typing import Any
+
+from pvcore.annotations import dataset as stored
+from pvcore.annotations.agreement import answer
+from pvcore.annotations.batch import Batch
+from pvcore.annotations.dataset_diff import DatasetDiff, compare
+from pvcore.annotations.leakage import SPLITS
+from pvcore.config import Workspace
+from pvcore.cycle import data
+from pvcore.errors import NotFound
+from pvcore.problems import PROBLEMS
+from pvcore.records import Annotation
+from pvcore.registry.ledger import Entry
+from pvcore.registry.manifest import Version, read_version, resolve
+
+Row = dict[str, Any]
+_PREFIX = re.compile(r"[0-9a-f]{4,64}")
+
+
+def find(workspace: Workspace, name: str) -> str:
+    """The digest of the dataset called `latest`, by a prefix of its digest, or as what a version learnt from.
+
+    `seriousness@champion` is the dataset that the champion was trained on. Raises NotFound.
+    """
+    if "@" in name:
+        return resolve(workspace.store, workspace.ledger, name).manifest.dataset
+    built = [entry.body["dataset"] for entry in workspace.ledger.entries() if entry.kind == "DatasetBuilt"]
+    if not built:
+        raise NotFound("no dataset was built yet. Put a batch into the inbox: pv ingest FILE")
+    if name == "latest":
+        return str(built[-1])
+    hits = [digest for digest in built if _PREFIX.fullmatch(name) and digest.startswith(name)]
+    if len(hits) != 1:
+        told = f"fits {', '.join(digest[:16] for digest in hits)}" if hits else "is no dataset"
+        known = ", ".join(digest[:12] for digest in built[-5:])
+        raise NotFound(
+            f"{name!r} {told}. Name one by 4 digits of its digest or more, as latest, or as "
+            f"seriousness@champion (what a version was trained on). The latest are {known}."
+        )
+    return str(hits[0])
+
+
+def page(workspace: Workspace, digest: str) -> dict[str, Any]:
+    """What is in a dataset: batches, splits, labels by class, work list, migrations, versions."""
+    entry, loaded = data.dataset_entry(workspace, digest), stored.load(workspace.store, digest)
+    info = loaded.info
+    return {
+        "dataset": digest,
+        "built": entry.time,
+        "parent": info.parent,
+        "meddra_version": info.meddra_version,
+        "seed": info.seed,
+        "counts": {name: n for name, n in info.counts.items() if not isinstance(n, dict)},
+        "batches": batches(workspace, entry),
+        "splits": [{"split": name, "cases": info.counts["splits"][name]} for name in SPLITS],
+        "labels": _labels(loaded),
+        "work_list": _work_list(stored.open_items(workspace.store, info)),
+        "migrations": migrations(workspace, info.mappings),
+        "versions": [
+            {"version": v.name, "decision": v.manifest.outcome, "digest": v.digest}
+            for v in versions(workspace, digest)
+        ],
+    }
+
+
+def batches(workspace: Workspace, entry: Entry) -> list[Row]:
+    """The batches of a DatasetBuilt entry, in order, by the names they arrived under."""
+    admitted = [workspace.ledger.find("BatchAdmitted", name) for name in entry.body["batches"]]
+    return [
+        {
+            "batch": found.body["name"],
+            "format": found.body["format"],
+            "cases": found.body["cases"],
+            "annotations": found.body["annotations"],
+            "admitted": found.time,
+            "digest": found.body["digest"],
+        }
+        for found in admitted
+        if found is not None
+    ]
+
+
+def migrations(workspace: Workspace, mappings: tuple[str, ...]) -> list[Row]:
+    """From, to and rows by class of each mapping, as the ledger recorded it."""
+    recorded = {
+        entry.body["mapping"]: entry.body for entry in workspace.ledger.entries() if entry.kind == "Migrated"
+    }
+    return [
+        {
+            "mapping": name,
+            "from": recorded[name]["from"],
+            "to": recorded[name]["to"],
+            **{kind: number for kind, number in recorded[name]["counts"].items()},
+        }
+        for name in dict.fromkeys(mappings)
+        if name in recorded
+    ]
+
+
+def versions(workspace: Workspace, digest: str) -> list[Version]:
+    """The registered versions that were trained on a dataset, by problem and number."""
+    state = workspace.ledger.state()
+    found = [
+        read_version(workspace.store, entry)
+        for problem in state.problems()
+        for entry in state.versions(problem)
+    ]
+    return [version for version in found if version.manifest.dataset == digest]
+
+
+def _labels(loaded: stored.Dataset) -> list[Row]:
+    """Labels by class and split; for a problem that ranks terms, one row with the number of terms."""
+    split = loaded.cases.set_index("case_id")["split"]
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    terms: dict[str, set[str]] = {}
+    for row in loaded.labels.itertuples():
+        said = answer(Annotation(row.case_id, row.problem, json.loads(row.value), ""))
+        if row.problem in PROBLEMS and PROBLEMS[row.problem].kind == "ranking":
+            terms.setdefault(row.problem, set()).add(said)
+            said = ""
+        counts.setdefault((row.problem, said), Counter())[split[row.case_id]] += 1
+    return [
+        {
+            "problem": problem,
+            "class": said or f"{len(terms[problem])} terms",
+            **{name: number[name] for name in SPLITS},
+            "labels": number.total(),
+        }
+        for (problem, said), number in sorted(counts.items())
+    ]
+
+
+def _work_list(items: list[stored.Open]) -> list[Row]:
+    counts = Counter((item.annotation.problem, item.reason.partition(":")[0]) for item in items)
+    return [
+        {"problem": problem, "reason": reason, "annotations": number}
+        for (problem, reason), number in sorted(counts.items())
+    ]
+
+
+def difference(workspace: Workspace, old: str, new: str) -> DatasetDiff:
+    """What changed between two datasets, by the names that batches arrived under."""
+    known = set(data.dataset_entry(workspace, old).body["batches"])
+    fresh = [name for name in data.dataset_entry(workspace, new).body["batches"] if name not in known]
+    return compare(workspace.store, old, new, [_named(workspace, name) for name in fresh])
+
+
+def _named(workspace: Workspace, name: str) -> Batch:
+    admitted = workspace.ledger.find("BatchAdmitted", name)
+    batch = data.load_batch(workspace, name)
+    return dataclasses.replace(batch, name=admitted.body["name"]) if admitted else batch
+
+
+def is_built_on(workspace: Workspace, new: str, old: str) -> bool:
+    """Whether `old` is an ancestor of `new` (or the same): then nothing of it is lost without a reason."""
+    at: str | None = new
+    while at and at != old:
+        at = data.dataset_entry(workspace, at).body["parent"]
+    return at == old
