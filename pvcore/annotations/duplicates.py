@@ -8,6 +8,7 @@ nor on the machine. 150,000 narratives of 40 words take some seconds on one core
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -93,8 +94,10 @@ def _signatures(shingles: Hashes, starts: Ints) -> npt.NDArray[np.uint32]:
     factors = _mix(np.arange(PERMUTATIONS, dtype=np.uint64)).astype(np.uint32) | np.uint32(1)
     short = shingles.astype(np.uint32)
     made = np.empty((PERMUTATIONS, len(starts) - 1), dtype=np.uint32)
-    cuts = np.unique(np.searchsorted(starts, np.arange(0, len(short) + _CHUNK, _CHUNK)).clip(max=len(starts) - 1))
-    for low, high in zip(cuts[:-1], cuts[1:], strict=True):
+    cuts = np.unique(
+        np.searchsorted(starts, np.arange(0, len(short) + _CHUNK, _CHUNK)).clip(max=len(starts) - 1)
+    )
+    for low, high in itertools.pairwise(cuts):
         part = short[starts[low] : starts[high]]
         for i, factor in enumerate(factors):
             made[i, low:high] = np.minimum.reduceat(part * factor, starts[low:high] - starts[low])
