@@ -182,7 +182,9 @@ def _kept(kept: pd.DataFrame, pt_old: pd.Series, pt_new: pd.Series, switched: pd
         number = sum((mask & here).astype(int) for mask, _ in parts.values())
         for part, (mask, column) in parts.items():
             kind = f"{level.lower()}_primary_soc_changes" if part == "soc" else part
-            single = kept[mask & here & (number == 1)]
+            if not (alone := mask & here & (number == 1)).any():
+                continue
+            single = kept[alone]
             frames.append(_rows(single, level, kind, "name_new", f"{column}_old", f"{column}_new"))
         frames.append(_complex(kept, {p: (m & here & (number > 1), c) for p, (m, c) in parts.items()}, level))
     # the LLT that a PT also is changes its primary SOC with it, whatever else the PT does
@@ -192,7 +194,8 @@ def _kept(kept: pd.DataFrame, pt_old: pd.Series, pt_new: pd.Series, switched: pd
 
 def _complex(kept: pd.DataFrame, parts: dict[str, tuple[pd.Series, str]], level: str) -> pd.DataFrame:
     """Codes with several changes; the parts as "kind: value; kind: value"."""
-    several = kept[pd.concat([mask for mask, _ in parts.values()], axis=1).any(axis=1)].copy()
+    parts = {part: (mask, column) for part, (mask, column) in parts.items() if mask.any()}
+    several = kept[np.logical_or.reduce([mask for mask, _ in parts.values()] or [kept.index == ""])].copy()
     for side in ("old", "new"):
         texts = pd.Series("", index=several.index, dtype="str")
         for part, (mask, column) in parts.items():
