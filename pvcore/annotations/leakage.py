@@ -17,12 +17,21 @@ from pvcore.annotations.duplicates import clusters
 from pvcore.errors import LeakageError
 from pvcore.records import digest
 
-__all__ = ["EXCLUDED", "SPLITS", "SplitSettings", "assign_splits", "check_leakage", "clusters"]
+__all__ = [
+    "EXCLUDED",
+    "SPLITS",
+    "SplitSettings",
+    "assign_pairs",
+    "assign_splits",
+    "check_held_out",
+    "check_leakage",
+    "clusters",
+]
 
 SPLITS = ("train", "tune", "test")
 EXCLUDED = "excluded"
-"""A case that a split by time has no place for: outside the years, without a date, or before the
-held-out years but nearly identical to a held-out case."""
+"""What a split has no place for. By time: a case outside the years, without a date, or before the held-out
+years but nearly identical to a held-out case. By drug: a pair of drugs from two splits."""
 _RANK = {EXCLUDED: -1, "train": 0, "tune": 1, "test": 2}
 
 
@@ -31,8 +40,10 @@ class SplitSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    by: Literal["cluster", "time"] = Field(
-        default="cluster", description="cluster: by a hash of the case cluster; time: by year received"
+    by: Literal["cluster", "time", "drug"] = Field(
+        default="cluster",
+        description="cluster: by a hash of the case cluster; time: by year received; drug: pairs of drugs (ddi) "
+        "by a hash of each drug, cases by cluster",
     )
     test: float = Field(default=0.3, ge=0, lt=1, description="share of clusters held out for the gate")
     tune: float = Field(default=0.1, ge=0, lt=1, description="share of clusters for thresholds")
@@ -96,8 +107,58 @@ def _of_cluster(ids: Sequence[str], known: Mapping[str, str], settings: SplitSet
     before = [known[case_id] for case_id in ids if known.get(case_id) in SPLITS]
     if before:
         return max(before, key=_RANK.__getitem__)
-    place = int(digest(f"{seed}/{min(ids)}".encode())[:13], 16) / 16**13
+    return _place(min(ids), settings, seed)
+
+
+def _place(name: str, settings: SplitSettings, seed: int) -> str:
+    """A split by the hash of a name: the same in every dataset and on every machine."""
+    place = int(digest(f"{seed}/{name}".encode())[:13], 16) / 16**13
     return "test" if place < settings.test else "tune" if place < settings.test + settings.tune else "train"
+
+
+def assign_pairs(
+    pairs: Sequence[tuple[str, str]], known: Mapping[str, str], settings: SplitSettings, seed: int
+) -> list[str]:
+    """The split of each pair of drugs: no drug of a test pair is in training, nor any of a tune pair.
+
+    Every drug is in one split, by a hash of its name (case and spaces aside), or where `known` (drug ->
+    split of an earlier dataset) says. A pair whose drugs are in two splits is EXCLUDED: with a share s of
+    the drugs, a split gets about s * s of the pairs. `settings.test` and `tune` are shares of drugs.
+    """
+    before = {_drug(name): split for name, split in known.items()}
+    places = {name: before.get(name) for pair in pairs for name in map(_drug, pair)}
+    split = {name: place or _place(name, settings, seed) for name, place in places.items()}
+    return [split[_drug(a)] if split[_drug(a)] == split[_drug(b)] else EXCLUDED for a, b in pairs]
+
+
+def _drug(name: str) -> str:
+    return " ".join(name.casefold().split())
+
+
+def check_held_out(training: Mapping[str, str], held_out: Mapping[str, str]) -> None:
+    """Raises LeakageError, naming the pairs, if a narrative of training is nearly a held-out one.
+
+    Both are case id -> narrative; `held_out` is that of every set that was ever held out, also in the
+    version of a case that a follow-up has replaced since. A case in both is one of the pairs.
+    """
+    texts = [*training.values(), *held_out.values()]
+    groups: dict[int, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+    ids = [*((name, 0) for name in training), *((name, 1) for name in held_out)]
+    for (name, side), cluster in zip(ids, clusters(texts).tolist(), strict=True):
+        groups[cluster][side].append(name)
+    pairs = [(a, b) for trained, held in groups.values() for a in trained for b in held]
+    pairs += [(name, name) for name in training if name in held_out and (name, name) not in pairs]
+    if pairs:
+        raise LeakageError(
+            f"{len(pairs)} case(s) of training are nearly held-out ones\n"
+            + _listed([f"  {a} (training) and {b} (held out)" for a, b in pairs])
+            + "\nLeave them out of training: what was held out once stays held out."
+        )
+
+
+def _listed(lines: Sequence[str]) -> str:
+    more = f"\n  ... and {len(lines) - 20} more" if len(lines) > 20 else ""
+    return "\n".join(lines[:20]) + more
 
 
 def check_leakage(rows: pd.DataFrame) -> None:
@@ -115,8 +176,7 @@ def check_leakage(rows: pd.DataFrame) -> None:
             first = group.drop_duplicates("split").sort_values("split")
             cases = " and ".join(f"{c} ({s})" for c, s in zip(first["case_id"], first["split"], strict=True))
             pairs.append(f"  {what} {name}: {cases}")
-        more = f"\n  ... and {len(pairs) - 20} more" if len(pairs) > 20 else ""
         raise LeakageError(
-            f"{len(pairs)} {what}(s) stand in two splits\n" + "\n".join(pairs[:20]) + more
+            f"{len(pairs)} {what}(s) stand in two splits\n" + _listed(pairs)
             + "\nBuild the dataset again: held-out cases take their cluster with them."
         )  # fmt: skip

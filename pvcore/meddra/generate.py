@@ -134,7 +134,7 @@ def _sequential(frame: pd.DataFrame, previous: pd.DataFrame | None) -> bytes:
     """Rows that came (A) and went (D) since the version before, numbered. The platform does not read it."""
     if previous is None:
         return b""
-    new, old = list(lines(frame)), list(lines(previous))
+    new, old = lines(frame), lines(previous)
     came, went = set(new) - set(old), set(old) - set(new)
     rows = [f"D${line}" for line in old if line in went] + [f"A${line}" for line in new if line in came]
     return "".join(f"{number}${row}$\r\n" for number, row in enumerate(rows, 1)).encode()

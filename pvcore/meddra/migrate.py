@@ -160,21 +160,30 @@ def migrate(rows: pd.DataFrame, old: Dictionary, new: Dictionary, *, policy: int
         raise ConfigError(f"migration policy {policy}: there are 1 to 4, see the ICH guidance on versioning")
     _check(rows)
     codes = rows["llt_code"].astype("str")
-    verbatims = rows["verbatim"].fillna("").astype("str")
-    pairs = list(dict.fromkeys(zip(codes, verbatims, strict=True)))
+    pairs, at = _distinct(codes, rows["verbatim"].fillna("").astype("str"))
     rules = _Rules(old, new, policy)
     decided = {pair: rules.decide(*pair) for pair in pairs}
     if policy == 4:
         decided.update(rules.closer({pair: answer for pair, answer in decided.items() if answer[0]}))
     review = [pair for pair in pairs if decided[pair][0] is None]
     suggestions = dict(zip(review, rules.suggest(review, [decided[pair][3] for pair in review]), strict=True))
-    table = []
-    for row_id, pair in zip(rows["row_id"].astype("str"), zip(codes, verbatims, strict=True), strict=True):
-        code, name, rule, _ = decided[pair]
-        table.append(
-            (row_id, pair[0], code, new.pt_of(code) if code else None, name, rule, suggestions.get(pair, []))
-        )
-    return Migration(old.version, new.version, old.digest, new.digest, policy, _frame(table))
+    answers = [
+        (code, new.pt_of(code) if code else None, name, rule, suggestions.get(pair, []))
+        for pair, (code, name, rule, _) in decided.items()
+    ]
+    carried = pd.DataFrame(answers, columns=list(COLUMNS[2:]), dtype="object")
+    carried = carried.astype({"class": "str", "rule": "str"}).take(at).reset_index(drop=True)
+    given = pd.DataFrame({"row_id": rows["row_id"].astype("str").array, "old_code": codes.array})
+    table = pd.concat([given, carried], axis=1)
+    return Migration(old.version, new.version, old.digest, new.digest, policy, table)
+
+
+def _distinct(codes: pd.Series, verbatims: pd.Series) -> tuple[list[tuple[str, str]], np.ndarray]:
+    """The distinct pairs in their order, and which of them each row has; shape (rows,)."""
+    (left, code), (right, verbatim) = pd.factorize(codes), pd.factorize(verbatims)
+    at, both = pd.factorize(left * max(len(verbatim), 1) + right)
+    first, second = np.divmod(both, max(len(verbatim), 1))
+    return list(zip(code.take(first).tolist(), verbatim.take(second).tolist(), strict=True)), at
 
 
 def _check(rows: pd.DataFrame) -> None:
@@ -198,23 +207,37 @@ Answer = tuple[str | None, str, str, tuple[str, ...]]
 """New code or None, class, rule, codes to suggest first."""
 
 
+_NORMAL = {"verbatim_direct": matching.exact, "verbatim_lexical": matching.key}
+
+
 class _Rules:
     """The rules with what they look up, made once for a pair of releases."""
 
     def __init__(self, old: Dictionary, new: Dictionary, policy: int) -> None:
         self.old, self.new, self.policy = old, new, policy
         self.current = new.current_llts()
-        self.direct: dict[str, list[str]] = defaultdict(list)
-        self.lexical: dict[str, list[str]] = defaultdict(list)
         self.named: dict[str, list[str]] = defaultdict(list)
-        for code, name in zip(
-            self.current["llt_code"].tolist(), self.current["llt_name"].tolist(), strict=True
-        ):
+        self.of_pt: dict[str, list[str]] = defaultdict(list)
+        columns = (self.current[name].tolist() for name in ("llt_code", "llt_name", "pt_code"))
+        for code, name, pt in zip(*columns, strict=True):
             self.named[name].append(code)
-            self.direct[matching.exact(name)].append(code)
-            self.lexical[matching.key(name)].append(code)
+            self.of_pt[pt].append(code)
         self.fresh = {c for c in self.current["llt_code"].tolist() if c not in old or not old.is_current(c)}
         self._code: dict[str, Answer] = {}
+        self._matches: dict[tuple[str, bool], dict[str, list[str]]] = {}
+
+    def _matching(self, rule: str, *, kept: bool) -> dict[str, list[str]]:
+        """Current LLTs by their name as the rule compares it; for a term that is kept only the new ones.
+
+        Made when first asked for: to normalise 80,000 names takes longer than to carry a million rows.
+        """
+        if (rule, kept) not in self._matches:
+            found: dict[str, list[str]] = defaultdict(list)
+            for name, codes in self.named.items():
+                if usable := [code for code in codes if not kept or code in self.fresh]:
+                    found[_NORMAL[rule](name)] += usable
+            self._matches[rule, kept] = {name: sorted(codes) for name, codes in found.items()}
+        return self._matches[rule, kept]
 
     def decide(self, code: str, verbatim: str) -> Answer:
         """What becomes of a row, by its code and, from policy 3 on, its verbatim."""
@@ -248,7 +271,8 @@ class _Rules:
             return None, "needs_review", "not_current", (pt,)
         if self.old.pt_of(code) != pt:
             return None, "needs_review", "not_current_and_moved", (pt, self.old.pt_of(code))
-        same = [c for c in self.lexical.get(matching.key(name), ()) if self.new.pt_of(c) == pt]
+        wanted = matching.key(name)
+        same = [c for c in self.of_pt[pt] if matching.key(self.new.llt_name(c)) == wanted]
         if len(same) == 1 and same[0] != pt:
             return same[0], "recoded", "same_words", ()
         return pt, "recoded", "preferred_term", ()
@@ -257,14 +281,13 @@ class _Rules:
         """A better LLT by the verbatim alone, or `answer`."""
         kept = answer[0] == code
         name = self.new.llt_name(code) if code in self.new else ""
-        for rule, index, normal in (
-            ("verbatim_direct", self.direct, matching.exact),
-            ("verbatim_lexical", self.lexical, matching.key),
-        ):
+        if kept and name == verbatim:
+            return answer
+        for rule, normal in _NORMAL.items():
             wanted = normal(verbatim)
             if kept and normal(name) == wanted:
                 return answer  # the present LLT says it already
-            found = [c for c in index.get(wanted, ()) if c != code and (not kept or c in self.fresh)]
+            found = [c for c in self._matching(rule, kept=kept).get(wanted, ()) if c != code]
             if len(found) > 1 and self._one_preferred(found):
                 found = [self.new.pt_of(found[0])]
             if len(found) == 1 and (kept or self._same_pt(found[0], code)):

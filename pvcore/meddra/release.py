@@ -19,7 +19,8 @@ import pandas as pd
 
 from pvcore.errors import Fault, NotFound, ReleaseError
 from pvcore.meddra.archive import raw_tables
-from pvcore.meddra.tables import FILES, TABLES, decode, lines, parse
+from pvcore.meddra.columns import joined, sorted_lines
+from pvcore.meddra.tables import FILES, TABLES, decode, parse
 from pvcore.meddra.verify import verify
 
 __all__ = ["Dictionary", "content_digest", "read", "verify"]
@@ -144,7 +145,7 @@ def content_digest(tables: Mapping[str, pd.DataFrame]) -> str:
     for name in sorted(tables):
         columns = list(TABLES[name].columns)
         state.update(f"{name}\n{'$'.join(columns)}\n{len(tables[name])}\n".encode())
-        state.update("\n".join(sorted(lines(tables[name][columns]))).encode())
+        state.update(sorted_lines(joined(tables[name][columns], "$")))
         state.update(b"\n")
     return state.hexdigest()
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from pvcore.errors import Fault
+from pvcore.meddra.columns import is_in, looked_up, places
 
 if TYPE_CHECKING:
     from pvcore.meddra.release import Dictionary
@@ -52,7 +54,7 @@ def verify(dictionary: Dictionary) -> list[Fault]:
 def _at(
     table: str,
     frame: pd.DataFrame,
-    wrong: pd.Series,
+    wrong: pd.Series | np.ndarray,
     what: str,
     advice: str = "",
     expected: pd.Series | None = None,
@@ -118,7 +120,7 @@ def _links(tables: Tables) -> list[Fault]:
             if target not in tables:
                 faults.append(Fault(f"{table}.asc", f"names codes of {target}.asc, which is missing"))
                 continue
-            unknown = ~frame[column].isin(tables[target][_KEYS.get(target, "smq_code")])
+            unknown = ~is_in(frame[column], tables[target][_KEYS.get(target, "smq_code")])
             first = frame.columns[0]
             what = f"{first} {{{first}}}: {column} {{{column}!r}}, expected a code of {target}.asc"
             faults += _at(table, frame, unknown, what, cut)
@@ -131,8 +133,7 @@ def _links(tables: Tables) -> list[Fault]:
 def _own_llt(tables: Tables) -> list[Fault]:
     """Every PT also stands as a current LLT with its code that belongs to itself."""
     pt = tables["pt"]
-    own = tables["llt"].drop_duplicates("llt_code").set_index("llt_code").reindex(pt["pt_code"])
-    own.index = pt.index
+    own = looked_up(pt["pt_code"], tables["llt"], "llt_code", "llt_name", "pt_code", "llt_currency")
     there = own["pt_code"].notna()
     faults = _at("pt", pt, ~there, "pt_code {pt_code}: expected an LLT with the same code")
     faults += _at(
@@ -159,10 +160,11 @@ def _own_llt(tables: Tables) -> list[Fault]:
 def _paths(tables: Tables) -> list[Fault]:
     """Every PT has an HLT, and exactly one primary path, which ends in its primary SOC."""
     pt, hierarchy = tables["pt"], tables["mdhier"]
-    homeless = ~pt["pt_code"].isin(tables["hlt_pt"]["pt_code"])
+    homeless = ~is_in(pt["pt_code"], tables["hlt_pt"]["pt_code"])
     faults = _at("pt", pt, homeless, "pt_code {pt_code} has no HLT in hlt_pt.asc, expected one or more")
     primary = hierarchy[hierarchy["primary_soc_fg"] == "Y"]
-    count = pt["pt_code"].map(primary["pt_code"].value_counts()).fillna(0).astype(int)
+    own, held = places(pt["pt_code"], pt["pt_code"]), places(primary["pt_code"], pt["pt_code"])
+    count = pd.Series(np.bincount(held[held >= 0], minlength=len(pt))[own], index=pt.index)
     what = "pt_code {pt_code} has {expected} primary paths in mdhier.asc, expected one"
     faults += _at("pt", pt, count != 1, what, expected=count)
     faults += _at(
@@ -171,7 +173,7 @@ def _paths(tables: Tables) -> list[Fault]:
         primary["soc_code"] != primary["pt_soc_code"],
         "pt_code {pt_code}: primary path through SOC {soc_code}, expected {pt_soc_code}",
     )
-    soc = hierarchy["pt_code"].map(_lookup(pt, "pt_code", "pt_soc_code"))
+    soc = looked_up(hierarchy["pt_code"], pt, "pt_code", "pt_soc_code")["pt_soc_code"]
     return faults + _at(
         "mdhier",
         hierarchy,
@@ -187,7 +189,7 @@ def _hierarchy(tables: Tables) -> list[Fault]:
     faults: list[Fault] = []
     for level, column in (("pt", "pt_name"), ("hlt", "hlt_name"), ("hlgt", "hlgt_name"),
                           ("soc", "soc_name"), ("soc", "soc_abbrev")):  # fmt: skip
-        expected = hierarchy[f"{level}_code"].map(_lookup(tables[level], f"{level}_code", column))
+        expected = looked_up(hierarchy[f"{level}_code"], tables[level], f"{level}_code", column)[column]
         faults += _at(
             "mdhier",
             hierarchy,
@@ -201,10 +203,10 @@ def _hierarchy(tables: Tables) -> list[Fault]:
         links = tables[table][upper] + "$" + tables[table][lower]
         steps = hierarchy[upper] + "$" + hierarchy[lower]
         what = f"pt_code {{pt_code}}: {upper} {{{upper}}} over {{{lower}}}, expected this link in {table}.asc"
-        faults += _at("mdhier", hierarchy, ~steps.isin(links), what)
+        faults += _at("mdhier", hierarchy, ~is_in(steps, links), what)
         if table == "hlt_pt":
             what = "pt_code {pt_code} under hlt_code {hlt_code}, expected a path in mdhier.asc"
-            faults += _at(table, tables[table], ~links.isin(steps), what, "mdhier.asc may be truncated")
+            faults += _at(table, tables[table], ~is_in(links, steps), what, "mdhier.asc may be truncated")
     return faults
 
 
@@ -217,10 +219,10 @@ def _smq(tables: Tables) -> list[Fault]:
     faults = _at("smq_content", content, ~content["term_level"].isin(list("012345")), what)
     for levels, table, key in SMQ_TERMS:
         if table in tables:
-            unknown = content["term_level"].isin(levels) & ~content["term_code"].isin(tables[table][key])
+            unknown = content["term_level"].isin(levels) & ~is_in(content["term_code"], tables[table][key])
             # an inactive row may keep the level that its term had before a demotion
             unknown &= ~(
-                content["term_status"].eq("I") & content["term_code"].isin(tables["llt"]["llt_code"])
+                content["term_status"].eq("I") & is_in(content["term_code"], tables["llt"]["llt_code"])
             )
             what = f"smq_code {{smq_code}}: term_code {{term_code!r}}, expected a code of {table}.asc"
             faults += _at("smq_content", content, unknown, what)
@@ -249,10 +251,6 @@ def _number(version: str) -> tuple[int, ...]:
     """A version as numbers; what is none counts as newer than any."""
     parts = version.split(".")
     return tuple(int(part) for part in parts) if all(part.isdecimal() for part in parts) else (10**6,)
-
-
-def _lookup(frame: pd.DataFrame, key: str, value: str) -> pd.Series:
-    return frame.drop_duplicates(key).set_index(key)[value]
 
 
 _CHECKS: tuple[Callable[[Tables], list[Fault]], ...] = (

@@ -304,8 +304,12 @@ SPELLING: tuple[tuple[str, str], ...] = (
 """British and American spelling of word parts: the dictionary holds PTs in the British one."""
 
 
+_REPLACED = tuple((b, us) for pair in SPELLING for b, us in (pair, tuple(part.capitalize() for part in pair)))
+
+
 def american(text: str) -> str:
     """The text in American spelling; keeps a leading capital."""
-    for british, us in SPELLING:
-        text = text.replace(british, us).replace(british.capitalize(), us.capitalize())
+    for british, us in _REPLACED:
+        if british in text:
+            text = text.replace(british, us)
     return text

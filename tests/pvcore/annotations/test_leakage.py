@@ -10,7 +10,15 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from pvcore.annotations.leakage import EXCLUDED, SplitSettings, assign_splits, check_leakage, clusters
+from pvcore.annotations.leakage import (
+    EXCLUDED,
+    SplitSettings,
+    assign_pairs,
+    assign_splits,
+    check_held_out,
+    check_leakage,
+    clusters,
+)
 from pvcore.errors import LeakageError
 
 WORDS = [f"word{i}" for i in range(400)]
@@ -90,6 +98,52 @@ def test_clusters_do_not_split_and_shares_hold() -> None:
     assert np.mean(np.array(splits) == "test") == pytest.approx(0.3, abs=0.03)
     assert np.mean(np.array(splits) == "tune") == pytest.approx(0.1, abs=0.03)
     assert splits != assign_splits(ids, names, [None] * 4000, {}, SplitSettings(), seed=18)
+
+
+def test_whether_two_texts_are_one_cluster_does_not_depend_on_the_others() -> None:
+    base = [" ".join(text(i)) for i in range(200)]
+    near = [t.replace(t.split()[7], "other") for t in base]
+    alone = [len(set(clusters(list(pair)).tolist())) for pair in zip(base, near, strict=True)]
+    together = clusters([*map(" ".join, map(text, range(1000, 1300))), *near, *base]).tolist()[300:]
+    assert alone == [1 if together[i] == together[200 + i] else 2 for i in range(200)]
+
+
+def test_no_drug_of_a_held_out_pair_is_in_another_split() -> None:
+    drugs = [f"Drug {i}" for i in range(200)]
+    pairs = [(a, b) for i, a in enumerate(drugs) for b in drugs[i + 1 :]]
+    settings = SplitSettings(by="drug", test=0.3, tune=0.1)
+    splits = assign_pairs(pairs, {}, settings, seed=17)
+    members = {
+        name: {drug for pair, split in zip(pairs, splits, strict=True) if split == name for drug in pair}
+        for name in ("train", "tune", "test")
+    }
+    assert all(members.values())
+    assert not members["train"] & members["test"] and not members["tune"] & (
+        members["train"] | members["test"]
+    )
+    assert splits.count("test") / len(pairs) == pytest.approx(0.3**2, abs=0.04)
+    assert splits.count(EXCLUDED) + sum(splits.count(name) for name in members) == len(pairs)
+    # the order of a pair, its spelling and the other pairs do not matter
+    assert assign_pairs([(b.upper(), f" {a}") for a, b in pairs[:50]], {}, settings, seed=17) == splits[:50]
+
+
+def test_a_drug_that_was_held_out_stays_held_out() -> None:
+    settings = SplitSettings(by="drug", test=0, tune=0)
+    pairs = [("Aspirin", "warfarin"), ("aspirin", "Digoxin"), ("digoxin", "heparin")]
+    assert assign_pairs(pairs, {}, settings, 1) == ["train"] * 3
+    known = {"ASPIRIN": "test", "warfarin": "test"}
+    assert assign_pairs(pairs, known, settings, 1) == ["test", EXCLUDED, "train"]
+
+
+def test_training_that_nearly_repeats_a_held_out_case_is_refused() -> None:
+    base, other = text(1), text(2)
+    near = " ".join([*base[:40], "changed", *base[41:]])
+    training = {"US-1": near, "US-2": " ".join(other), "US-3": " ".join(text(3))}
+    check_held_out(training, {"US-9": " ".join(text(4))})
+    with pytest.raises(LeakageError, match=r"^1 case.*\n  US-1 \(training\) and US-9 \(held out\)\nLeave"):
+        check_held_out(training, {"US-9": " ".join(base), "US-8": " ".join(text(5))})
+    with pytest.raises(LeakageError, match=r"US-3 \(training\) and US-3 \(held out\)"):
+        check_held_out(training, {"US-3": "an older version of the report"})
 
 
 def test_held_out_stays_held_out() -> None:
