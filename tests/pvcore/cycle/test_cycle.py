@@ -289,9 +289,8 @@ def test_a_switch_that_cites_anothers_approval_is_found(told: Any) -> None:
     )
     try:
         rows = overview.verify_version(ws, "coding@1")
-        assert [row["check"] for row in rows if row["holds"] == "no"] == [
-            "coding@1: signatures of its 3 switch(es)"
-        ]
+        (wrong,) = [row["check"] for row in rows if row["holds"] == "no"]
+        assert wrong.startswith("coding@1: signatures of its")
         with pytest.raises(RegistryError, match="switches to another version"):
             scoring.trusted(ws, "coding@champion")
     finally:
