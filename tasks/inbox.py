@@ -46,7 +46,11 @@ def admit(found: Found) -> Outcome:
             outcome = inboxes.admit_release(workspace, found, dictionary, validation.to_json())
         else:
             batch = inboxes.read_batch(workspace, found)
-            validation = validate_batch(batch, dictionaries=inboxes.dictionaries_of(workspace, batch))
+            validation = validate_batch(
+                batch,
+                dictionaries=inboxes.dictionaries_of(workspace, batch),
+                personal_data=workspace.policy().personal_data,
+            )
             validation.require()
             outcome = inboxes.admit_batch(workspace, found, batch, validation.to_json())
         show(f"validation-{outcome.digest[:12]}", validation.markdown(), f"Validation of {found.name}")

@@ -10,12 +10,14 @@ from typing import Any
 
 import pandas as pd
 
-from pvcore.annotations import agreement, leakage
+from pvcore.annotations import agreement, consistency, leakage
 from pvcore.annotations import batch as batches
 from pvcore.annotations import dataset as datasets
 from pvcore.annotations.batch import Batch
+from pvcore.annotations.consistency import Consistency
 from pvcore.annotations.dataset import DatasetInfo
 from pvcore.config import Workspace
+from pvcore.cycle import holding
 from pvcore.cycle.inbox import known_releases, load_dictionary, version_order
 from pvcore.errors import NotFound
 from pvcore.meddra.diff import DictionaryDiff, diff
@@ -23,7 +25,7 @@ from pvcore.meddra.migrate import Migration
 from pvcore.meddra.migrate import migrate as carry
 from pvcore.meddra.release import Dictionary
 from pvcore.problems import PROBLEMS
-from pvcore.records import Example, digest
+from pvcore.records import Annotation, Example, digest
 from pvcore.registry.ledger import Entry
 from pvcore.registry.store import get_blob, put_blob
 from pvcore.training.specification import Specification
@@ -218,7 +220,8 @@ def _bytes(migration: Migration) -> bytes:
 def build_dataset(workspace: Workspace, version: str | None, mappings: list[str]) -> Built | None:
     """Build the dataset of the latest one and all pending batches that fit `version`; None if nothing is new.
 
-    A batch that is coded in a version that is not adopted waits for that version's update.
+    A batch that is coded in a version that is not adopted waits for that version's update; one whose
+    annotators agree less than the policy asks is held until they do or somebody releases it.
     """
     latest = _last(workspace, "DatasetBuilt")
     needs = any(PROBLEMS[name].kind == "ranking" for name in workspace.recipes())
@@ -228,15 +231,17 @@ def build_dataset(workspace: Workspace, version: str | None, mappings: list[str]
     fits = {version, *known_releases(workspace)} if version else set()
     newer = {v for v in fits if v and version and version_order(v) > version_order(version)}
     taken: list[Entry] = []
-    held: list[Entry] = []
+    later: list[Entry] = []
     for entry in pending_batches(workspace):
         versions = set(entry.body["meddra_versions"])
         waits = needs and versions and (not version or not versions <= fits or versions & newer)
-        (held if waits else taken).append(entry)
+        (later if waits else taken).append(entry)
+    arrived = [(entry, _sampled(workspace, load_batch(workspace, entry.body["digest"]))) for entry in taken]
+    passed, held = holding.hold(workspace, arrived, latest.body["dataset"] if latest else None)
     moved = bool(latest and version and latest.body["version"] != version)
-    if not taken and not moved:
+    if not passed and not moved:
         return None
-    loaded = [_sampled(workspace, load_batch(workspace, entry.body["digest"])) for entry in taken]
+    loaded = [batch for _, batch in passed]
     info = datasets.build(
         workspace.store,
         batches=loaded,
@@ -248,25 +253,40 @@ def build_dataset(workspace: Workspace, version: str | None, mappings: list[str]
     )
     agreed = agreement.kappa(a for batch in loaded for a in batch.annotations)
     kappas = {
-        f"{problem}: {first} and {second}": [None if value != value else round(value, 4), number]
+        f"{problem}: {first} and {second}": [None if value is None else round(value, 4), number]
         for problem, pairs in agreed.items()
         for (first, second), (value, number) in pairs.items()
     }
     known = latest.body["batches"] if latest else []
+    report = measured(workspace, info, dictionary_of(workspace, version))
     body = {
         "kappa": kappas,
+        "consistency": put_blob(workspace.store, report.to_json()),
         "dataset": info.digest,
         "parent": latest.body["dataset"] if latest else None,
         "version": version,
-        "batches": [*known, *(entry.body["digest"] for entry in taken)],
+        "batches": [*known, *(entry.body["digest"] for entry, _ in passed)],
         "sampled": workspace.settings.max_rows_per_batch,
         "mappings": mappings,
-        "held": [entry.body["name"] for entry in held],
+        "held": [entry.body["name"] for entry in (*later, *held)],
         "counts": info.counts,
         "excluded": info.excluded,
     }
     workspace.ledger.append("DatasetBuilt", body, actor="update", key=info.digest)
-    return Built(info.digest, f"dataset {info.digest[:12]}: {_line(info.counts)}", _page(info, held, kappas))
+    page = f"{_page(info, later, held, kappas)}\n\n{report.markdown()}"
+    return Built(info.digest, f"dataset {info.digest[:12]}: {_line(info.counts)}", page)
+
+
+def measured(workspace: Workspace, info: DatasetInfo, dictionary: Dictionary | None) -> Consistency:
+    """How consistent the annotations of a dataset are, with contradictions within its clusters."""
+    loaded = datasets.load(workspace.store, info.digest)
+    rows = loaded.annotations.to_dict("records")
+    return consistency.measure(
+        f"dataset {info.digest[:12]}",
+        [Annotation(**{**row, "value": json.loads(row["value"])}) for row in rows],
+        cluster_of=dict(zip(loaded.cases["case_id"], loaded.cases["cluster"], strict=True)),
+        dictionary=dictionary,
+    )
 
 
 def _sampled(workspace: Workspace, batch: Batch) -> Batch:
@@ -288,7 +308,7 @@ def _line(counts: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in counts.items() if not isinstance(value, Mapping))
 
 
-def _page(info: DatasetInfo, held: list[Entry], kappas: Mapping[str, Any]) -> str:
+def _page(info: DatasetInfo, later: list[Entry], held: list[Entry], kappas: Mapping[str, Any]) -> str:
     lines = [f"## Dataset `{info.digest[:12]}`", "", "| what | count |", "|---|---:|"]
     for name, value in info.counts.items():
         if isinstance(value, Mapping):
@@ -297,7 +317,8 @@ def _page(info: DatasetInfo, held: list[Entry], kappas: Mapping[str, Any]) -> st
             lines.append(f"| {name} | {value} |")
     lines += [f"| left out: {reason} | {number} |" for reason, number in info.excluded.items()]
     lines += [f"| kappa, {who} (of {of}) | {value} |" for who, (value, of) in kappas.items()]
-    lines += [f"\nWaits for its MedDRA update: {entry.body['name']}" for entry in held]
+    lines += [f"\nWaits for its MedDRA update: {entry.body['name']}" for entry in later]
+    lines += [f"\nHeld: {entry.body['name']}: {entry.body['reason']}" for entry in held]
     return "\n".join(lines)
 
 
@@ -326,6 +347,11 @@ def dictionary_digest(workspace: Workspace, dataset: str) -> str | None:
 def _dictionary(workspace: Workspace, name: str) -> Dictionary:
     version = next(v for v, known in known_releases(workspace).items() if known == name)
     return load_dictionary(workspace, version)
+
+
+def dictionary_of(workspace: Workspace, version: str | None) -> Dictionary | None:
+    """The admitted release of a version; None for None."""
+    return dictionary_by_digest(workspace, known_releases(workspace)[version] if version else None)
 
 
 def dictionary_by_digest(workspace: Workspace, name: str | None) -> Dictionary | None:

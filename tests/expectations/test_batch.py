@@ -71,7 +71,9 @@ def test_a_good_batch_is_fit_and_every_rule_looked_at_it(batch: Any, releases: A
     validation = validate_batch(batch, dictionaries=[releases[0]])
     assert validation.success and not validation.warnings and not validation.skipped
     assert validation.evaluated == validation.expected == sum(len(t.rules) for t in load("batch").tables)
-    assert validation.statistics == {"cases": 3, "reactions": 3, "annotations": 12, "coding": 6}
+    assert validation.statistics == {
+        "cases": 3, "narratives": 3, "reactions": 3, "annotations": 12, "coding": 6
+    }  # fmt: skip
     assert all(result.rows for result in validation.rules if not result.rule.endswith("readable"))
     validation.require()
 
