@@ -38,6 +38,7 @@ def look(inbox: Inbox) -> list[Found]:
 def admit(found: Found) -> Outcome:
     """Read, verify and validate one object; then record it as admitted, or quarantine it with its report."""
     workspace = open_workspace()
+    validation = None
     try:
         if found.inbox == "meddra":
             dictionary = inboxes.read_release(workspace, found)
@@ -55,7 +56,8 @@ def admit(found: Found) -> Outcome:
             outcome = inboxes.admit_batch(workspace, found, batch, validation.to_json())
         show(f"validation-{outcome.digest[:12]}", validation.markdown(), f"Validation of {found.name}")
     except InputError as error:
-        outcome = inboxes.quarantine(workspace, found, error)
+        page = validation.to_html() if validation else ""
+        outcome = inboxes.quarantine(workspace, found, error, page)
         noun = "release" if isinstance(error, ReleaseError) else "batch"
         text = f"## {found.name} was quarantined\n\n```\n{error}\n```"
         show(f"quarantine-{found.etag}", text, f"Faults of this {noun}")

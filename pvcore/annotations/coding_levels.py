@@ -48,7 +48,7 @@ def level_agreement(
 
 def _path(a: Annotation, dictionary: Dictionary) -> dict[str, str] | None:
     code = a.value.get("llt_code")
-    if code not in dictionary:
+    if not isinstance(code, str) or code not in dictionary:
         return None
     path = dictionary.primary_path(dictionary.pt_of(code))
     return {"LLT": code, "PT": path["pt_code"], "HLT": path["hlt_code"], "SOC": path["soc_code"]}

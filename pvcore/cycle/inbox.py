@@ -215,8 +215,11 @@ def admit_batch(workspace: Workspace, found: Found, batch: Batch, validation: by
     return _record(workspace, found, "BatchAdmitted", batch.digest, body, line, ",".join(versions))
 
 
-def quarantine(workspace: Workspace, found: Found, error: InputError) -> Outcome:
-    """Copy the object, with a report that names all faults, to quarantine/<digest>/ and record it."""
+def quarantine(workspace: Workspace, found: Found, error: InputError, page: str = "") -> Outcome:
+    """Copy the object, with a report that names all faults, to quarantine/<digest>/ and record it.
+
+    `page` is the validation as HTML, where it came so far.
+    """
     data = workspace.store.get(found.key)
     folder = f"quarantine/{digest(data)}"
     faults = [{"where": f.where, "what": f.what, "advice": f.advice} for f in error.faults]
@@ -224,6 +227,8 @@ def quarantine(workspace: Workspace, found: Found, error: InputError) -> Outcome
     workspace.store.put_if_absent(f"{folder}/{found.name}", data)
     workspace.store.put_if_absent(f"{folder}/report.json", canonical(report))
     workspace.store.put_if_absent(f"{folder}/report.txt", f"{error}\n".encode())
+    if page:
+        workspace.store.put_if_absent(f"{folder}/report.html", page.encode())
     body = {"report": f"{folder}/report.json", "faults": len(faults), "first": str(error.faults[0])[:500]}
     line = f"{found.name}: quarantined, {len(faults)} fault(s), {folder}/report.txt"
     return _record(workspace, found, "Quarantined", f"{found.key} {found.etag}", body, line, "")

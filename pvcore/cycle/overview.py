@@ -38,7 +38,8 @@ def overview(workspace: Workspace) -> dict[str, list[Row]]:
             if e.body["digest"] not in names
         ],
         "held": [
-            {"batch": e.body["name"], "digest": e.body["batch"][:12], "reason": e.body["reason"]} for e in held
+            {"batch": e.body["name"], "digest": e.body["batch"][:12], "reason": e.body["reason"]}
+            for e in held
         ],
         "quarantine": [
             {"object": e.body["object"]["key"], "faults": e.body["faults"], "report": e.body["report"]}

@@ -61,8 +61,9 @@ def dossier(
 
     `version` and `champion` are names ("seriousness@7"). `positive` is the label that recall counts;
     with it the answers are shown as counts and in sentences. `changed` comes from
-    `evaluation.compare.changed_answers`. `consistency` is the JSON of `annotations.consistency`. `migration` counts rows by class. The other mappings are
-    shown as they are, nested keys joined by a colon, in their order; their texts are escaped.
+    `evaluation.compare.changed_answers`, `consistency` is the JSON of an `annotations.consistency`
+    report. `migration` counts rows by class. The other mappings are shown as they are, nested keys
+    joined by a colon, in their order; their texts are escaped.
     """
     metric = slice_metric(report, policy)
     compared = CHAMPION in report.references

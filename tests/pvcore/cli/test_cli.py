@@ -30,7 +30,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_help_names_every_command() -> None:
     done = pv("--help")
     assert done.returncode == 0
-    commands = "init demo up down status ingest meddra registry predict sign approve reject verify history"
+    commands = (
+        "init demo up down status ingest meddra consistency release registry predict sign approve reject "
+        "verify history"
+    )
     assert all(name in done.stdout for name in commands.split())
 
 
