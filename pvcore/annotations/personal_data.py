@@ -84,6 +84,10 @@ def _rule(pattern: str, flags: int = re.IGNORECASE) -> re.Pattern[str]:
 
 RULES: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("email", _rule(r"(?P<id>[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{2,63}){1,4})")),
+    ("record_number", _rule(
+        r"(?P<cue>\b(?:mrn|ssn|social security|medical record|hospital record|chart|passport|nhs|medicare|medicaid|"
+        r"insurance|policy|patient id|hospital id|driver'?s licen[cs]e)\b\W{0,3}"
+        r"(?:(?:no|nr|num|number|id|is|was)\b\W{0,3}){0,3})(?P<id>[a-z]{0,3}\d(?:[ -]?\d){4,14})(?![\w/-])")),
     ("phone", _rule(
         rf"(?<![\w/-])(?P<id>{_TOLL_FREE}(?:\+?1[-. ])?(?:\(\d{{3}}\) ?|\d{{3}}[-. ])\d{{3}}[-. ]\d{{4}})(?![\w/-])")),
     ("phone", _rule(r"(?<![\w+])(?P<id>\+\d{1,3}(?:[ .-]?\(?\d{2,5}\)?){2,5})(?![\w/-])")),
@@ -91,10 +95,6 @@ RULES: tuple[tuple[Kind, re.Pattern[str]], ...] = (
         r"(?P<cue>\b(?:tel|telephone|phone|fax|mobile|cell)\b\W{0,3}(?:(?:no|number|is)\b\W{0,3}){0,2})"
         rf"(?P<id>{_TOLL_FREE}(?:\+?1[-. ])?\(?\d(?:[ ().-]{{0,2}}\d){{6,14}})(?![\w/-])")),
     ("record_number", _rule(r"(?<![\w/-])(?P<id>\d{3}-\d{2}-\d{4})(?![\w/-])")),
-    ("record_number", _rule(
-        r"(?P<cue>\b(?:mrn|ssn|social security|medical record|hospital record|chart|passport|nhs|medicare|medicaid|"
-        r"insurance|policy|patient id|hospital id|driver'?s licen[cs]e)\b\W{0,3}"
-        r"(?:(?:no|nr|num|number|id|is|was)\b\W{0,3}){0,3})(?P<id>[a-z]{0,3}\d(?:[ -]?\d){4,14})(?![\w/-])")),
     ("date_of_birth", _rule(
         r"(?P<cue>\b(?:dob|d\.o\.b\.?|date of birth|birth ?date|birthday|born)\b\W{0,3}(?:(?:on|is|was)\b\W{0,3})?)"
         rf"(?P<id>{_DAY})")),
