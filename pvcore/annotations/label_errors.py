@@ -18,7 +18,7 @@ from pvcore.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A label that a model doubts: `quality` in 0..1, low is doubtful; `likely` if it is taken for an error."""
+    """A label that a model doubts: `quality` is P(given), low is doubtful; `likely` if it is taken for an error."""
 
     index: int
     given: str
@@ -50,16 +50,11 @@ def rank(
 
     given = np.array([classes.index(label) for label in labels])
     likely = find_label_issues(given, scores, filter_by="both", n_jobs=1)
-    # adjusted by the classes' mean confidence, else a rare class would always look doubtful
-    quality = get_label_quality_scores(given, scores, method="normalized_margin", adjust_pred_probs=True)
-    best = (scores - _thresholds(given, scores)).argmax(axis=1)
+    # not adjusted by the classes' mean confidence: that found fewer planted errors (docs/consistency.md)
+    quality = get_label_quality_scores(given, scores, method="self_confidence")
+    best = scores.argmax(axis=1)
     order = np.lexsort((np.arange(len(given)), quality))
     return [
         Suspect(int(i), labels[i], classes[int(best[i])], round(float(quality[i]), 6), bool(likely[i]))
         for i in order
     ]
-
-
-def _thresholds(given: NDArray[np.int64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean confidence in a class of those that are labelled so (equation 2 of the paper); shape (classes,)."""
-    return np.array([scores[given == k, k].mean() for k in range(scores.shape[1])])

@@ -92,7 +92,7 @@ RULES: tuple[tuple[Kind, re.Pattern[str]], ...] = (
         rf"(?<![\w/-])(?P<id>{_TOLL_FREE}(?:\+?1[-. ])?(?:\(\d{{3}}\) ?|\d{{3}}[-. ])\d{{3}}[-. ]\d{{4}})(?![\w/-])")),
     ("phone", _rule(r"(?<![\w+])(?P<id>\+\d{1,3}(?:[ .-]?\(?\d{2,5}\)?){2,5})(?![\w/-])")),
     ("phone", _rule(
-        r"(?P<cue>\b(?:tel|telephone|phone|fax|mobile|cell)\b\W{0,3}(?:(?:no|number|is)\b\W{0,3}){0,2})"
+        r"(?P<cue>\b(?:tel|telephone|phone|fax|mobile|cell|call(?:back)?|reached)\b\W{0,3}(?:(?:no|number|is|at)\b\W{0,3}){0,2})"
         rf"(?P<id>{_TOLL_FREE}(?:\+?1[-. ])?\(?\d(?:[ ().-]{{0,2}}\d){{6,14}})(?![\w/-])")),
     ("record_number", _rule(r"(?<![\w/-])(?P<id>\d{3}-\d{2}-\d{4})(?![\w/-])")),
     ("date_of_birth", _rule(
@@ -102,6 +102,8 @@ RULES: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("titled_name", _rule(
         rf"(?P<cue>\b(?:Mr|Mrs|Ms|Miss|Dr|Prof|Doctor|Professor|MRS|DR)\b\.? ?)"
         rf"(?P<id>(?!(?i:{_NOT_A_NAME})\b)[A-Z](?:\. ?[A-Z])?['a-zA-Z-]{{2,20}}(?: [A-Z][a-z'-]{{2,20}})?)(?!\w)", 0)),
+    ("titled_name", _rule(
+        rf"(?P<cue>\b(?:mr\.|mrs\b\.?) ?)(?P<id>(?!(?i:{_NOT_A_NAME})\b)[a-z][a-z'-]{{2,20}})(?!\w)", 0)),
     ("address", _rule(
         r"(?P<id>\b\d{1,5} (?:[a-z.]{1,20} ){1,4}(?:street|st|avenue|ave|road|rd|lane|ln|drive|dr|boulevard|blvd|court|"
         r"ct|way|place|pl)\b\.?[^\n;]{0,40}?(?:\b[a-z]{2},? \d{5}(?:-\d{4})?|\b[a-z]{1,2}\d[a-z\d]? ?\d[a-z]{2}\b))")),

@@ -20,9 +20,9 @@ def test_wrong_labels_are_ranked_first_also_in_the_rare_class() -> None:
     found = rank(labels, np.column_stack([1 - positive, positive]), CLASSES)
     assert len({s.index for s in found[:30]} & wrong) >= 28
     assert [s.quality for s in found] == sorted(s.quality for s in found)
-    assert all(s.likely and s.suggested != s.given for s in found[:18]) and not any(
-        s.likely for s in found[60:]
-    )
+    likely = {s.index for s in found if s.likely}
+    assert len(likely) >= 15 and likely <= wrong
+    assert all(s.suggested != s.given for s in found[:28])
 
 
 def test_what_no_threshold_can_be_told_from_is_refused() -> None:

@@ -32,6 +32,8 @@ PLANTED = [
     ("titled_name", "Mrs. Mary Llewellyn reported a rash", "Mary Llewellyn"),
     ("titled_name", "Mr O'Brien was admitted", "O'Brien"),
     ("titled_name", "per DR SANTIAGO the arm was red", "SANTIAGO"),
+    ("titled_name", "mrs. okonkwo, 44, called", "okonkwo"),
+    ("phone", "Please call 555-0143", "555-0143"),
     ("address", "lives at 12 Rose Hill Lane, Springfield, IL 62704", "12 Rose Hill Lane, Springfield, IL 62704"),
     ("address", "of 221 Baker Street, London NW1 6XE", "221 Baker Street, London NW1 6XE"),
 ]  # fmt: skip
