@@ -1,10 +1,11 @@
 """What can be said of the consistency of real annotations, printed as tables for docs/consistency.md.
 
-    PV_SHARED=<folder with data/> python benchmarks/consistency.py [identifiers] [duplicates] [errors]
+    PV_SHARED=<folder with data/> python benchmarks/consistency.py [identifiers] [duplicates] [codings] [errors]
 
 identifiers  flags per 1,000 reports by kind on VAERS and on two annotated corpora, and how many of the
              invented identifiers are found that are planted in VAERS narratives
 duplicates   contradictory labels on nearly identical VAERS narratives, by year
+codings      one verbatim in several drug labels (tac2017): how often the codes are the same
 errors       label-error ranking on VAERS seriousness with 5% of the labels made wrong on purpose
 
 No identifier, narrative or case id is printed.
@@ -17,7 +18,7 @@ import os
 import random
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from cleanlab.rank import get_label_quality_scores
 
 from pvcore.annotations import vaers
 from pvcore.annotations.agreement import consensus
+from pvcore.annotations.coefficients import observed
 from pvcore.annotations.contradictions import cluster_names, contradictions
 from pvcore.annotations.label_errors import rank
 from pvcore.annotations.personal_data import KINDS, find
@@ -168,6 +170,26 @@ def duplicates(contents: Iterable[tuple[int, Content]]) -> None:
     print(f"| all | {' | '.join(f'{value:,}' for value in total.values())} | |")
 
 
+# --- codings ----------------------------------------------------------------------------------------
+
+
+def codings() -> None:
+    """tac2017 has one annotator a section, so what can be asked is whether the same words got the same code."""
+    labels = json.loads((SHARED / "tac2017_train" / "demner-fushman-train-labels.json").read_text())
+    said: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
+    for number, section in enumerate(labels):
+        for verbatim, _, pt, _, llt, *_ in section["adverse_events"]:
+            if pt == pt and llt == llt and pt and llt:  # no NaN: a mention without a code
+                said[" ".join(verbatim.casefold().split())][str(number)] = (int(llt), int(pt))
+    repeated = {verbatim: codes for verbatim, codes in said.items() if len(codes) > 1}
+    print("\n| level | verbatims in two sections and more | always one code | pairs of sections that agree |")
+    print("|---|---:|---:|---:|")
+    for place, level in enumerate(("LLT", "PT")):
+        things = [{where: code[place] for where, code in codes.items()} for codes in repeated.values()]
+        same = sum(len(set(thing.values())) == 1 for thing in things)
+        print(f"| {level} | {len(things):,} | {same / len(things):.1%} | {observed(things):.1%} |")
+
+
 # --- label errors -----------------------------------------------------------------------------------
 
 
@@ -212,8 +234,10 @@ def errors(content: Content) -> None:
 
 def main(parts: Sequence[str]) -> None:
     """Print the tables of `parts`, or all."""
-    for name in parts or ("identifiers", "duplicates", "errors"):
-        if name == "errors":
+    for name in parts or ("identifiers", "duplicates", "codings", "errors"):
+        if name == "codings":
+            codings()
+        elif name == "errors":
             errors(next(content for year, content in years() if year == ERRORS_YEAR))
         else:
             {"identifiers": identifiers, "duplicates": duplicates}[name](years())

@@ -57,11 +57,11 @@ def summary(report: Consistency | Mapping[str, Any]) -> str:
 def markdown(report: Consistency | Mapping[str, Any]) -> str:
     """All tables. Texts of the input are escaped, so that they neither break a table nor become markup."""
     value = report if isinstance(report, Mapping) else _plain(report)
-    lines = [f"## Consistency of annotations: {_inert(value['subject'])}", "", summary(value)]
+    lines = [f"## Consistency of annotations: {inert(value['subject'])}", "", summary(value)]
     for table in tables(value):
         rule = ("---:" if name in table.numbers else "---" for name in table.columns)
         lines += ["", f"### {table.title}", "", _line(table.columns), _line(rule)]
-        lines += [_line(map(_inert, row)) for row in table.rows]
+        lines += [_line(map(inert, row)) for row in table.rows]
     return "\n".join(lines) + "\n"
 
 
@@ -69,7 +69,8 @@ def _line(cells: Any) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
+    """Text that markdown shows as it is."""
     return re.sub(r"([\\`*_{}\[\]<>|])", r"\\\1", " ".join(text.split()))
 
 

@@ -21,7 +21,7 @@ from pvcore.annotations.label_errors import Suspect, rank
 from pvcore.annotations.merge import CASE_FIELDS, JSON_FIELDS
 from pvcore.annotations.work_list import write_pairs
 from pvcore.config import Workspace
-from pvcore.cycle import data
+from pvcore.cycle import data, holding
 from pvcore.errors import ConfigError, NotFound
 from pvcore.evaluation.baseline import tfidf
 from pvcore.meddra.release import Dictionary
@@ -33,7 +33,7 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Material:
-    """Cases with what was said of them: a batch, or a dataset with its clusters and dictionary."""
+    """Cases with what was said of them, by whomever: those of a batch or of a dataset, with their clusters."""
 
     name: str
     cases: tuple[Case, ...]
@@ -82,10 +82,19 @@ def _case(row: dict[Any, Any]) -> Case:
 
 
 def _of_batch(workspace: Workspace, batch: Batch, name: str) -> Material:
+    """The other annotators of a batch's cases may have come in another file, or stand in the latest dataset."""
+    waiting = [data.load_batch(workspace, e.body["digest"]) for e in data.pending_batches(workspace)]
+    try:
+        base = dataset_name(workspace)
+    except NotFound:
+        base = None
+    asked = {(a.case_id, a.problem, a.target) for a in batch.annotations}
+    said = holding.together(workspace, waiting, base, {case.case_id for case in batch.cases})
     versions = {a.meddra_version for a in batch.annotations if a.problem == "coding"}
     known = versions & set(data.known_releases(workspace))
     dictionary = data.dictionary_of(workspace, known.pop()) if len(known) == 1 else None
-    return Material(f"batch {name}", batch.cases, batch.annotations, cluster_names(batch.cases), dictionary)
+    chosen = tuple(a for a in said if (a.case_id, a.problem, a.target) in asked)
+    return Material(f"batch {name}", batch.cases, chosen, cluster_names(batch.cases), dictionary)
 
 
 def report(found: Material, period: Period = "month") -> Consistency:

@@ -15,6 +15,7 @@ from pvcore.annotations import batch as batches
 from pvcore.annotations import dataset as datasets
 from pvcore.annotations.batch import Batch
 from pvcore.annotations.consistency import Consistency
+from pvcore.annotations.consistency_tables import inert
 from pvcore.annotations.dataset import DatasetInfo
 from pvcore.config import Workspace
 from pvcore.cycle import holding
@@ -318,7 +319,7 @@ def _page(info: DatasetInfo, later: list[Entry], held: list[Entry], kappas: Mapp
     lines += [f"| left out: {reason} | {number} |" for reason, number in info.excluded.items()]
     lines += [f"| kappa, {who} (of {of}) | {value} |" for who, (value, of) in kappas.items()]
     lines += [f"\nWaits for its MedDRA update: {entry.body['name']}" for entry in later]
-    lines += [f"\nHeld: {entry.body['name']}: {entry.body['reason']}" for entry in held]
+    lines += [f"\nHeld: {inert(entry.body['name'])}: {inert(entry.body['reason'])}" for entry in held]
     return "\n".join(lines)
 
 

@@ -8,13 +8,13 @@ place of the old ones and may lift the agreement; or a person releases it, with 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from pvcore.annotations import consistency
 from pvcore.annotations import dataset as datasets
 from pvcore.annotations.agreement import Thing, judgements
 from pvcore.annotations.batch import Batch
-from pvcore.annotations.consistency_tables import markdown
+from pvcore.annotations.consistency_tables import inert, markdown
 from pvcore.annotations.merge import Pool
 from pvcore.config import Workspace
 from pvcore.errors import NotFound
@@ -37,7 +37,8 @@ def hold(
     policy = workspace.policy().annotations
     if not policy.minimum_kappa or not arrived:
         return list(arrived), []
-    said = _together(workspace, [batch for _, batch in arrived], base)
+    batches = [batch for _, batch in arrived]
+    said = together(workspace, batches, base, {case.case_id for batch in batches for case in batch.cases})
     judged = judgements(a for a in said if a.problem in policy.minimum_kappa)
     passed: list[Arrived] = []
     held: list[Entry] = []
@@ -52,17 +53,18 @@ def hold(
     return passed, held
 
 
-def _together(workspace: Workspace, batches: Sequence[Batch], base: str | None) -> list[Annotation]:
-    """What stands of all annotations of the batches' cases, as a dataset of all of them would have it."""
+def together(
+    workspace: Workspace, batches: Sequence[Batch], base: str | None, asked: Collection[str]
+) -> list[Annotation]:
+    """What stands of all annotations of the cases `asked`, as `base` with the batches would have it."""
     pool = Pool(None, [])
     if base:
         before = datasets.load(workspace.store, base)
-        asked = {case.case_id for batch in batches for case in batch.cases}
         of_cases = (frame[frame["case_id"].isin(asked)] for frame in (before.cases, before.annotations))
         pool.start(*of_cases)
     for batch in batches:
         pool.add(batch.digest, batch.cases, batch.annotations)
-    return [a for key in sorted(pool.said) for a in pool.said[key]]
+    return [a for key in sorted(pool.said) if key[0] in asked for a in pool.said[key]]
 
 
 def _thing(a: Annotation) -> Thing:
@@ -128,6 +130,7 @@ def page(workspace: Workspace, entry: Entry) -> str:
     """The report of a Held record as a page, with its reason and what to do."""
     report = json.loads(get_blob(workspace.store, entry.body["report"]))
     return (
-        f"**{entry.body['reason']}**\n\nTalk about them, and send the new answers as a batch; or let it pass: "
-        f"`pv release {entry.body['batch'][:12]} --reason ...`\n\n{markdown(report)}"
+        f"**{inert(entry.body['reason'])}**\n\nTalk about them (`pv consistency {entry.body['batch']} --work-list FILE`) and "
+        f"send the new answers as a batch; or let it pass: `pv release {entry.body['batch'][:12]} --reason ...`\n\n"
+        f"{markdown(report)}"
     )

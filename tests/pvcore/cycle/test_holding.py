@@ -70,6 +70,7 @@ def test_both_batches_are_held_with_the_pairs_to_talk_about(ws: Workspace) -> No
     found = overview.overview(ws)
     assert [row["batch"] for row in found["held"]] == ["ann.json", "bob.json"]
     assert not found["waits_for_its_update"]
+    assert consistency.report(consistency.material(ws, "bob.json")).disagreements == 20
     page = holding.page(ws, first)
     assert "pv release" in page and page.count("| c0") == 20
     entries = len(ws.ledger.entries())
