@@ -129,8 +129,8 @@ def release(workspace: Workspace, pending: Sequence[Entry], name: str, reason: s
 def page(workspace: Workspace, entry: Entry) -> str:
     """The report of a Held record as a page, with its reason and what to do."""
     report = json.loads(get_blob(workspace.store, entry.body["report"]))
+    batch = entry.body["batch"]
     return (
-        f"**{inert(entry.body['reason'])}**\n\nTalk about them (`pv consistency {entry.body['batch']} --work-list FILE`) and "
-        f"send the new answers as a batch; or let it pass: `pv release {entry.body['batch'][:12]} --reason ...`\n\n"
-        f"{markdown(report)}"
+        f"**{inert(entry.body['reason'])}**\n\nTalk about them (`pv consistency {batch} --work-list FILE`) and send "
+        f"the new answers as a batch; or let it pass: `pv release {batch[:12]} --reason ...`\n\n{markdown(report)}"
     )
