@@ -12,6 +12,7 @@ import pandas as pd
 from expectations.run import evaluate
 from expectations.suites import load
 from expectations.validation import Validation
+from pvcore.annotations.personal_data import PersonalDataPolicy, flags
 from pvcore.meddra.release import Dictionary
 from pvcore.problems import PROBLEMS
 from pvcore.records import CRITERIA, Annotation, Case, canonical
@@ -35,19 +36,25 @@ class BatchLike(Protocol):
 
 
 def validate_batch(
-    batch: BatchLike, *, dictionaries: Iterable[Dictionary] = (), today: datetime.date | None = None
+    batch: BatchLike,
+    *,
+    dictionaries: Iterable[Dictionary] = (),
+    today: datetime.date | None = None,
+    personal_data: PersonalDataPolicy | None = None,
 ) -> Validation:
     """Judge a batch by the suite `batch`.
 
     With `dictionaries`, codes must exist and be current in the one of the version they are coded in;
     annotations in other versions are left to the migration. A case received after `today` (and a day
-    for time zones) is a warning: whether a batch is admitted never depends on the clock. Raises
-    ConfigError if a rule was not evaluated.
+    for time zones) is a warning: whether a batch is admitted never depends on the clock. `personal_data`
+    says which kinds of likely identifiers refuse the batch and which are only shown. Raises ConfigError
+    if a rule was not evaluated.
     """
     latest = (today or datetime.datetime.now(datetime.UTC).date()) + datetime.timedelta(days=1)
     known = {dictionary.version: dictionary for dictionary in dictionaries}
     frames = {
         "cases": case_rows(batch.cases, batch.annotations),
+        "narratives": narrative_rows(batch.cases, personal_data or PersonalDataPolicy()),
         "reactions": reaction_rows(batch.cases),
         "annotations": annotation_rows(batch.cases, batch.annotations),
     }
@@ -86,6 +93,23 @@ def case_rows(cases: Sequence[Case], annotations: Sequence[Annotation]) -> pd.Da
         "language",
     ]
     return pd.DataFrame(rows, columns=columns, dtype=object).astype({"age_years": "float64"})
+
+
+def narrative_rows(cases: Sequence[Case], policy: PersonalDataPolicy) -> pd.DataFrame:
+    """One row a likely identifier, and one for a narrative without any; never the identifier itself."""
+    rows: list[tuple[str, int | None, int | None, str | None, str | None]] = []
+    for case in cases:
+        found = [f for f in flags([(case.case_id, case.narrative)]) if policy.action(f.kind) != "ignore"]
+        for flag in found:
+            shown = f"{flag.kind.replace('_', ' ')} ({flag.excerpt})"
+            refused = policy.action(flag.kind) == "quarantine"
+            rows.append(
+                (case.case_id, flag.start, flag.end, shown if refused else None, None if refused else shown)
+            )
+        if not found:
+            rows.append((case.case_id, None, None, None, None))
+    columns = ["case_id", "start", "end", "identifier", "possible_identifier"]
+    return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
 def reaction_rows(cases: Sequence[Case]) -> pd.DataFrame:

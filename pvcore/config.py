@@ -19,7 +19,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from pvcore.annotations.consistency import AnnotationPolicy
 from pvcore.annotations.leakage import SplitSettings
+from pvcore.annotations.personal_data import PersonalDataPolicy
 from pvcore.errors import ConfigError, NotFound
 from pvcore.evaluation.gate import Policy
 from pvcore.records import canonical, digest
@@ -37,6 +39,7 @@ from pvcore.training.settings import (
 
 STATE = ".pv"
 SETTINGS_FILE = "pv.yaml"
+POLICY_SECTIONS = {"problems", "evaluation", "approval", "signers", "annotations", "personal_data"}
 RECIPES = ("seriousness.yaml", "coding.yaml", "policy.yaml")
 
 
@@ -63,10 +66,15 @@ class Recipe(BaseModel):
 
 @dataclass(frozen=True)
 class PolicyDocument:
-    """policy.yaml, composed: what the gate asks and who may approve. Its digest is what a signature names."""
+    """policy.yaml, composed: what is asked of data and candidates, and who may approve.
+
+    Its digest is what a signature names.
+    """
 
     gate: Policy
     approval: ApprovalPolicy
+    annotations: AnnotationPolicy
+    personal_data: PersonalDataPolicy
     raw: Mapping[str, Any]
 
     @property
@@ -220,10 +228,10 @@ class Workspace:
         return {name: self.recipe(name) for name in names}
 
     def policy(self, name: str = "policy.yaml") -> PolicyDocument:
-        """The gate's policy and the approvers. Raises ConfigError."""
+        """The gate's policy, the approvers, and what is asked of annotations and narratives. Raises ConfigError."""
         file = self.root / "recipes" / name
         raw = _yaml(file)
-        unknown = set(raw) - {"problems", "evaluation", "approval", "signers"}
+        unknown = set(raw) - POLICY_SECTIONS
         if unknown:
             raise ConfigError(f"{file}: unknown sections {sorted(unknown)}. See docs/reference/settings.md.")
         asked = raw.get("approval") or {}
@@ -232,9 +240,11 @@ class Workspace:
         try:
             gate = Policy.model_validate({key: raw[key] for key in ("problems", "evaluation") if key in raw})
             approval = ApprovalPolicy.model_validate({**asked, "signers": raw.get("signers") or []})
+            annotations = AnnotationPolicy.model_validate(raw.get("annotations") or {})
+            personal_data = PersonalDataPolicy.model_validate(raw.get("personal_data") or {})
         except ValidationError as error:
             raise ConfigError(_explain(str(file), error)) from None
-        return PolicyDocument(gate, approval, raw)
+        return PolicyDocument(gate, approval, annotations, personal_data, raw)
 
 
 def open_workspace(root: str | Path | None = None, **flags: Any) -> Workspace:

@@ -9,7 +9,7 @@ from prefect.events import emit_event
 
 from expectations import validate_training_set
 from pvcore.config import open_workspace
-from pvcore.cycle import data
+from pvcore.cycle import data, holding
 from tasks.inbox import show
 
 
@@ -62,7 +62,11 @@ def adopt(version: str, mappings: list[str]) -> None:
 @task(cache_policy=NO_CACHE)
 def build_dataset(version: str, mappings: list[str]) -> str | None:
     """The dataset of all that was admitted and fits `version`; None where nothing new is there."""
-    built = data.build_dataset(open_workspace(), version, mappings)
+    workspace = open_workspace()
+    built = data.build_dataset(workspace, version, mappings)
+    for entry in holding.held(workspace, data.pending_batches(workspace)):
+        show(f"held-{entry.body['batch'][:12]}", holding.page(workspace, entry), "Batch held: agreement")
+        get_run_logger().warning(f"{entry.body['name']}: {entry.body['reason']}")
     if built:
         show(f"dataset-{built.digest[:12]}", built.markdown, "Dataset: batches, agreement, splits, work list")
         get_run_logger().info(built.line)

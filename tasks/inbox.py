@@ -41,6 +41,7 @@ def look(inbox: Inbox) -> list[Found]:
 def admit(found: Found) -> Outcome:
     """Read, verify and validate one object; then record it as admitted, or quarantine it with its report."""
     workspace = open_workspace()
+    validation = None
     try:
         if found.inbox == "meddra":
             dictionary = inboxes.read_release(workspace, found)
@@ -49,12 +50,17 @@ def admit(found: Found) -> Outcome:
             outcome = inboxes.admit_release(workspace, found, dictionary, validation.to_json())
         else:
             batch = inboxes.read_batch(workspace, found)
-            validation = validate_batch(batch, dictionaries=inboxes.dictionaries_of(workspace, batch))
+            validation = validate_batch(
+                batch,
+                dictionaries=inboxes.dictionaries_of(workspace, batch),
+                personal_data=workspace.policy().personal_data,
+            )
             validation.require()
             outcome = inboxes.admit_batch(workspace, found, batch, validation.to_json())
         show(f"validation-{outcome.digest[:12]}", validation.markdown(), f"Validation of {found.name}")
     except InputError as error:
-        outcome = inboxes.quarantine(workspace, found, error)
+        page = validation.to_html() if validation else ""
+        outcome = inboxes.quarantine(workspace, found, error, page)
         noun = "release" if isinstance(error, ReleaseError) else "batch"
         text = f"## {found.name} was quarantined\n\n```\n{error}\n```"
         show(f"quarantine-{found.etag}", text, f"Faults of this {noun}")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pvcore.annotations.coefficients import cohen
 from pvcore.annotations.reading import ADJUDICATION
 from pvcore.records import CRITERIA, Annotation, canonical
 
 Key = tuple[str, str, str]
 """Case, problem, target."""
+Thing = tuple[str, str, str, str]
+"""Problem, case, target, MedDRA version ("" for none): what two annotators can agree on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,25 +137,42 @@ def _label(key: Key, said: Sequence[Annotation]) -> Label:
     return Label(*key, value, names, said[0].meddra_version, max(times, default=None))
 
 
-def kappa(annotations: Iterable[Annotation]) -> dict[str, dict[tuple[str, str], tuple[float, int]]]:
+def judgements(annotations: Iterable[Annotation]) -> dict[str, dict[Thing, dict[str, Annotation]]]:
+    """Problem -> thing judged -> annotator -> his latest annotation: what agreement is measured on.
+
+    Codes of different MedDRA versions are different things. Adjudications do not count, since they were
+    made in the knowledge of the others; nor does who says two things of one at the same time.
+    """
+    groups: dict[Thing, list[Annotation]] = defaultdict(list)
+    for a in annotations:
+        if a.guideline != ADJUDICATION:
+            groups[a.problem, a.case_id, a.target, a.meddra_version or ""].append(a)
+    found: dict[str, dict[Thing, dict[str, Annotation]]] = defaultdict(dict)
+    for thing in sorted(groups):
+        latest = _latest(groups[thing])
+        times = Counter(a.annotator for a in latest)
+        found[thing[0]][thing] = {a.annotator: a for a in latest if times[a.annotator] == 1}
+    return dict(found)
+
+
+def by_pair(things: Mapping[Thing, Mapping[str, Annotation]]) -> dict[tuple[str, str], list[Thing]]:
+    """Pair of annotators, in order of their names -> what both judged."""
+    pairs: dict[tuple[str, str], list[Thing]] = defaultdict(list)
+    for thing, said in things.items():
+        for pair in itertools.combinations(sorted(said), 2):
+            pairs[pair].append(thing)
+    return dict(sorted(pairs.items()))
+
+
+def kappa(annotations: Iterable[Annotation]) -> dict[str, dict[tuple[str, str], tuple[float | None, int]]]:
     """Cohen's kappa with the number of things both judged, by problem and pair of annotators.
 
-    NaN where both always gave one and the same answer: chance agreement is then complete and kappa is
+    None where both always gave one and the same answer: chance agreement is then complete and kappa is
     not defined.
     """
-    from sklearn.metrics import cohen_kappa_score
-
-    latest: dict[str, dict[str, dict[Key, str]]] = defaultdict(lambda: defaultdict(dict))
-    for a in sorted(annotations, key=lambda a: a.time or ""):
-        latest[a.problem][a.annotator][a.case_id, a.problem, a.target] = answer(a)
-    found: dict[str, dict[tuple[str, str], tuple[float, int]]] = {}
-    for problem in sorted(latest):
-        for one, other in itertools.combinations(sorted(latest[problem]), 2):
-            first, second = latest[problem][one], latest[problem][other]
-            both = sorted(set(first) & set(second))
-            if both:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # sklearn warns where kappa is not defined
-                    score = cohen_kappa_score([first[k] for k in both], [second[k] for k in both])
-                found.setdefault(problem, {})[one, other] = (float(score), len(both))
+    found: dict[str, dict[tuple[str, str], tuple[float | None, int]]] = {}
+    for problem, things in judgements(annotations).items():
+        for pair, both in by_pair(things).items():
+            answers = ([answer(things[thing][name]) for thing in both] for name in pair)
+            found.setdefault(problem, {})[pair] = (cohen(*answers), len(both))
     return found

@@ -460,6 +460,9 @@ def dossier(workspace: Workspace, specification: str, judged: Evaluation) -> str
         positive=PROBLEMS[asked.problem].positive,
         dataset={"digest": asked.dataset, "batches": len(built.body["batches"]), **built.body["counts"]},
         agreement={f"kappa, {who}": f"{value} over {of}" for who, (value, of) in built.body["kappa"].items()},
+        consistency=json.loads(get_blob(workspace.store, built.body["consistency"]))
+        if "consistency" in built.body
+        else None,
         dictionary={"MedDRA version": version, "digest": data.dictionary_digest(workspace, asked.dataset)}
         if version
         else None,

@@ -11,12 +11,15 @@ from typing import Any
 
 import pandas as pd
 
-from pvcore.annotations import agreement, leakage
+from pvcore.annotations import agreement, consistency, leakage
 from pvcore.annotations import batch as batches
 from pvcore.annotations import dataset as datasets
 from pvcore.annotations.batch import Batch
+from pvcore.annotations.consistency import Consistency
+from pvcore.annotations.consistency_tables import inert, markdown
 from pvcore.annotations.dataset import DatasetInfo
 from pvcore.config import Workspace
+from pvcore.cycle import holding
 from pvcore.cycle.inbox import known_releases, load_dictionary, version_order
 from pvcore.errors import NotFound, RegistryError
 from pvcore.meddra.diff import DictionaryDiff, diff
@@ -24,7 +27,7 @@ from pvcore.meddra.migrate import Migration
 from pvcore.meddra.migrate import migrate as carry
 from pvcore.meddra.release import Dictionary
 from pvcore.problems import PROBLEMS
-from pvcore.records import Example, digest
+from pvcore.records import Annotation, Example, digest
 from pvcore.registry.ledger import Entry, State
 from pvcore.registry.store import get_blob, put_blob
 from pvcore.training.specification import Specification
@@ -238,7 +241,8 @@ def build_dataset(workspace: Workspace, version: str | None, mappings: list[str]
     """The dataset of the latest one and all pending batches that fit `version`; None if there is no case yet.
 
     Where nothing is new it is the latest one: a run that was cut off after it was built goes on with it.
-    A batch that is coded in a version that is not adopted waits for that version's update.
+    A batch that is coded in a version that is not adopted waits for that version's update; one whose
+    annotators agree less than the policy asks is held until they do or somebody releases it.
     """
     while True:
         try:
@@ -256,15 +260,17 @@ def _build_dataset(workspace: Workspace, version: str | None, mappings: list[str
     fits = {version, *known_releases(workspace)} if version else set()
     newer = {v for v in fits if v and version and version_order(v) > version_order(version)}
     taken: list[Entry] = []
-    held: list[Entry] = []
+    later: list[Entry] = []
     for entry in pending_batches(workspace):
         versions = set(entry.body["meddra_versions"])
         waits = needs and versions and (not version or not versions <= fits or versions & newer)
-        (held if waits else taken).append(entry)
+        (later if waits else taken).append(entry)
+    arrived = [(entry, _sampled(workspace, load_batch(workspace, entry.body["digest"]))) for entry in taken]
+    passed, held = holding.hold(workspace, arrived, latest.body["dataset"] if latest else None)
     moved = bool(latest and version and latest.body["version"] != version)
-    if not taken and not moved:
-        return _built(workspace, latest, held) if latest else None
-    loaded = [_sampled(workspace, load_batch(workspace, entry.body["digest"])) for entry in taken]
+    if not passed and not moved:
+        return _built(workspace, latest, later, held) if latest else None
+    loaded = [batch for _, batch in passed]
     info = datasets.build(
         workspace.store,
         batches=loaded,
@@ -276,20 +282,22 @@ def _build_dataset(workspace: Workspace, version: str | None, mappings: list[str
     )
     agreed = agreement.kappa(a for batch in loaded for a in batch.annotations)
     kappas = {
-        f"{problem}: {first} and {second}": [None if value != value else round(value, 4), number]
+        f"{problem}: {first} and {second}": [None if value is None else round(value, 4), number]
         for problem, pairs in agreed.items()
         for (first, second), (value, number) in pairs.items()
     }
     known = latest.body["batches"] if latest else []
+    report = measured(workspace, info, dictionary_of(workspace, version))
     body = {
         "kappa": kappas,
+        "consistency": put_blob(workspace.store, report.to_json()),
         "dataset": info.digest,
         "parent": latest.body["dataset"] if latest else None,
         "version": version,
-        "batches": [*known, *(entry.body["digest"] for entry in taken)],
+        "batches": [*known, *(entry.body["digest"] for entry, _ in passed)],
         "sampled": workspace.settings.max_rows_per_batch,
         "mappings": mappings,
-        "held": [entry.body["name"] for entry in held],
+        "held": [entry.body["name"] for entry in (*later, *held)],
         "counts": info.counts,
         "excluded": info.excluded,
     }
@@ -300,17 +308,29 @@ def _build_dataset(workspace: Workspace, version: str | None, mappings: list[str
             raise _Overtaken(f"dataset {info.digest[:12]}: another one was built meanwhile")
         return body
 
-    return _built(
-        workspace,
-        workspace.ledger.append("DatasetBuilt", unless_overtaken, actor="update", key=info.digest),
-        held,
-    )
+    entry = workspace.ledger.append("DatasetBuilt", unless_overtaken, actor="update", key=info.digest)
+    return _built(workspace, entry, later, held)
 
 
-def _built(workspace: Workspace, entry: Entry, held: list[Entry]) -> Built:
+def _built(workspace: Workspace, entry: Entry, later: list[Entry], held: list[Entry]) -> Built:
+    """What the ledger's record of a dataset says, with what waits beside it now."""
     name = str(entry.body["dataset"])
     info = datasets.load(workspace.store, name).info
-    return Built(name, f"dataset {name[:12]}: {_line(info.counts)}", _page(info, held, entry.body["kappa"]))
+    report = json.loads(get_blob(workspace.store, entry.body["consistency"]))
+    page = f"{_page(info, later, held, entry.body['kappa'])}\n\n{markdown(report)}"
+    return Built(name, f"dataset {name[:12]}: {_line(info.counts)}", page)
+
+
+def measured(workspace: Workspace, info: DatasetInfo, dictionary: Dictionary | None) -> Consistency:
+    """How consistent the annotations of a dataset are, with contradictions within its clusters."""
+    loaded = datasets.load(workspace.store, info.digest)
+    rows = loaded.annotations.to_dict("records")
+    return consistency.measure(
+        f"dataset {info.digest[:12]}",
+        [Annotation(**{**row, "value": json.loads(row["value"])}) for row in rows],
+        cluster_of=dict(zip(loaded.cases["case_id"], loaded.cases["cluster"], strict=True)),
+        dictionary=dictionary,
+    )
 
 
 def _sampled(workspace: Workspace, batch: Batch) -> Batch:
@@ -332,7 +352,7 @@ def _line(counts: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in counts.items() if not isinstance(value, Mapping))
 
 
-def _page(info: DatasetInfo, held: list[Entry], kappas: Mapping[str, Any]) -> str:
+def _page(info: DatasetInfo, later: list[Entry], held: list[Entry], kappas: Mapping[str, Any]) -> str:
     lines = [f"## Dataset `{info.digest[:12]}`", "", "| what | count |", "|---|---:|"]
     for name, value in info.counts.items():
         if isinstance(value, Mapping):
@@ -341,7 +361,8 @@ def _page(info: DatasetInfo, held: list[Entry], kappas: Mapping[str, Any]) -> st
             lines.append(f"| {name} | {value} |")
     lines += [f"| left out: {reason} | {number} |" for reason, number in info.excluded.items()]
     lines += [f"| kappa, {who} (of {of}) | {value} |" for who, (value, of) in kappas.items()]
-    lines += [f"\nWaits for its MedDRA update: {entry.body['name']}" for entry in held]
+    lines += [f"\nWaits for its MedDRA update: {entry.body['name']}" for entry in later]
+    lines += [f"\nHeld: {inert(entry.body['name'])}: {inert(entry.body['reason'])}" for entry in held]
     return "\n".join(lines)
 
 
@@ -374,6 +395,11 @@ def _dictionary(workspace: Workspace, name: str) -> Dictionary:
             f"no MedDRA release with the digest {name[:12]} was admitted in {workspace.settings.language}."
         )
     return load_dictionary(workspace, version)
+
+
+def dictionary_of(workspace: Workspace, version: str | None) -> Dictionary | None:
+    """The admitted release of a version; None for None."""
+    return dictionary_by_digest(workspace, known_releases(workspace)[version] if version else None)
 
 
 def dictionary_by_digest(workspace: Workspace, name: str | None) -> Dictionary | None:

@@ -230,10 +230,11 @@ def admit_batch(workspace: Workspace, found: Found, batch: Batch, validation: by
     return _record(workspace, found, "BatchAdmitted", batch.digest, body, line, ",".join(versions))
 
 
-def quarantine(workspace: Workspace, found: Found, error: InputError) -> Outcome:
+def quarantine(workspace: Workspace, found: Found, error: InputError, page: str = "") -> Outcome:
     """Copy the object, with a report that names all faults, to quarantine/<digest>/ and record it.
 
     The digest is that of key and etag, so that each object has a report of its own, whatever its content.
+    `page` is the validation as HTML, where it came so far.
     """
     data = workspace.store.get(found.key)
     folder = f"quarantine/{digest([found.key, found.etag])}"
@@ -244,6 +245,8 @@ def quarantine(workspace: Workspace, found: Found, error: InputError) -> Outcome
     workspace.store.put_if_absent(f"{folder}/report.json", canonical(report))
     text = "\n".join([*told, error.advice]).rstrip() + "\n"
     workspace.store.put_if_absent(f"{folder}/report.txt", text.encode("utf-8", "backslashreplace"))
+    if page:
+        workspace.store.put_if_absent(f"{folder}/report.html", page.encode())
     body = {"report": f"{folder}/report.json", "faults": len(faults), "first": str(error.faults[0])[:500]}
     line = f"{found.name}: quarantined, {len(faults)} fault(s), {folder}/report.txt"
     return _record(workspace, found, "Quarantined", f"{found.key} {found.etag}", body, line, "")

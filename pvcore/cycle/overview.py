@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from pvcore.config import Workspace
-from pvcore.cycle import data
+from pvcore.cycle import data, holding
 from pvcore.cycle.approval import open_requests
 from pvcore.errors import Fault, NotFound, PvError
 from pvcore.registry import promotion
@@ -18,7 +18,10 @@ Row = dict[str, Any]
 
 
 def overview(workspace: Workspace) -> dict[str, list[Row]]:
-    """Champions, requests that wait, batches that wait, what lies in quarantine."""
+    """Champions, requests that wait, batches that wait or are held, what lies in quarantine."""
+    pending = data.pending_batches(workspace)
+    held = holding.held(workspace, pending)
+    names = {e.body["batch"] for e in held}
     return {
         "champions": [row for row in versions(workspace) if row["champion"] == "yes"],
         "waits_for_approval": [
@@ -32,7 +35,12 @@ def overview(workspace: Workspace) -> dict[str, list[Row]]:
                 "meddra": e.body["meddra_versions"],
                 "admitted": e.time,
             }
-            for e in data.pending_batches(workspace)
+            for e in pending
+            if e.body["digest"] not in names
+        ],
+        "held": [
+            {"batch": e.body["name"], "digest": e.body["batch"][:12], "reason": e.body["reason"]}
+            for e in held
         ],
         "quarantine": [
             {"object": e.body["object"]["key"], "faults": e.body["faults"], "report": e.body["report"]}
@@ -145,6 +153,8 @@ def _told(entry: Entry) -> str:
         "AlreadyAdmitted": lambda: f"{body['object']['key']} has the content of entry {body['as']}",
         "Quarantined": lambda: f"{body['object']['key']}: {body['faults']} fault(s): {body['first']}",
         "Announced": lambda: f"entry {body['sequence']}",
+        "Held": lambda: f"{body['name']}: {body['reason']}",
+        "Released": lambda: f"{body['name']}, by {body['by']}: {body['reason']}",
         "DictionaryAdopted": lambda: f"MedDRA {body['version']} after {body['from'] or 'none'}",
         "Migrated": lambda: f"{body['rows']} rows from {body['from']} to {body['to']}",
         "DatasetBuilt": lambda: (

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from pvcore.annotations.consistency_tables import summary, tables
 from pvcore.dossier import plots, words
 from pvcore.dossier.tables import (
     cards,
@@ -43,6 +44,7 @@ def dossier(
     changed: Mapping[str, Any] | None = None,
     dataset: Mapping[str, Any] | None = None,
     agreement: Mapping[str, Any] | None = None,
+    consistency: Mapping[str, Any] | None = None,
     dictionary: Mapping[str, Any] | None = None,
     migration: Mapping[str, int] | None = None,
     training: Mapping[str, Any] | None = None,
@@ -59,8 +61,9 @@ def dossier(
 
     `version` and `champion` are names ("seriousness@7"). `positive` is the label that recall counts;
     with it the answers are shown as counts and in sentences. `changed` comes from
-    `evaluation.compare.changed_answers`. `migration` counts rows by class. The other mappings are
-    shown as they are, nested keys joined by a colon, in their order; their texts are escaped.
+    `evaluation.compare.changed_answers`, `consistency` is the JSON of an `annotations.consistency`
+    report. `migration` counts rows by class. The other mappings are shown as they are, nested keys
+    joined by a colon, in their order; their texts are escaped.
     """
     metric = slice_metric(report, policy)
     compared = CHAMPION in report.references
@@ -93,6 +96,8 @@ def dossier(
         curve_plot=_image(plots.training_curve(curve)) if curve else "",
         dataset=facts(dataset),
         agreement=facts(agreement),
+        consistency=tables(consistency) if consistency else [],
+        consistency_line=summary(consistency) if consistency else "",
         dictionary=facts(dictionary),
         migration=[(name, count, words.MIGRATION.get(name, "")) for name, count in (migration or {}).items()],
         training=facts(training),

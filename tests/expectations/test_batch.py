@@ -14,6 +14,7 @@ from expectations import Validation, validate_batch
 from expectations.suites import load
 from pvcore.annotations.batch import read
 from pvcore.annotations.generate import generate_cases
+from pvcore.annotations.personal_data import PersonalDataPolicy
 from pvcore.errors import BatchError
 from pvcore.records import Case, Reaction
 
@@ -44,6 +45,7 @@ BROKEN: list[tuple[str, Change, str]] = [
     ("case-id-unique", case(case_id="US-1"), "case US-1"),
     ("labelled-case-has-narrative", case(narrative=" \n"), "case US-0"),
     ("narrative-length", case(narrative="x" * 100_001), "case US-0"),
+    ("no-direct-identifier", case(narrative="Mail jane@example.org."), "case US-0, narrative, characters 5 to 21"),
     ("received-is-a-date", case(received="2023-02-29"), "case US-0"),
     ("received-is-a-date", case(received="31.12.2023"), "case US-0"),
     ("received-in-range", case(received="1023-01-31"), "case US-0"),
@@ -71,7 +73,9 @@ def test_a_good_batch_is_fit_and_every_rule_looked_at_it(batch: Any, releases: A
     validation = validate_batch(batch, dictionaries=[releases[0]])
     assert validation.success and not validation.warnings and not validation.skipped
     assert validation.evaluated == validation.expected == sum(len(t.rules) for t in load("batch").tables)
-    assert validation.statistics == {"cases": 3, "reactions": 3, "annotations": 12, "coding": 6}
+    assert validation.statistics == {
+        "cases": 3, "narratives": 3, "reactions": 3, "annotations": 12, "coding": 6
+    }  # fmt: skip
     assert all(result.rows for result in validation.rules if not result.rule.endswith("readable"))
     validation.require()
 
@@ -98,6 +102,7 @@ def test_what_is_broken_is_found_and_named(
     [
         ("narrative-not-tiny", case(narrative="short")),
         ("age-in-range", case(age_years=130.0)),
+        ("no-likely-identifier", case(narrative="A woman, born 3/14/1980, had a mild rash.")),
         ("language-is-a-code", case(language="English!")),
         ("received-not-in-future", case(received="2024-03-04")),
         ("reaction-version-known", case(reactions=(Reaction(pt_name="Pain"),))),
@@ -115,6 +120,19 @@ def test_what_is_odd_is_shown_and_admitted(
     assert failed(validation) == {rule}
     assert validation.success and validation.warnings and not validation.failures
     validation.require()
+
+
+def test_the_policy_decides_which_identifiers_refuse(batch: Any, alone: Callable[[str, str], None]) -> None:
+    alone("batch", "no-direct-identifier")
+    changed = case(narrative="Dr Okonkwo saw the girl (DOB 3/14/1998); call 202-555-0143.")(batch)
+    policy = PersonalDataPolicy(titled_name="ignore", date_of_birth="quarantine", phone="warn")
+    validation = validate_batch(changed, personal_data=policy)
+    assert [fault.what for fault in validation.failures] == [
+        "looks like a person's date of birth (DOB 9/9/9)"
+    ]
+    assert [fault.what for fault in validation.warnings] == ["looks like a person's phone (9-9-9)"]
+    for page in (validation.to_json().decode(), validation.markdown(), validation.to_html()):
+        assert "3/14" not in page and "0143" not in page and "Okonkwo" not in page
 
 
 def test_a_case_of_today_in_another_time_zone_is_no_warning(batch: Any) -> None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 
 import pytest
 
+from pvcore.annotations.consistency import measure
 from pvcore.dossier.report import dossier, markdown_gate_table
 from pvcore.evaluation.compare import changed_answers
 from pvcore.evaluation.gate import Decision
+from pvcore.records import Annotation
 
 VOID = {"meta", "img", "br", "link"}
 DIGEST = "ab" * 32
@@ -164,3 +167,17 @@ def test_markdown_cannot_be_broken_by_a_name(passed):
     decision = Decision("fail", ("missing: a|b <img>\n# title",), (), False)
     table = markdown_gate_table(passed.report, decision)
     assert r"- missing: a\|b \<img\> # title" in table
+
+
+def test_consistency_is_shown_as_tables_of_text(passed):
+    said = [
+        Annotation(f"c{i}", "seriousness", {"serious": i < 5 or name == "a<b>"}, name)
+        for i in range(9)
+        for name in ("a<b>", "z")
+    ]
+    shown = page(passed, consistency=json.loads(measure("dataset x", said).to_json()))
+    assert (
+        "4 disagreement(s) that nobody has settled" in shown and "<caption>To talk about</caption>" in shown
+    )
+    assert read(shown) and "a&lt;b&gt; and z" in shown and "a<b>" not in shown
+    assert "To talk about" not in page(passed)

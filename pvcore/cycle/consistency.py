@@ -1,0 +1,151 @@
+"""The consistency of a batch or dataset on demand: the report, doubtful labels, and work lists of pairs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pvcore.annotations import consistency
+from pvcore.annotations import dataset as datasets
+from pvcore.annotations.agreement import consensus, judgements
+from pvcore.annotations.batch import Batch, case_from_dict
+from pvcore.annotations.consistency import Consistency, Pair, Period
+from pvcore.annotations.contradictions import cluster_names
+from pvcore.annotations.discussion import write_pairs
+from pvcore.annotations.label_errors import Suspect, rank
+from pvcore.annotations.merge import CASE_FIELDS, JSON_FIELDS
+from pvcore.config import Workspace
+from pvcore.cycle import data, holding
+from pvcore.errors import ConfigError, NotFound
+from pvcore.evaluation.baseline import tfidf
+from pvcore.meddra.release import Dictionary
+from pvcore.problems import PROBLEMS
+from pvcore.records import Annotation, Case, Example, digest
+
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Material:
+    """Cases with what was said of them, by whomever: those of a batch or of a dataset, with their clusters."""
+
+    name: str
+    cases: tuple[Case, ...]
+    annotations: tuple[Annotation, ...]
+    cluster_of: dict[str, str]
+    dictionary: Dictionary | None
+
+
+def material(workspace: Workspace, name: str = "") -> Material:
+    """A batch by name, key or digest, a dataset by its digest, or (empty) the latest dataset. Raises NotFound."""
+    try:
+        return _of_dataset(workspace, dataset_name(workspace, name))
+    except NotFound:
+        if not name:
+            raise
+        return _of_batch(workspace, data.load_batch(workspace, name), name)
+
+
+def dataset_name(workspace: Workspace, name: str = "") -> str:
+    """The digest of a dataset from its beginning (6 digits or more), or of the latest one. Raises NotFound."""
+    built = [e.body["dataset"] for e in workspace.ledger.entries() if e.kind == "DatasetBuilt"]
+    chosen = [digest for digest in built if not name or (len(name) >= 6 and digest.startswith(name))]
+    if not chosen:
+        raise NotFound(f"no dataset {name} was built. `pv history` lists datasets and batches.")
+    return str(chosen[-1])
+
+
+def _of_dataset(workspace: Workspace, name: str) -> Material:
+    loaded = datasets.load(workspace.store, name)
+    version = data.dataset_entry(workspace, name).body["version"]
+    return Material(
+        f"dataset {name[:12]}",
+        tuple(_case(row) for row in loaded.cases.to_dict("records")),
+        tuple(
+            Annotation(**{**row, "value": json.loads(row["value"])})
+            for row in loaded.annotations.to_dict("records")
+        ),
+        dict(zip(loaded.cases["case_id"], loaded.cases["cluster"], strict=True)),
+        data.dictionary_of(workspace, version),
+    )
+
+
+def _case(row: dict[Any, Any]) -> Case:
+    values = {name: row[name] for name in CASE_FIELDS} | {name: json.loads(row[name]) for name in JSON_FIELDS}
+    return case_from_dict(values | {"age_years": None if pd.isna(row["age_years"]) else row["age_years"]})
+
+
+def _of_batch(workspace: Workspace, batch: Batch, name: str) -> Material:
+    """The other annotators of a batch's cases may have come in another file, or stand in the latest dataset."""
+    waiting = [data.load_batch(workspace, e.body["digest"]) for e in data.pending_batches(workspace)]
+    try:
+        base = dataset_name(workspace)
+    except NotFound:
+        base = None
+    asked = {(a.case_id, a.problem, a.target) for a in batch.annotations}
+    said = holding.together(workspace, waiting, base, {case.case_id for case in batch.cases})
+    versions = {a.meddra_version for a in batch.annotations if a.problem == "coding"}
+    known = versions & set(data.known_releases(workspace))
+    dictionary = data.dictionary_of(workspace, known.pop()) if len(known) == 1 else None
+    chosen = tuple(a for a in said if (a.case_id, a.problem, a.target) in asked)
+    return Material(f"batch {name}", batch.cases, chosen, cluster_names(batch.cases), dictionary)
+
+
+def report(found: Material, period: Period = "month") -> Consistency:
+    """Agreement, coding by level, spans, contradictions, pairs to talk about."""
+    return consistency.measure(
+        found.name,
+        found.annotations,
+        cluster_of=found.cluster_of,
+        dictionary=found.dictionary,
+        period=period,
+    )
+
+
+def work_list(found: Material, path: Path) -> int:
+    """Write all disagreements that nobody has settled to a .csv or (Label Studio) .json file; returns how many."""
+    unsettled = {(d.problem, d.case_id, d.target) for d in consensus(found.annotations).disagreements}
+    pairs: list[Pair] = consistency.pairs_to_discuss(judgements(found.annotations), unsettled)
+    write_pairs(path, pairs, found.cases, found.annotations)
+    return len(pairs)
+
+
+def doubtful(workspace: Workspace, problem: str, dataset: str = "") -> list[tuple[Example, Suspect]]:
+    """All labels of a problem in a dataset (empty: the latest), the most doubtful first.
+
+    A TF-IDF model that has seen neither the case nor one nearly identical to it is the judge. Raises
+    ConfigError for a problem without classes.
+    """
+    chosen = PROBLEMS.get(problem)
+    if chosen is None or chosen.kind != "classification":
+        raise ConfigError(f"doubtful labels are found for a problem with classes; {problem!r} is none.")
+    found = data.examples(workspace, problem, dataset_name(workspace, dataset))
+    examples = [example for split in sorted(found) for example in found[split]]
+    positive = out_of_fold(examples, positive=str(chosen.positive))
+    scores = np.column_stack(
+        [positive if label == chosen.positive else 1 - positive for label in chosen.labels]
+    )
+    ranked = rank([e.label for e in examples], scores, chosen.labels)
+    return [(examples[suspect.index], suspect) for suspect in ranked]
+
+
+def out_of_fold(examples: Sequence[Example], *, positive: str) -> np.ndarray:
+    """P(`positive`) of each example, by a TF-IDF model that saw nothing of its cluster; shape (examples,).
+
+    Raises GateError if the examples outside of a fold are all alike.
+    """
+    fold = np.array([int(digest(e.cluster.encode())[:8], 16) % FOLDS for e in examples])
+    scores = np.zeros(len(examples))
+    for number in sorted(set(fold.tolist())):
+        train = [e for e, at in zip(examples, fold, strict=True) if at != number]
+        asked = [e for e, at in zip(examples, fold, strict=True) if at == number]
+        scores[fold == number] = tfidf(
+            [e.text for e in train], [e.label for e in train], [e.text for e in asked], positive=positive
+        )
+    return scores
