@@ -13,14 +13,13 @@ exchange with this platform, not for submission to an authority.
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator
-from typing import Any
-from xml.parsers import expat
+from typing import Any, NamedTuple
 
 from lxml import etree
 
+from pvcore.annotations import defused
 from pvcore.annotations.e2b_r3_codes import (
     AGE_UNITS,
     CASE_ID,
@@ -36,7 +35,7 @@ from pvcore.annotations.e2b_r3_codes import (
     SEXES,
 )  # fmt: skip
 from pvcore.annotations.e2b_r3_write import write
-from pvcore.annotations.reading import LLT_CODE, MEDDRA_VERSION, Content, Findings, refuse
+from pvcore.annotations.reading import LLT_CODE, MEDDRA_VERSION, Content, Findings, Source, refuse
 from pvcore.records import CRITERIA, Annotation, Case, Drug, Reaction
 
 __all__ = ["DESCRIPTION", "NAME", "detect", "read", "write"]
@@ -44,146 +43,197 @@ __all__ = ["DESCRIPTION", "NAME", "detect", "read", "write"]
 NAME = "e2b_r3"
 DESCRIPTION = "ICH E2B(R3) XML"
 DEFAULT_SENDER = "E2B sender"
-MESSAGE = f"{{{NS}}}PORR_IN049016UV"
+
+
+def _tag(name: str) -> str:
+    return f"{{{NS}}}{name}"
+
+
+MESSAGE, CREATED, FROM, PROCESS = map(_tag, ("PORR_IN049016UV", "creationTime", "sender", "controlActProcess"))
+EVENT, ID, TEXT, TIME, LOW = map(_tag, ("investigationEvent", "id", "text", "effectiveTime", "low"))
+COMPONENT, ASSESSMENT, SUBJECT = map(_tag, ("component", "adverseEventAssessment", "subject1"))
+PATIENT, PERSON, SEX = map(_tag, ("primaryRole", "player1", "administrativeGenderCode"))
+LINK, CHARACTERISTIC = map(_tag, ("subjectOf2", "investigationCharacteristic"))
+OBSERVATION, CODE, VALUE, RELATED = map(_tag, ("observation", "code", "value", "outboundRelationship2"))
+LOCATION, ORGANIZER, CAUSALITY = map(_tag, ("location", "organizer", "causalityAssessment"))
 
 _H = {"h": NS}
+_EVENTS = etree.XPath("h:controlActProcess/h:subject/h:investigationEvent", namespaces=_H)
+_SENDER = etree.XPath(
+    f"string(h:sender/h:device/h:id[@root='{SENDER}']/@extension)", namespaces=_H, smart_strings=False
+)
+_COUNTRY = etree.XPath(
+    "string(h:locatedEntity/h:locatedPlace/h:code/@code)", namespaces=_H, smart_strings=False
+)
+_ADMINISTRATIONS = etree.XPath("h:component/h:substanceAdministration", namespaces=_H)
+_PRODUCT = etree.XPath(
+    "string(h:consumable/h:instanceOfKind/h:kindOfProduct/h:name)", namespaces=_H, smart_strings=False
+)
+_USED = etree.XPath("string(h:subject2/h:productUseReference/h:id/@root)", namespaces=_H, smart_strings=False)
 _TIME = re.compile(r"(\d{4})(\d{2})?(\d{2})?(\d{2,6}(\.\d+)?)?([+-]\d{4})?")
 
 
-def detect(head: bytes) -> bool:
+def detect(source: Source) -> bool:
     """Whether the file is XML; which XML, `read` looks up, to say what is wrong with another one."""
-    return head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<" or head[:4] in (b"\xff\xfe<\x00", b"\xfe\xff\x00<")
+    return defused.is_xml(source.head)
 
 
-def read(data: bytes, name: str, meddra_version: str | None = None) -> Content:
+def read(source: Source, meddra_version: str | None = None) -> Content:
     """All messages of a file. `meddra_version` is used for codes without a version of their own.
 
-    Raises BatchError. A document type is refused as such: it is what carries entities.
+    The file is read as a stream, a message at a time. Raises BatchError. A document type is refused as
+    such: it is what carries entities.
     """
-    _refuse_other_xml(data, name)
-    found = Findings(name)
+    tag = defused.root(source)
+    if tag not in (f"{NS} MCCI_IN200100UV01", f"{NS} PORR_IN049016UV"):
+        expected = f"expected MCCI_IN200100UV01 of {NS}, or ichicsr of E2B(R2)"
+        raise refuse(source.name, f"<{tag}>", "not an E2B message", expected)
+    found = Findings(source.name)
     cases: list[Case] = []
     annotations: list[Annotation] = []
-    # huge_tree, because attachments in Base64 exceed the parser's default; the size of the file is bounded
-    events = etree.iterparse(
-        io.BytesIO(data), events=("end",), tag=MESSAGE, resolve_entities=False, no_network=True,
-        load_dtd=False, huge_tree=True, remove_comments=True, remove_pis=True,
-    )  # fmt: skip
     number = 0
-    try:
-        for number, (_, message) in enumerate(events, 1):
-            _message(message, f"message {number}", meddra_version, cases, annotations, found)
-            message.clear()
-    except etree.XMLSyntaxError as error:
-        raise refuse(name, f"line {error.lineno}", f"not well-formed XML: {error.msg}") from error
+    for number, message in enumerate(defused.elements(source, MESSAGE), 1):
+        _message(message, f"message {number}", meddra_version, cases, annotations, found)
     if not number:
         found.fault("file", "holds no message (PORR_IN049016UV)")
     return found.finish(cases, annotations)
-
-
-class _Stop(Exception):
-    """Ends the look at the beginning of a document."""
-
-
-def _refuse_other_xml(data: bytes, name: str) -> None:
-    """Look at the beginning with a parser that stops at the root, before anything can be expanded."""
-    root: list[str] = []
-
-    def element(tag: str, attributes: dict[str, str]) -> None:
-        root.append(tag)
-        raise _Stop
-
-    def doctype(*_: Any) -> None:
-        raise refuse(name, "document type", "a DOCTYPE is not accepted", "E2B(R3) needs none: remove it")
-
-    parser = expat.ParserCreate(namespace_separator=" ")
-    parser.StartElementHandler = element
-    parser.StartDoctypeDeclHandler = doctype
-    try:
-        parser.Parse(data, True)
-    except _Stop:
-        pass
-    except expat.ExpatError as error:
-        raise refuse(
-            name, f"line {error.lineno}", f"not well-formed XML: {expat.errors.messages[error.code]}"
-        ) from error
-    tag = root[0]
-    if tag in (f"{NS} MCCI_IN200100UV01", f"{NS} PORR_IN049016UV"):
-        return
-    if tag.endswith("ichicsr"):
-        raise refuse(name, f"<{tag}>", "an E2B(R2) message", "convert it to E2B(R3)")
-    raise refuse(name, f"<{tag}>", "not an E2B(R3) message", f"expected MCCI_IN200100UV01 of {NS}")
 
 
 def _message(
     message: Any, where: str, meddra_version: str | None, cases: list[Case], annotations: list[Annotation],
     found: Findings,
 ) -> None:  # fmt: skip
-    events = message.findall("h:controlActProcess/h:subject/h:investigationEvent", _H)
+    events = _EVENTS(message)
     if not events:
         found.fault(where, "holds no investigationEvent")
-    sender = message.xpath(
-        "string(h:sender/h:device/h:id[@root=$root]/@extension)", namespaces=_H, root=SENDER
-    )
-    annotator = sender.strip() or DEFAULT_SENDER
+    annotator = _SENDER(message).strip() or DEFAULT_SENDER
     for event in events:
-        case_id = _text(event, "string(h:id[@root=$root]/@extension)", root=CASE_ID)
-        if not case_id:
+        parts = _parts(event)
+        if not parts.case_id:
             found.fault(where, "no case id (C.1.1)")
             continue
-        at = f"case {case_id}"
-        if (
-            _text(event, "string(h:subjectOf2/h:investigationCharacteristic[h:code/@code='3']/h:value/@code)")
-            == "1"
-        ):
+        at = f"case {parts.case_id}"
+        if parts.nullified:
             found.drop("nullified case (C.1.11.1)")
             continue
-        case = _case(event, case_id, at, meddra_version, found)
+        case = _case(parts, at, meddra_version, found)
         cases.append(case)
         annotations += _annotations(case, annotator, _created(message), at, found)
 
 
+class _Parts(NamedTuple):
+    """What an investigationEvent holds, found in one pass over its children: paths cost most of the time."""
+
+    case_id: str
+    narrative: str
+    received: str
+    nullified: bool
+    patients: list[Any]
+    roles: dict[str, str]
+
+
+def _parts(event: Any) -> _Parts:
+    case_id = received = ""
+    narrative: str | None = None
+    nullified = False
+    patients: list[Any] = []
+    roles: dict[str, str] = {}
+    for part in event:
+        tag = part.tag
+        if tag == ID:
+            if part.get("root") == CASE_ID:
+                case_id = case_id or part.get("extension", "").strip()
+        elif tag == TEXT:
+            narrative = _content(part) if narrative is None else narrative
+        elif tag == TIME:
+            received = received or next((low.get("value", "") for low in part if low.tag == LOW), "").strip()
+        elif tag == LINK:
+            nullified = nullified or any(_nullifies(item) for item in part)
+        elif tag == COMPONENT:
+            for assessment in part:
+                if assessment.tag == ASSESSMENT:
+                    _assessment(assessment, patients, roles)
+    return _Parts(case_id, narrative or "", received, nullified, patients, roles)
+
+
+def _content(node: Any) -> str:
+    text = "".join(node.itertext()) if len(node) else node.text
+    return text.strip() if text else ""
+
+
+def _nullifies(node: Any) -> bool:
+    """C.1.11.1 = 1."""
+    if node.tag != CHARACTERISTIC:
+        return False
+    code, value = _code_and_value(node)
+    return code == "3" and value is not None and value.get("code") == "1"
+
+
+def _code_and_value(node: Any) -> tuple[str | None, Any]:
+    """The code of an observation or the like, and its value as an element."""
+    code = value = None
+    for part in node:
+        tag = part.tag
+        if tag == CODE:
+            code = part.get("code")
+        elif tag == VALUE:
+            value = part
+    return code, value
+
+
+def _assessment(node: Any, patients: list[Any], roles: dict[str, str]) -> None:
+    """The patient, and the role of each drug: G.k.1 stands in the assessment and names the drug's id."""
+    for part in node:
+        tag = part.tag
+        if tag == SUBJECT:
+            patients += [role for role in part if role.tag == PATIENT]
+        elif tag == COMPONENT:
+            for item in part:
+                if item.tag == CAUSALITY:
+                    code, value = _code_and_value(item)
+                    if code == "20":
+                        roles[_USED(item).strip().lower()] = "" if value is None else value.get("code", "").strip()
+
+
 def _created(message: Any) -> str | None:
     """N.2.r.4 as ISO 8601, or None: later messages of one sender supersede earlier ones."""
-    value = _text(message, "string(h:creationTime/@value)")
-    match = re.match(r"(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})?", value)
+    node = message.find(CREATED)
+    match = re.match(
+        r"(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})?", "" if node is None else node.get("value", "").strip()
+    )
     return "{}-{}-{}T{}:{}:{}".format(*(part or "00" for part in match.groups())) if match else None
 
 
-def _text(node: Any, path: str, **variables: str) -> str:
-    return str(node.xpath(path, namespaces=_H, **variables)).strip()
-
-
-def _case(event: Any, case_id: str, at: str, meddra_version: str | None, found: Findings) -> Case:
-    patients = event.findall("h:component/h:adverseEventAssessment/h:subject1/h:primaryRole", _H)
-    if len(patients) > 1:
-        found.drop("second patient of a case", len(patients) - 1)
-    patient = patients[0] if patients else None
-    narrative = _text(event, "string(h:text)")
-    if not narrative:
+def _case(parts: _Parts, at: str, meddra_version: str | None, found: Findings) -> Case:
+    if len(parts.patients) > 1:
+        found.drop("second patient of a case", len(parts.patients) - 1)
+    if not parts.narrative:
         found.fault(at, "no narrative (H.1)")
     reactions: list[Reaction] = []
+    drugs: list[Drug] = []
     age: float | None = None
     sex = country = None
-    drugs: tuple[Drug, ...] = ()
-    if patient is None:
+    if not parts.patients:
         found.fault(at, "no patient (primaryRole)")
-    else:
-        observations = patient.xpath(
-            "h:subjectOf2/h:observation[h:code/@code=$code and h:code/@codeSystem=$system]", namespaces=_H,
-            code=REACTION, system=CODES,
-        )  # fmt: skip
-        reactions = [_reaction(node, i, at, meddra_version, found) for i, node in enumerate(observations, 1)]
-        age = _age(patient, at, found)
-        code = _text(patient, "string(h:player1/h:administrativeGenderCode/@code)")
-        sex = SEXES.get(code)
-        drugs = tuple(_drugs(event, patient, at, found))
-        places = "h:subjectOf2/h:observation/h:location/h:locatedEntity/h:locatedPlace/h:code/@code"
-        country = _text(patient, f"string(({places})[1])") or None
-    received = _date(_text(event, "string(h:effectiveTime/h:low/@value)"), at, found)
+    for part in parts.patients[0] if parts.patients else ():
+        tag = part.tag
+        if tag == PERSON:
+            sex = sex or next((SEXES.get(item.get("code", "")) for item in part if item.tag == SEX), None)
+        elif tag == LINK:
+            for node in part:
+                if node.tag == OBSERVATION:
+                    made = _observation(node, len(reactions) + 1, at, meddra_version, found)
+                    if isinstance(made, float):
+                        age = made if age is None else age
+                    elif made is not None:
+                        reactions.append(made[0])
+                        country = country or made[1]
+                elif node.tag == ORGANIZER:
+                    drugs += _drugs(node, parts.roles, found)
     return Case(
-        case_id=case_id, narrative=narrative, source="E2B(R3)", received=received, age_years=age, sex=sex,
-        country=country, drugs=drugs, reactions=tuple(reactions),
+        case_id=parts.case_id, narrative=parts.narrative, source="E2B(R3)",
+        received=_date(parts.received, at, found), age_years=age, sex=sex, country=country, drugs=tuple(drugs),
+        reactions=tuple(reactions),
     )  # fmt: skip
 
 
@@ -201,73 +251,98 @@ def _date(value: str, at: str, found: Findings) -> str | None:
     return f"{match[1]}-{match[2]}-{match[3]}"
 
 
-def _age(patient: Any, at: str, found: Findings) -> float | None:
+def _observation(
+    node: Any, number: int, at: str, meddra_version: str | None, found: Findings
+) -> float | tuple[Reaction, str | None] | None:
+    """What an observation of the patient says: the age (D.2.2), a reaction (E.i) with its country, or neither."""
+    code = value = country = None
+    related: dict[str | None, Any] = {}
+    for part in node:
+        tag = part.tag
+        if tag == CODE:
+            if part.get("codeSystem") == CODES:
+                code = part.get("code")
+            if code != REACTION and code != "3":
+                return None
+        elif tag == VALUE:
+            value = part
+        elif tag == RELATED:
+            for item in part:
+                key, said = _code_and_value(item)
+                related[key] = said
+        elif tag == LOCATION:
+            country = country or _COUNTRY(part).strip() or None
+    if code == "3":
+        return _age(value, at, found)
+    return (_reaction(value, related, number, at, meddra_version, found), country) if code == REACTION else None
+
+
+def _age(node: Any, at: str, found: Findings) -> float | None:
     """D.2.2 in years."""
-    values = patient.xpath("h:subjectOf2/h:observation[h:code/@code='3' and h:code/@codeSystem=$system]/h:value",
-                           namespaces=_H, system=CODES)  # fmt: skip
-    if not values or values[0].get("value") is None:
+    value = None if node is None else node.get("value")
+    if value is None:
         return None
-    value, unit = values[0].get("value"), values[0].get("unit", "")
-    if unit not in AGE_UNITS or not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", value):
+    unit = node.get("unit", "")
+    if unit not in AGE_UNITS or not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", value):
         found.fault(at, f"age (D.2.2) {value!r} {unit!r}", f"units are {', '.join(AGE_UNITS)}")
         return None
     return round(float(value) * AGE_UNITS[unit], 3)
 
 
-def _reaction(node: Any, number: int, at: str, meddra_version: str | None, found: Findings) -> Reaction:
-    at = f"{at}, reaction {number}"
-    related = {
-        _text(o, "string(h:code/@code)"): o.find("h:value", _H)
-        for o in node.findall("h:outboundRelationship2/h:observation", _H)
-    }
-    value = node.find("h:value", _H)
+def _reaction(
+    value: Any, related: dict[str | None, Any], number: int, at: str, meddra_version: str | None, found: Findings
+) -> Reaction:
     translated = related.get("30")
-    verbatim = _text(translated, "string(.)") if translated is not None else ""
+    verbatim = "" if translated is None else _content(translated)
     code = version = None
     if value is not None:
-        verbatim = verbatim or _text(value, "string(h:originalText)")
+        if not verbatim:
+            verbatim = next((_content(item) for item in value), "")  # originalText is its one element
         code, version = value.get("code"), value.get("codeSystemVersion") or meddra_version
-        if code and value.get("codeSystem") != MEDDRA:
-            found.drop("reaction coded in another system than MedDRA")
-            code = None
-        elif code and not LLT_CODE.fullmatch(code):
-            found.fault(at, f"MedDRA code (E.i.2.1b) {code!r} is not of 8 digits")
-        elif code and not (version and MEDDRA_VERSION.fullmatch(version)):
-            found.fault(
-                at, f"MedDRA version (E.i.2.1a) {version!r} is not of the form 29.0", "name the version"
-            )
-    flags: dict[str, bool] = {}
-    for criterion, flag in FLAGS.items():
-        said = related.get(flag)
-        text = (said.get("value") or "").lower() if said is not None else ""
-        if text in ("true", "false", "1", "0"):
-            flags[criterion] = text in ("true", "1")
-        elif text:
-            found.fault(
-                at, f"seriousness flag {criterion} (E.i.3.2) is {text!r}", "true, false or nullFlavor NI"
-            )
+        if code:
+            code = _llt(code, version, value.get("codeSystem"), f"{at}, reaction {number}", found)
     outcome = related.get("27")
     return Reaction(
-        verbatim=verbatim, llt_code=code or None, meddra_version=version if code else None, seriousness=flags,
-        outcome=OUTCOMES.get(outcome.get("code", "")) if outcome is not None else None,
+        verbatim=verbatim, llt_code=code or None, meddra_version=version if code else None,
+        seriousness=_flags(related, f"{at}, reaction {number}", found),
+        outcome=None if outcome is None else OUTCOMES.get(outcome.get("code", "")),
     )  # fmt: skip
 
 
-def _drugs(event: Any, patient: Any, at: str, found: Findings) -> Iterator[Drug]:
-    """G.k with the role from G.k.1, which stands in the assessment and names the drug's id."""
-    roles: dict[str, str] = {}
-    for node in event.xpath(
-        "h:component/h:adverseEventAssessment/h:component/h:causalityAssessment[h:code/@code='20']",
-        namespaces=_H,
-    ):
-        drug = _text(node, "string(h:subject2/h:productUseReference/h:id/@root)").lower()
-        roles[drug] = _text(node, "string(h:value/@code)")
-    organizers = "h:subjectOf2/h:organizer[h:code/@code=$code and h:code/@codeSystem=$system]"
-    for node in patient.xpath(
-        f"{organizers}/h:component/h:substanceAdministration", namespaces=_H, code="4", system=DRUGS
-    ):
-        name = _text(node, "string(h:consumable/h:instanceOfKind/h:kindOfProduct/h:name)")
-        role = roles.get(_text(node, "string(h:id/@root)").lower(), "")
+def _llt(code: str, version: str | None, system: str | None, at: str, found: Findings) -> str | None:
+    if system != MEDDRA:
+        found.drop("reaction coded in another system than MedDRA")
+        return None
+    if not LLT_CODE.fullmatch(code):
+        found.fault(at, f"MedDRA code (E.i.2.1b) {code!r} is not of 8 digits")
+    elif not (version and MEDDRA_VERSION.fullmatch(version)):
+        found.fault(at, f"MedDRA version (E.i.2.1a) {version!r} is not of the form 29.0", "name the version")
+    return code
+
+
+def _flags(related: dict[str | None, Any], at: str, found: Findings) -> dict[str, bool]:
+    """E.i.3.2: what is absent, or NI, is not known and no key."""
+    flags: dict[str, bool] = {}
+    for criterion, code in FLAGS.items():
+        said = related.get(code)
+        text = None if said is None else said.get("value")
+        if text in ("true", "1"):
+            flags[criterion] = True
+        elif text in ("false", "0"):
+            flags[criterion] = False
+        elif text:
+            found.fault(at, f"seriousness flag {criterion} (E.i.3.2) is {text!r}", "true, false or nullFlavor NI")
+    return flags
+
+
+def _drugs(organizer: Any, roles: dict[str, str], found: Findings) -> Iterator[Drug]:
+    """G.k of an organizer of drugs."""
+    code = organizer.find(CODE)
+    if code is None or code.get("code") != "4" or code.get("codeSystem") != DRUGS:
+        return
+    for node in _ADMINISTRATIONS(organizer):
+        name, key = _PRODUCT(node).strip(), node.find(ID)
+        role = roles.get("" if key is None else key.get("root", "").strip().lower(), "")
         if role == "4":
             found.drop("drug that was not administered (G.k.1 = 4)")
         elif name:

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pvcore.annotations.label_studio_config import labeling_config
+from pvcore.annotations.label_studio_config import SUGGESTED, labeling_config
 from pvcore.annotations.reading import ADJUDICATION
+from pvcore.annotations.table_write import Ranked
 from pvcore.records import Annotation, Case, digest
 
 LISTED = "\n\nReported: "
@@ -48,11 +49,14 @@ def write_tasks(
     *,
     suggestions: Iterable[Annotation] = (),
     reasons: Mapping[str, str] | None = None,
+    ranked: Ranked | None = None,
 ) -> Path:
     """A work list to import into a project: tasks with what was said so far as predictions.
 
-    `reasons` says by case why it is put before a person (shown as `data.reason`). The labeling
-    configuration is written beside it; returns its path.
+    `reasons` says by case why it is put before a person (shown as `data.reason`). `ranked` LLTs are
+    offered as choices for the words that a person marks; those of all verbatims of a case stand in one
+    list, each with its words, for Label Studio knows choices of a task only. The labeling configuration
+    is written beside it; returns its path.
     """
     grouped = _by_case(suggestions)
     tasks = []
@@ -61,6 +65,8 @@ def write_tasks(
         data = _data(case, said)
         if reasons and case.case_id in reasons:
             data["reason"] = reasons[case.case_id]
+        if ranked is not None:
+            data[SUGGESTED] = _offered(case, ranked)
         predictions = [
             {"model_version": name, "result": _result([a for a in said if a.annotator == name], data["text"])}
             for name in sorted({a.annotator for a in said})
@@ -68,8 +74,18 @@ def write_tasks(
         tasks.append({"data": data, "predictions": predictions})
     _save(Path(path), tasks)
     config = Path(path).with_suffix(".config.xml")
-    config.write_text(labeling_config(), "utf-8")
+    config.write_text(labeling_config(suggested=ranked is not None), "utf-8")
     return config
+
+
+def _offered(case: Case, ranked: Ranked) -> list[dict[str, str]]:
+    """Choices as Label Studio takes them from a task: `value` is what the export says."""
+    return [
+        {"value": f"{code} {name}", "hint": f"{place}. for: {verbatim}"}
+        for (case_id, verbatim), terms in ranked.items()
+        if case_id == case.case_id
+        for place, (code, name) in enumerate(terms, 1)
+    ]
 
 
 def _by_case(annotations: Iterable[Annotation]) -> dict[str, list[Annotation]]:
