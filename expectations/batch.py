@@ -12,6 +12,7 @@ import pandas as pd
 from expectations.run import evaluate
 from expectations.suites import load
 from expectations.validation import Validation
+from pvcore.annotations.spans import EXTRACTION
 from pvcore.meddra.release import Dictionary
 from pvcore.problems import PROBLEMS
 from pvcore.records import CRITERIA, Annotation, Case, canonical
@@ -53,7 +54,7 @@ def validate_batch(
     }
     if any(a.problem == "coding" and a.meddra_version in known for a in batch.annotations):
         frames["coding"] = coding_rows(batch.annotations, known)
-    parameters = {"latest": latest, "problems": sorted(PROBLEMS)}
+    parameters = {"latest": latest, "problems": sorted({*PROBLEMS, EXTRACTION})}
     return evaluate(load("batch"), batch.name, frames, parameters=parameters)
 
 

@@ -67,13 +67,13 @@ def root(source: Source, *, external: bool = False) -> str:
 def elements(source: Source, *tags: str) -> Iterator[Any]:
     """The elements of these names as they end, each forgotten when the next one is asked for.
 
-    Memory is that of the largest element. Raises BatchError where the XML is not well-formed.
+    Memory is that of the largest element. White space between elements is no content. Raises BatchError where the XML is not well-formed.
     """
     with source.open() as file:
         # huge_tree, because attachments in Base64 exceed the parser's default; the file's size is bounded
         events = etree.iterparse(
             file, events=("end",), tag=tags, resolve_entities=False, no_network=True, load_dtd=False,
-            huge_tree=True, remove_comments=True, remove_pis=True,
+            huge_tree=True, remove_comments=True, remove_pis=True, remove_blank_text=True, collect_ids=False,
         )  # fmt: skip
         try:
             for _, element in events:

@@ -49,28 +49,21 @@ def _tag(name: str) -> str:
     return f"{{{NS}}}{name}"
 
 
-MESSAGE, CREATED, FROM, PROCESS = map(_tag, ("PORR_IN049016UV", "creationTime", "sender", "controlActProcess"))
-EVENT, ID, TEXT, TIME, LOW = map(_tag, ("investigationEvent", "id", "text", "effectiveTime", "low"))
+MESSAGE, CREATED, FROM = map(_tag, ("PORR_IN049016UV", "creationTime", "sender"))
+ID, TEXT, TIME, LOW = map(_tag, ("id", "text", "effectiveTime", "low"))
 COMPONENT, ASSESSMENT, SUBJECT = map(_tag, ("component", "adverseEventAssessment", "subject1"))
 PATIENT, PERSON, SEX = map(_tag, ("primaryRole", "player1", "administrativeGenderCode"))
 LINK, CHARACTERISTIC = map(_tag, ("subjectOf2", "investigationCharacteristic"))
 OBSERVATION, CODE, VALUE, RELATED = map(_tag, ("observation", "code", "value", "outboundRelationship2"))
 LOCATION, ORGANIZER, CAUSALITY = map(_tag, ("location", "organizer", "causalityAssessment"))
 
-_H = {"h": NS}
-_EVENTS = etree.XPath("h:controlActProcess/h:subject/h:investigationEvent", namespaces=_H)
-_SENDER = etree.XPath(
-    f"string(h:sender/h:device/h:id[@root='{SENDER}']/@extension)", namespaces=_H, smart_strings=False
-)
-_COUNTRY = etree.XPath(
-    "string(h:locatedEntity/h:locatedPlace/h:code/@code)", namespaces=_H, smart_strings=False
-)
-_ADMINISTRATIONS = etree.XPath("h:component/h:substanceAdministration", namespaces=_H)
-_PRODUCT = etree.XPath(
-    "string(h:consumable/h:instanceOfKind/h:kindOfProduct/h:name)", namespaces=_H, smart_strings=False
-)
-_USED = etree.XPath("string(h:subject2/h:productUseReference/h:id/@root)", namespaces=_H, smart_strings=False)
-_TIME = re.compile(r"(\d{4})(\d{2})?(\d{2})?(\d{2,6}(\.\d+)?)?([+-]\d{4})?")
+DEVICE, CODED_PLACE = _tag("device"), tuple(map(_tag, ("locatedEntity", "locatedPlace", "code")))
+ADMINISTRATION, CONSUMABLE = map(_tag, ("substanceAdministration", "consumable"))
+PRODUCT = tuple(map(_tag, ("instanceOfKind", "kindOfProduct", "name")))
+USED = tuple(map(_tag, ("subject2", "productUseReference", "id")))
+_EVENTS = etree.XPath("h:controlActProcess/h:subject/h:investigationEvent", namespaces={"h": NS})
+_CREATED = re.compile(r"(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})?", re.ASCII)
+_TIME = re.compile(r"(\d{4})(\d{2})?(\d{2})?(\d{2,6}(\.\d+)?)?([+-]\d{4})?", re.ASCII)
 
 
 def detect(source: Source) -> bool:
@@ -84,29 +77,40 @@ def read(source: Source, meddra_version: str | None = None) -> Content:
     The file is read as a stream, a message at a time. Raises BatchError. A document type is refused as
     such: it is what carries entities.
     """
+    found = Findings(source.name)
+    cases: list[Case] = []
+    annotations: list[Annotation] = []
+    for case, said in records(source, meddra_version, found):
+        cases.append(case)
+        annotations += said
+    return found.finish(cases, annotations)
+
+
+def records(
+    source: Source, meddra_version: str | None, found: Findings
+) -> Iterator[tuple[Case, Iterator[Annotation]]]:
+    """Each case with what its sender says of it, as the file is read: nothing of an earlier one is held.
+
+    Raises BatchError for what is no E2B(R3) at all; all other faults are put into `found`.
+    """
     tag = defused.root(source)
     if tag not in (f"{NS} MCCI_IN200100UV01", f"{NS} PORR_IN049016UV"):
         expected = f"expected MCCI_IN200100UV01 of {NS}, or ichicsr of E2B(R2)"
         raise refuse(source.name, f"<{tag}>", "not an E2B message", expected)
-    found = Findings(source.name)
-    cases: list[Case] = []
-    annotations: list[Annotation] = []
     number = 0
     for number, message in enumerate(defused.elements(source, MESSAGE), 1):
-        _message(message, f"message {number}", meddra_version, cases, annotations, found)
+        yield from _message(message, f"message {number}", meddra_version, found)
     if not number:
         found.fault("file", "holds no message (PORR_IN049016UV)")
-    return found.finish(cases, annotations)
 
 
 def _message(
-    message: Any, where: str, meddra_version: str | None, cases: list[Case], annotations: list[Annotation],
-    found: Findings,
-) -> None:  # fmt: skip
+    message: Any, where: str, meddra_version: str | None, found: Findings
+) -> Iterator[tuple[Case, Iterator[Annotation]]]:
     events = _EVENTS(message)
     if not events:
         found.fault(where, "holds no investigationEvent")
-    annotator = _SENDER(message).strip() or DEFAULT_SENDER
+    annotator, time = _envelope(message)
     for event in events:
         parts = _parts(event)
         if not parts.case_id:
@@ -117,8 +121,7 @@ def _message(
             found.drop("nullified case (C.1.11.1)")
             continue
         case = _case(parts, at, meddra_version, found)
-        cases.append(case)
-        annotations += _annotations(case, annotator, _created(message), at, found)
+        yield case, _annotations(case, annotator, time, at, found)
 
 
 class _Parts(NamedTuple):
@@ -191,17 +194,35 @@ def _assessment(node: Any, patients: list[Any], roles: dict[str, str]) -> None:
             for item in part:
                 if item.tag == CAUSALITY:
                     code, value = _code_and_value(item)
-                    if code == "20":
-                        roles[_USED(item).strip().lower()] = "" if value is None else value.get("code", "").strip()
+                    used = _down(item, *USED)
+                    if code == "20" and used is not None and value is not None:
+                        roles[used.get("root", "").strip().lower()] = value.get("code", "").strip()
 
 
-def _created(message: Any) -> str | None:
-    """N.2.r.4 as ISO 8601, or None: later messages of one sender supersede earlier ones."""
-    node = message.find(CREATED)
-    match = re.match(
-        r"(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})?", "" if node is None else node.get("value", "").strip()
-    )
-    return "{}-{}-{}T{}:{}:{}".format(*(part or "00" for part in match.groups())) if match else None
+def _envelope(message: Any) -> tuple[str, str | None]:
+    """Who sent a message (N.2.r.2), and when it was made (N.2.r.4): a sender's later ones supersede earlier ones."""
+    sender, time = "", None
+    for part in message:
+        tag = part.tag
+        if tag == CREATED:
+            match = _CREATED.match(part.get("value", "").strip())
+            time = "{}-{}-{}T{}:{}:{}".format(*(text or "00" for text in match.groups())) if match else None
+        elif tag == FROM:
+            ids = (node for device in part if device.tag == DEVICE for node in device if node.tag == ID)
+            sender = next((node.get("extension", "") for node in ids if node.get("root") == SENDER), "").strip()
+    return sender or DEFAULT_SENDER, time
+
+
+def _down(node: Any, *tags: str) -> Any:
+    """The first element below at this path, or None. A compiled XPath costs three times as much."""
+    for tag in tags:
+        for child in node:
+            if child.tag == tag:
+                node = child
+                break
+        else:
+            return None
+    return node
 
 
 def _case(parts: _Parts, at: str, meddra_version: str | None, found: Findings) -> Case:
@@ -268,10 +289,17 @@ def _observation(
             value = part
         elif tag == RELATED:
             for item in part:
-                key, said = _code_and_value(item)
+                key = said = None
+                for inner in item:
+                    tag = inner.tag
+                    if tag == CODE:
+                        key = inner.get("code")
+                    elif tag == VALUE:
+                        said = inner
                 related[key] = said
-        elif tag == LOCATION:
-            country = country or _COUNTRY(part).strip() or None
+        elif tag == LOCATION and country is None:
+            place = _down(part, *CODED_PLACE)
+            country = None if place is None else place.get("code", "").strip() or None
     if code == "3":
         return _age(value, at, found)
     return (_reaction(value, related, number, at, meddra_version, found), country) if code == REACTION else None
@@ -337,12 +365,19 @@ def _flags(related: dict[str | None, Any], at: str, found: Findings) -> dict[str
 
 def _drugs(organizer: Any, roles: dict[str, str], found: Findings) -> Iterator[Drug]:
     """G.k of an organizer of drugs."""
-    code = organizer.find(CODE)
+    code = _down(organizer, CODE)
     if code is None or code.get("code") != "4" or code.get("codeSystem") != DRUGS:
         return
-    for node in _ADMINISTRATIONS(organizer):
-        name, key = _PRODUCT(node).strip(), node.find(ID)
-        role = roles.get("" if key is None else key.get("root", "").strip().lower(), "")
+    for node in (item for part in organizer if part.tag == COMPONENT for item in part if item.tag == ADMINISTRATION):
+        key = name = ""
+        for part in node:
+            tag = part.tag
+            if tag == ID:
+                key = key or part.get("root", "").strip().lower()
+            elif tag == CONSUMABLE:
+                product = _down(part, *PRODUCT)
+                name = name or ("" if product is None else _content(product))
+        role = roles.get(key, "") if key else ""
         if role == "4":
             found.drop("drug that was not administered (G.k.1 = 4)")
         elif name:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,14 @@ LISTED = "\n\nReported: "
 """Between the narrative and the verbatims that do not stand in it literally."""
 
 
-def write(cases: Iterable[Case], annotations: Iterable[Annotation], path: str | Path) -> None:
-    """A project's JSON export: one task a case, one annotation an annotator."""
-    grouped = _by_case(annotations)
+def write(cases: Iterable[Case], annotations: Iterable[Annotation], path: str | Path) -> dict[str, int]:
+    """A project's JSON export: one task a case, one annotation an annotator.
+
+    Returns what could not be expressed, counted.
+    """
+    said = list(annotations)
+    dropped = Counter(reason for a in said for reason in _inexpressible(a))
+    grouped = _by_case(said)
     tasks = []
     for number, case in enumerate(cases, 1):
         data, said = _data(case, grouped[case.case_id]), grouped[case.case_id]
@@ -41,6 +46,16 @@ def write(cases: Iterable[Case], annotations: Iterable[Annotation], path: str | 
             )
         tasks.append({"id": number, "data": data, "annotations": made, "predictions": []})
     _save(Path(path), tasks)
+    return dict(sorted(dropped.items()))
+
+
+def _inexpressible(a: Annotation) -> Iterator[str]:
+    if a.guideline not in (None, ADJUDICATION):
+        yield "guideline of an annotation"
+    if a.problem == "coding" and "llt_code" not in a.value:
+        yield "code without an LLT"
+    elif a.problem not in ("seriousness", "coding"):
+        yield f"annotation of problem {a.problem}"
 
 
 def write_tasks(

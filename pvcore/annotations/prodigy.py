@@ -168,7 +168,7 @@ def write(cases: Iterable[Case], annotations: Iterable[Annotation], path: str | 
             lines.append({**task, "spans": []})
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
-    return dict(sorted(dropped.items()))
+    return dict(sorted((reason, number) for reason, number in dropped.items() if number))
 
 
 def _line(

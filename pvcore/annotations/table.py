@@ -86,6 +86,7 @@ def _mapped(rows: Rows, mapping: TableMapping, name: str, found: Findings) -> Ro
         fields[field] = [value] * rows.number
     for field, table in mapping.values.items():
         fields[field] = [table.get(cell, cell) for cell in fields.get(field, ())]
+    fields |= {column: rows.columns[column] for column in IGNORED if column in rows.columns}
     for field in ("case_id", "narrative"):
         if field not in fields:
             found.fault(name, f"no column for {field!r}", f"name it so, or map one in {MEMBER}")
@@ -180,6 +181,9 @@ def _said(
         else:
             values.append((row["problem"], row.get("verbatim", ""), other))
     if not values:
+        return []
+    if not row.get("annotator") and IGNORED[0] in row:
+        found.drop("row of a work list that nobody signed")
         return []
     if not row.get("annotator"):
         found.fault(at, "does not say who said it (`annotator`)", f"a column, or a constant in {MEMBER}")

@@ -69,7 +69,7 @@ def write_tasks(
 
     `serious`, `criteria` and `llt_code` hold what was said so far (`suggestions`) where all who said it
     agree, and are empty where they do not; `ranked` LLTs stand in columns of their own, best first. Who
-    fills a row puts their name into `annotator`: without one, a row that says something is refused.
+    judges a row puts their name into `annotator`: without one, it says nothing.
     """
     grouped: dict[tuple[str, str, str], list[Annotation]] = defaultdict(list)
     for a in suggestions:
@@ -109,7 +109,7 @@ def _save(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]])
         pq.write_table(pa.table(cells), path, compression="zstd")
         return
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 

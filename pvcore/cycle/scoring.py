@@ -78,7 +78,7 @@ def score_file(
 ) -> list[dict[str, Any]]:
     """Predictions for a file of cases, as JSON values. Raises BatchError, NotFound, SignatureRefused."""
     batch = batches.read(
-        path.read_bytes(), name=path.name, meddra_version=meddra_version or version_in_name(path.name)
+        path, meddra_version=meddra_version or version_in_name(path.name)
     )
     return [dataclasses.asdict(p) for p in score(workspace, name, batch)[1]]
 
