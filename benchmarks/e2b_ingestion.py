@@ -92,7 +92,15 @@ def one(name: str, path: str) -> None:
     start = time.process_time()
     kept = MEASURED[name](path)
     seconds = time.process_time() - start
-    print(json.dumps({"seconds": seconds, "peak": (high_water() - before) / 1024, "cases": len(kept.cases) if kept else 0}))
+    print(
+        json.dumps(
+            {
+                "seconds": seconds,
+                "peak": (high_water() - before) / 1024,
+                "cases": len(kept.cases) if kept else 0,
+            }
+        )
+    )
 
 
 def generated(folder: Path, cases: int) -> list[Path]:
@@ -109,7 +117,12 @@ def generated(folder: Path, cases: int) -> list[Path]:
     ids = [f"{number}-" for number in range(copies)]
     many = [dataclasses.replace(c, case_id=prefix + c.case_id) for prefix in ids for c in made][:cases]
     kept = {c.case_id for c in many}
-    labels = [a for prefix in ids for b in said if (a := dataclasses.replace(b, case_id=prefix + b.case_id)).case_id in kept]
+    labels = [
+        a
+        for prefix in ids
+        for b in said
+        if (a := dataclasses.replace(b, case_id=prefix + b.case_id)).case_id in kept
+    ]
     e2b_r3.write(many, labels, folder / "r3.xml", "29.0")
     e2b_r2.write(many, labels, folder / "r2.xml", "29.0")
     return [folder / "r3.xml", folder / "r2.xml"]
@@ -130,11 +143,16 @@ def table(path: Path) -> None:
         seconds = said["seconds"]
         shares = [f"{best[b]['seconds'] / seconds:.0%}" for b in ("bare", "bare, messages only")]
         speed = path.stat().st_size / 2**20 / seconds
-        print(f"| {name} | {seconds:.2f} | {speed:.0f} | {' | '.join(shares)} | {said['peak']:.0f} |", flush=True)
+        print(
+            f"| {name} | {seconds:.2f} | {speed:.0f} | {' | '.join(shares)} | {said['peak']:.0f} |",
+            flush=True,
+        )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--one", help=argparse.SUPPRESS)

@@ -45,7 +45,9 @@ def read(source: Source, meddra_version: str | None = None) -> Content:
     """All pairs of files. `meddra_version` is that of the codes. Raises BatchError with all faults."""
     found = Findings(source.name)
     version = version_of(None, meddra_version, "batch", found)
-    files = {name: data for name, data in members(source).items() if PurePosixPath(name).suffix in (".txt", ".ann")}
+    files = {
+        name: data for name, data in members(source).items() if PurePosixPath(name).suffix in (".txt", ".ann")
+    }
     found.drop("file that is neither .txt nor .ann", len(source.members) - len(files))
     stems = sorted({name[:-4] for name in files})
     cases: dict[str, Case] = {}
@@ -60,7 +62,11 @@ def read(source: Source, meddra_version: str | None = None) -> Content:
         case_id, annotator = unquote(place.name), unquote(place.parent.name)
         spans = _spans(standoff, text, f"{stem}.ann", found)
         if spans and not annotator:
-            found.fault(f"{stem}.ann", "does not say who made it", "put the files into a folder with the annotator's name")
+            found.fault(
+                f"{stem}.ann",
+                "does not say who made it",
+                "put the files into a folder with the annotator's name",
+            )
         said = annotations_of(spans, text, case_id=case_id, annotator=annotator, meddra_version=version)
         annotations += said
         case = case_of({}, case_id, text, said, f"{stem}.txt", found)
@@ -101,7 +107,11 @@ def _line(line: str, text: str, at: str, lines: _Standoff, found: Findings) -> N
         parts = parts_of([[int(n) for n in pair.split()] for pair in offsets.split(";")], text, at, found)
         if parts is not None and " ".join(words_of(text, parts).split()) != " ".join(words.split()):
             stands = words_of(text, parts)
-            found.fault(at, f"{key} is {words!r:.100}, the text has {stands!r:.100}", "the text was changed afterwards")
+            found.fault(
+                at,
+                f"{key} is {words!r:.100}, the text has {stands!r:.100}",
+                "the text was changed afterwards",
+            )
         elif parts is not None:
             lines.marked[key] = (parts, label)
     elif normal:
@@ -115,7 +125,9 @@ def _line(line: str, text: str, at: str, lines: _Standoff, found: Findings) -> N
     elif line[0] in KINDS:
         found.drop(KINDS[line[0]])
     else:
-        found.fault(at, f"{line!r:.100} is no line of brat's standoff format", "save the document in brat again")
+        found.fault(
+            at, f"{line!r:.100} is no line of brat's standoff format", "save the document in brat again"
+        )
 
 
 def write(cases: Iterable[Case], annotations: Iterable[Annotation], path: str | Path) -> dict[str, int]:

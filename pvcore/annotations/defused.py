@@ -67,7 +67,8 @@ def root(source: Source, *, external: bool = False) -> str:
 def elements(source: Source, *tags: str) -> Iterator[Any]:
     """The elements of these names as they end, each forgotten when the next one is asked for.
 
-    Memory is that of the largest element. White space between elements is no content. Raises BatchError where the XML is not well-formed.
+    Memory is that of the largest element. White space between elements is no content. Raises BatchError
+    where the XML is not well-formed.
     """
     with source.open() as file:
         # huge_tree, because attachments in Base64 exceed the parser's default; the file's size is bounded

@@ -66,7 +66,14 @@ def read(source: Source, meddra_version: str | None = None) -> Content:
             found.fault(at, "no `case_id`", "import the documents with it as a field beside `text`")
             continue
         at = f"{at}, case {case_id}"
-        said = _said(fields, case_id, who, version_of(fields.get("meddra_version"), meddra_version, at, found), at, found)
+        said = _said(
+            fields,
+            case_id,
+            who,
+            version_of(fields.get("meddra_version"), meddra_version, at, found),
+            at,
+            found,
+        )
         annotations += said
         case = case_of(fields, case_id, fields.get("text"), said, at, found)
         if case is not None:
@@ -144,7 +151,9 @@ def _span(item: list[Any], text: str, at: str, found: Findings) -> Span | None:
 def write(cases: Iterable[Case], annotations: Iterable[Annotation], path: str | Path) -> dict[str, int]:
     """The zip of one file an annotator (all.jsonl holds cases that nobody labelled); the same records give
     the same bytes. Returns what could not be expressed, counted."""
-    grouped: dict[tuple[str, str], dict[tuple[str, str, str], list[Annotation]]] = defaultdict(lambda: defaultdict(list))
+    grouped: dict[tuple[str, str], dict[tuple[str, str, str], list[Annotation]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
     for a in annotations:
         grouped[a.annotator, a.case_id][a.time or "", a.guideline or "", a.meddra_version or ""].append(a)
     annotators = sorted({annotator for annotator, _ in grouped})
@@ -152,7 +161,11 @@ def write(cases: Iterable[Case], annotations: Iterable[Annotation], path: str | 
     files: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for case in cases:
         document = {"text": case.narrative, "case_id": case.case_id, **fields_of(case)}
-        said = [(who, key, listed) for who in annotators for key, listed in grouped.get((who, case.case_id), {}).items()]
+        said = [
+            (who, key, listed)
+            for who in annotators
+            for key, listed in grouped.get((who, case.case_id), {}).items()
+        ]
         for who, key, listed in said:
             files[who].append(document | _line(key, listed, case, dropped))
         if not said:
@@ -167,8 +180,12 @@ def write(cases: Iterable[Case], annotations: Iterable[Annotation], path: str | 
     return dict(sorted(dropped.items()))
 
 
-def _line(key: tuple[str, str, str], said: list[Annotation], case: Case, dropped: Counter[str]) -> dict[str, Any]:
-    line: dict[str, Any] = {k: v for k, v in zip(("time", "guideline", "meddra_version"), key, strict=True) if v}
+def _line(
+    key: tuple[str, str, str], said: list[Annotation], case: Case, dropped: Counter[str]
+) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        k: v for k, v in zip(("time", "guideline", "meddra_version"), key, strict=True) if v
+    }
     entities: list[dict[str, Any]] = []
     for span in spans_of(said, case.narrative, dropped):
         if len(span.parts) > 1:

@@ -119,7 +119,9 @@ def _report(
     drugs: list[Drug] = []
     for part in patients[0]:
         if part.tag == "reaction":
-            reactions.append(_reaction(_texts(part), f"{at}, reaction {len(reactions) + 1}", meddra_version, found))
+            reactions.append(
+                _reaction(_texts(part), f"{at}, reaction {len(reactions) + 1}", meddra_version, found)
+            )
         elif part.tag == "drug":
             drugs += _drug(_texts(part), found)
         elif part.tag == "summary":
@@ -215,7 +217,9 @@ def _seriousness(node: Mapping[str, str], at: str, found: Findings) -> dict[str,
     said = {name: node.get(element, "") for name, element in FLAGS.items()} | {"": node.get("serious", "")}
     for name, text in said.items():
         if text not in ("", "1", "2"):
-            found.fault(at, f"{FLAGS.get(name, 'serious')} (A.1.5) is {text!r}", "1 (yes), 2 (no) or no element")
+            found.fault(
+                at, f"{FLAGS.get(name, 'serious')} (A.1.5) is {text!r}", "1 (yes), 2 (no) or no element"
+            )
     criteria = [name for name in FLAGS if said[name] == "1"]
     if said[""] == "2" and criteria:
         found.fault(at, f"not serious (A.1.5.1), but {', '.join(criteria)} (A.1.5.2)", "mend one of them")

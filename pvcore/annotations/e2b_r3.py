@@ -209,7 +209,9 @@ def _envelope(message: Any) -> tuple[str, str | None]:
             time = "{}-{}-{}T{}:{}:{}".format(*(text or "00" for text in match.groups())) if match else None
         elif tag == FROM:
             ids = (node for device in part if device.tag == DEVICE for node in device if node.tag == ID)
-            sender = next((node.get("extension", "") for node in ids if node.get("root") == SENDER), "").strip()
+            sender = next(
+                (node.get("extension", "") for node in ids if node.get("root") == SENDER), ""
+            ).strip()
     return sender or DEFAULT_SENDER, time
 
 
@@ -302,7 +304,9 @@ def _observation(
             country = None if place is None else place.get("code", "").strip() or None
     if code == "3":
         return _age(value, at, found)
-    return (_reaction(value, related, number, at, meddra_version, found), country) if code == REACTION else None
+    return (
+        (_reaction(value, related, number, at, meddra_version, found), country) if code == REACTION else None
+    )
 
 
 def _age(node: Any, at: str, found: Findings) -> float | None:
@@ -318,7 +322,12 @@ def _age(node: Any, at: str, found: Findings) -> float | None:
 
 
 def _reaction(
-    value: Any, related: dict[str | None, Any], number: int, at: str, meddra_version: str | None, found: Findings
+    value: Any,
+    related: dict[str | None, Any],
+    number: int,
+    at: str,
+    meddra_version: str | None,
+    found: Findings,
 ) -> Reaction:
     translated = related.get("30")
     verbatim = "" if translated is None else _content(translated)
@@ -359,7 +368,9 @@ def _flags(related: dict[str | None, Any], at: str, found: Findings) -> dict[str
         elif text in ("false", "0"):
             flags[criterion] = False
         elif text:
-            found.fault(at, f"seriousness flag {criterion} (E.i.3.2) is {text!r}", "true, false or nullFlavor NI")
+            found.fault(
+                at, f"seriousness flag {criterion} (E.i.3.2) is {text!r}", "true, false or nullFlavor NI"
+            )
     return flags
 
 
@@ -368,7 +379,9 @@ def _drugs(organizer: Any, roles: dict[str, str], found: Findings) -> Iterator[D
     code = _down(organizer, CODE)
     if code is None or code.get("code") != "4" or code.get("codeSystem") != DRUGS:
         return
-    for node in (item for part in organizer if part.tag == COMPONENT for item in part if item.tag == ADMINISTRATION):
+    for node in (
+        item for part in organizer if part.tag == COMPONENT for item in part if item.tag == ADMINISTRATION
+    ):
         key = name = ""
         for part in node:
             tag = part.tag

@@ -18,7 +18,12 @@ _DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
 
 
 def case_of(
-    fields: Mapping[str, Any], case_id: str, narrative: Any, said: Iterable[Annotation], at: str, found: Findings
+    fields: Mapping[str, Any],
+    case_id: str,
+    narrative: Any,
+    said: Iterable[Annotation],
+    at: str,
+    found: Findings,
 ) -> Case | None:
     """A case from JSON fields with the names of a Case; None, and faults, where one is no such field.
 
@@ -58,14 +63,18 @@ def fields_of(case: Case) -> dict[str, Any]:
         value = getattr(case, key)
         if key in ("drugs", "reactions"):
             value = [_said(item) for item in value]
-        if value not in (None, "", []):
+        if value not in (None, "", []) and (key, value) != ("language", "en"):
             made[key] = value
     return made
 
 
 def _said(item: Drug | Reaction) -> dict[str, Any]:
     values = {name: getattr(item, name) for name in item.__dataclass_fields__}
-    return {name: dict(v) if isinstance(v, Mapping) else v for name, v in values.items() if v not in (None, "", {})}
+    return {
+        name: dict(v) if isinstance(v, Mapping) else v
+        for name, v in values.items()
+        if v not in (None, "", {})
+    }
 
 
 def _each(value: Any, make: Any, noun: str, key: str, at: str, found: Findings) -> list[Any]:

@@ -174,7 +174,9 @@ def _words(value: Mapping[str, Any], data: Mapping[str, Any], where: str, found:
 def _codes(value: Mapping[str, Any]) -> list[str]:
     """Codes of a text area, of chosen suggestions, or of the leaves of a taxonomy."""
     paths = value.get("taxonomy", [])
-    leaves = [path[-1] for path in paths if isinstance(path, list) and path] if isinstance(paths, list) else []
+    leaves = (
+        [path[-1] for path in paths if isinstance(path, list) and path] if isinstance(paths, list) else []
+    )
     texts = value.get("text", value.get("choices", leaves))
     return [
         str(text).split()[0] if str(text).split() else ""

@@ -60,7 +60,9 @@ def read(source: Source, meddra_version: str | None = None) -> Content:
             found.fault(at, "no `case_id` in `meta`", "put it there when the tasks are made")
             continue
         at = f"{at}, case {case_id}"
-        said = _said(line, meta, case_id, version_of(meta.get("meddra_version"), meddra_version, at, found), at, found)
+        said = _said(
+            line, meta, case_id, version_of(meta.get("meddra_version"), meddra_version, at, found), at, found
+        )
         annotations += said
         case = case_of(meta, case_id, line.get("text"), said, at, found)
         if case is not None:
@@ -76,12 +78,19 @@ def merged(known: Case | None, case: Case, at: str, found: Findings) -> Case:
     extra = [r for r in case.reactions if r not in known.reactions]
     whole = {name: getattr(known, name) for name in known.__dataclass_fields__}
     if whole | {"reactions": case.reactions} != {name: getattr(case, name) for name in whole}:
-        found.fault(at, "differs from an earlier line on this case", "one case has one text and one set of fields")
+        found.fault(
+            at, "differs from an earlier line on this case", "one case has one text and one set of fields"
+        )
     return Case(**{**whole, "reactions": (*known.reactions, *extra)})
 
 
 def _said(
-    line: Mapping[str, Any], meta: Mapping[str, Any], case_id: str, version: str | None, at: str, found: Findings
+    line: Mapping[str, Any],
+    meta: Mapping[str, Any],
+    case_id: str,
+    version: str | None,
+    at: str,
+    found: Findings,
 ) -> list[Annotation]:
     answer = line.get("answer")
     if answer is None:
@@ -156,7 +165,9 @@ def write(cases: Iterable[Case], annotations: Iterable[Annotation], path: str | 
     A case that nobody said anything of is a task without an answer. Returns what could not be expressed,
     counted.
     """
-    grouped: dict[str, dict[tuple[str, str, str, str], list[Annotation]]] = defaultdict(lambda: defaultdict(list))
+    grouped: dict[str, dict[tuple[str, str, str, str], list[Annotation]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
     for a in annotations:
         grouped[a.case_id][a.annotator, a.time or "", a.guideline or "", a.meddra_version or ""].append(a)
     dropped: Counter[str] = Counter()
@@ -172,7 +183,11 @@ def write(cases: Iterable[Case], annotations: Iterable[Annotation], path: str | 
 
 
 def _line(
-    task: Mapping[str, Any], key: tuple[str, str, str, str], said: list[Annotation], case: Case, dropped: Counter[str]
+    task: Mapping[str, Any],
+    key: tuple[str, str, str, str],
+    said: list[Annotation],
+    case: Case,
+    dropped: Counter[str],
 ) -> dict[str, Any]:
     annotator, time, guideline, version = key
     extra = {name: value for name, value in (("guideline", guideline), ("meddra_version", version)) if value}

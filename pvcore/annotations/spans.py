@@ -37,15 +37,16 @@ class Span:
 def parts_of(pairs: Any, text: str, where: str, found: Findings) -> Parts | None:
     """(start, end) pairs as parts; None, and a fault, where they do not lie in the text in order."""
     last = 0
-    made = []
+    made: list[tuple[int, int]] = []
     for pair in pairs:
         start, end = pair if isinstance(pair, list | tuple) and len(pair) == 2 else (None, None)
-        whole = type(start) is int and type(end) is int
-        if not whole or not last <= start < end <= len(text):
-            found.fault(where, f"span {start}-{end} lies outside the text", "offsets count characters of the text")
+        whole = type(start) is int and type(end) is int  # True is an int, too
+        if not whole or not last <= start < end <= len(text):  # type: ignore[operator]
+            advice = "offsets count characters of the text"
+            found.fault(where, f"span {start!r:.20}-{end!r:.20} lies outside the text", advice)
             return None
-        made.append((start, end))
-        last = end
+        made.append((int(start), int(end)))  # type: ignore[arg-type]
+        last = made[-1][1]
     return tuple(made) or None
 
 
@@ -67,7 +68,14 @@ def annotations_of(
         if span.llt_code:
             target = words_of(text, span.parts)
             codings[target, span.llt_code] = Annotation(
-                case_id, "coding", {"llt_code": span.llt_code}, annotator, target, time, guideline, meddra_version
+                case_id,
+                "coding",
+                {"llt_code": span.llt_code},
+                annotator,
+                target,
+                time,
+                guideline,
+                meddra_version,
             )
             continue
         shifted = [[max(s - before, 0), min(e - before, most)] for s, e in span.parts]

@@ -72,7 +72,9 @@ def _unpacked(source: Source, found: Findings) -> tuple[TableMapping, str, bytes
         return mapping, mapping.table, files[mapping.table]
     if mapping.table is not None or len(files) != 1:
         asked = f"no {mapping.table!r}" if mapping.table else f"{len(files)} files beside {MEMBER}"
-        raise refuse(source.name, "zip", asked, f"name the table in {MEMBER}: it holds {', '.join(files) or 'none'}")
+        raise refuse(
+            source.name, "zip", asked, f"name the table in {MEMBER}: it holds {', '.join(files) or 'none'}"
+        )
     return mapping, *next(iter(files.items()))
 
 
@@ -115,7 +117,9 @@ def _records(
                     found.fault(at, f"{name} differs from an earlier row of the case", "one value a case")
         verbatims.setdefault(case_id, {}).update({row["verbatim"]: None} if row.get("verbatim") else {})
         said.setdefault(case_id, []).extend(_said(row, case_id, mapping, meddra_version, at, found))
-    cases = [_case(case_id, known, said[case_id], verbatims[case_id], found) for case_id, known in fields.items()]
+    cases = [
+        _case(case_id, known, said[case_id], verbatims[case_id], found) for case_id, known in fields.items()
+    ]
     return [case for case in cases if case], [a for listed in said.values() for a in listed]
 
 
@@ -149,7 +153,11 @@ def _several(cell: str, separator: str) -> list[str]:
 
 
 def _case(
-    case_id: str, fields: Mapping[str, Any], said: Sequence[Annotation], verbatims: Mapping[str, None], found: Findings
+    case_id: str,
+    fields: Mapping[str, Any],
+    said: Sequence[Annotation],
+    verbatims: Mapping[str, None],
+    found: Findings,
 ) -> Case | None:
     case = case_of(fields, case_id, fields.get("narrative"), (), f"case {case_id}", found)
     if case is None:

@@ -1,12 +1,12 @@
 """Which column of a table is which field: what a mapping may say, checked.
 
-    table: reports.csv                # needed only if the zip holds several tables
-    columns: {REPORT_NO: case_id, DESCRIPTION: narrative, IS_SERIOUS: serious, TERM: verbatim, LLT: llt_code}
-    constants: {annotator: unit-7, meddra_version: "29.0"}
-    values: {serious: {"Y": serious, "N": not serious}}
-    separator: ";"                    # between several drugs or criteria in a cell
-    delimiter: ","                    # of a CSV file
-    encoding: utf-8
+table: reports.csv                # needed only if the zip holds several tables
+columns: {REPORT_NO: case_id, DESCRIPTION: narrative, IS_SERIOUS: serious, TERM: verbatim, LLT: llt_code}
+constants: {annotator: unit-7, meddra_version: "29.0"}
+values: {serious: {"Y": serious, "N": not serious}}
+separator: ";"                    # between several drugs or criteria in a cell
+delimiter: ","                    # of a CSV file
+encoding: utf-8
 """
 
 from __future__ import annotations
@@ -21,7 +21,18 @@ from pvcore.annotations.reading import Findings
 
 MEMBER = "mapping.yaml"
 """The mapping's name beside the table in a zip."""
-CASE = ("case_id", "narrative", "received", "age_years", "sex", "country", "language", "source", "drugs", "reactions")
+CASE = (
+    "case_id",
+    "narrative",
+    "received",
+    "age_years",
+    "sex",
+    "country",
+    "language",
+    "source",
+    "drugs",
+    "reactions",
+)
 SAID = ("annotator", "time", "guideline", "serious", "criteria", "verbatim", "llt_code", "pt_name", "meddra_version",
         "problem", "value")  # fmt: skip
 FIELDS = (*CASE, *SAID)
@@ -48,7 +59,9 @@ def mapping_of(text: str, found: Findings) -> TableMapping:
     try:
         said = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        found.fault(MEMBER, f"is no YAML: {' '.join(str(error).split())[:200]}", "see docs/reference/formats.md")
+        found.fault(
+            MEMBER, f"is no YAML: {' '.join(str(error).split())[:200]}", "see docs/reference/formats.md"
+        )
         return TableMapping()
     if not isinstance(said, dict):
         found.fault(MEMBER, "is no mapping", "see docs/reference/formats.md")
@@ -99,7 +112,7 @@ def _yaml_text(value: Any) -> str:
 
 def _text(said: Mapping[Any, Any], key: str, default: Any, found: Findings) -> Any:
     value = said.get(key, default)
-    if isinstance(value, str) and value or value is None:
+    if (isinstance(value, str) and value) or value is None:
         return value or default
     found.fault(MEMBER, f"{key} is {value!r:.50}", "a text is expected")
     return default

@@ -44,7 +44,11 @@ def _csv(data: bytes, name: str, mapping: TableMapping, found: Findings) -> Rows
     try:
         text = data.decode("utf-8-sig" if mapping.encoding.lower() in ("utf-8", "utf8") else mapping.encoding)
     except (UnicodeError, LookupError) as error:
-        found.fault(name, f"not {mapping.encoding}: {error}"[:200], "say the `encoding` in the mapping, or save as UTF-8")
+        found.fault(
+            name,
+            f"not {mapping.encoding}: {error}"[:200],
+            "say the `encoding` in the mapping, or save as UTF-8",
+        )
         return None
     if "\0" in text:
         found.fault(name, "holds NUL characters", "save it as CSV in UTF-8")

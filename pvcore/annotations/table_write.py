@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pvcore.annotations.fields import fields_of
-from pvcore.annotations.table_mapping import CASE, FIELDS, IGNORED, MEMBER, SAID
+from pvcore.annotations.table_mapping import CASE, FIELDS, IGNORED, MEMBER
 from pvcore.records import Annotation, Case
 
 Ranked = Mapping[tuple[str, str], Sequence[tuple[str, str]]]
@@ -41,12 +41,21 @@ def write(cases: Iterable[Case], annotations: Iterable[Annotation], path: str | 
 
 def _fields(case: Case) -> dict[str, str]:
     said = fields_of(case)
-    said |= {name: json.dumps(said[name], ensure_ascii=False) for name in ("drugs", "reactions") if name in said}
-    return {"case_id": case.case_id, "narrative": case.narrative} | {name: str(value) for name, value in said.items()}
+    said |= {
+        name: json.dumps(said[name], ensure_ascii=False) for name in ("drugs", "reactions") if name in said
+    }
+    return {"case_id": case.case_id, "narrative": case.narrative} | {
+        name: str(value) for name, value in said.items()
+    }
 
 
 def _said(a: Annotation) -> dict[str, str]:
-    row = {"annotator": a.annotator, "time": a.time or "", "guideline": a.guideline or "", "verbatim": a.target}
+    row = {
+        "annotator": a.annotator,
+        "time": a.time or "",
+        "guideline": a.guideline or "",
+        "verbatim": a.target,
+    }
     if a.problem == "seriousness" and not a.target:
         row["serious"] = "serious" if a.value["serious"] else "not serious"
         row["criteria"] = "; ".join(a.value.get("criteria", ()))
@@ -79,7 +88,9 @@ def write_tasks(
         fields = {name: text for name, text in _fields(case).items() if name in WORK}
         fields |= {"reason": (reasons or {}).get(case.case_id, "")}
         fields |= _agreed(grouped[case.case_id, "seriousness", ""])
-        coded = [target for (case_id, problem, target) in grouped if (case_id, problem) == (case.case_id, "coding")]
+        coded = [
+            target for (case_id, problem, target) in grouped if (case_id, problem) == (case.case_id, "coding")
+        ]
         verbatims = dict.fromkeys([*(r.verbatim for r in case.reactions if r.verbatim), *coded]) or {"": None}
         for number, verbatim in enumerate(verbatims):
             row = fields if number == 0 else {"case_id": case.case_id}
@@ -88,7 +99,9 @@ def write_tasks(
                 row
                 | {"verbatim": verbatim}
                 | _agreed(grouped[case.case_id, "coding", verbatim])
-                | dict(zip(IGNORED[1:], ("; ".join(texts) for texts in zip(*terms, strict=True)), strict=False))
+                | dict(
+                    zip(IGNORED[1:], ("; ".join(texts) for texts in zip(*terms, strict=True)), strict=False)
+                )
             )
     _save(Path(path), WORK, rows)
 

@@ -27,7 +27,9 @@ WHOLE: dict[str, tuple[Write, str]] = {
 
 
 def facts(items: Any) -> list[tuple[str, ...]]:
-    return sorted((a.case_id, a.problem, a.target, str(a.value), a.annotator, str(a.meddra_version)) for a in items)
+    return sorted(
+        (a.case_id, a.problem, a.target, str(a.value), a.annotator, str(a.meddra_version)) for a in items
+    )
 
 
 def marked(generated: Any) -> tuple[list[Case], list[Annotation]]:
@@ -94,7 +96,10 @@ def batches(draw: st.DrawFn) -> tuple[list[Case], list[Annotation]]:
     for number in range(draw(st.integers(1, 3))):
         words = draw(st.lists(WORDS, min_size=1, max_size=4, unique=True))
         case_id = f"C {number}/{draw(WORDS)}"
-        reactions = [Reaction(w, seriousness=draw(st.dictionaries(st.sampled_from(CRITERIA), st.booleans()))) for w in words]
+        reactions = [
+            Reaction(w, seriousness=draw(st.dictionaries(st.sampled_from(CRITERIA), st.booleans())))
+            for w in words
+        ]
         cases.append(
             Case(
                 case_id, "It began. " + " then ".join(words), draw(st.sampled_from(["", "x"])),
@@ -108,7 +113,9 @@ def batches(draw: st.DrawFn) -> tuple[list[Case], list[Annotation]]:
             met = draw(st.lists(st.sampled_from(CRITERIA), unique=True)) if serious else []
             value = {"serious": serious, "criteria": [c for c in CRITERIA if c in met]}
             said.append(Annotation(case_id, "seriousness", value, who))
-            said.append(Annotation(case_id, "coding", {"llt_code": "90000001"}, who, words[0], meddra_version="29.0"))
+            said.append(
+                Annotation(case_id, "coding", {"llt_code": "90000001"}, who, words[0], meddra_version="29.0")
+            )
     return cases, said
 
 
@@ -133,7 +140,9 @@ def test_files_of_one_tool_are_not_taken_for_those_of_another(generated, tmp_pat
     for name, (write, _) in WHOLE.items():
         if name != "parquet":
             write(cases, said, tmp_path / name)
-    table.write_zip(tmp_path / "table", {"columns": {"case_id": "case_id", "narrative": "narrative"}}, tmp_path / "zip")
+    table.write_zip(
+        tmp_path / "table", {"columns": {"case_id": "case_id", "narrative": "narrative"}}, tmp_path / "zip"
+    )
     expected = {"r3": "e2b_r3", "r2": "e2b_r2", "zip": "table"}
     for file in tmp_path.iterdir():  # none has an ending that would say it
         assert read(file, meddra_version="29.0").format == expected.get(file.name, file.name)

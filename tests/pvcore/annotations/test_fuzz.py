@@ -45,7 +45,9 @@ def files(generated: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     table.write(cases, said, folder / "csv")
     table.write(cases, said, folder / "table.parquet")
     (folder / "table.parquet").rename(folder / "parquet")
-    columns = {name: name for name in ("case_id", "narrative", "serious", "annotator", "verbatim", "llt_code")}
+    columns = {
+        name: name for name in ("case_id", "narrative", "serious", "annotator", "verbatim", "llt_code")
+    }
     table.write_zip(folder / "csv", {"columns": columns}, folder / "mapped")
     return {name: (folder / name).read_bytes() for name in FORMATS}
 
@@ -66,7 +68,9 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
         elif kind == 3:
             changed[at : at + span] = chance.randbytes(span)
         elif kind == 4:
-            changed[at:at] = chance.choice([b'"', b"<", b"&", b"\0", b"\xff", b"null", b"1e999", b"{}", b"\n", b"&x;"])
+            changed[at:at] = chance.choice(
+                [b'"', b"<", b"&", b"\0", b"\xff", b"null", b"1e999", b"{}", b"\n", b"&x;"]
+            )
         else:
             changed = changed[: max(at, 1)]
     return bytes(changed)
@@ -96,7 +100,11 @@ def test_mutated_members_of_zips(name: str, files: dict[str, bytes]) -> None:
 
 
 def test_mutated_real_files(shared: Path) -> None:
-    real = [p.read_bytes() for p in sorted((shared / "data" / "e2b_r3").glob("*.xml")) if p.stat().st_size < 100_000]
+    real = [
+        p.read_bytes()
+        for p in sorted((shared / "data" / "e2b_r3").glob("*.xml"))
+        if p.stat().st_size < 100_000
+    ]
     real.append((shared / "data" / "vaers" / "1990VAERSData.zip").read_bytes())
     chance = random.Random(1)
     found = [outcome(mutated(data, chance)) for data in real[:-1] for _ in range(12)]
@@ -138,7 +146,7 @@ def test_json_with_any_value_anywhere(files: dict[str, bytes], new: Any, chance:
 @given(st.binary(max_size=200))
 @example(b"PK\x05\x06" + b"\0" * 18)
 @example(b"PAR1")
-@example(b"case_id,narrative\n\"x")
+@example(b'case_id,narrative\n"x')
 @example(b'<?xml version="1.0" encoding="no-such"?><ichicsr/>')
 @example(b'<?xml version="1.0" encoding="shift_jis"?><ichicsr/>')
 def test_any_bytes(data: bytes) -> None:
@@ -148,7 +156,22 @@ def test_any_bytes(data: bytes) -> None:
 
 
 CELL = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
-    ["", "yes", "not serious", "maybe", "90000001", "29.0", "[", "[1]", '[{"name": 1}]', "{}", "death;sad", "-1", "nan", "1e9"]
+    [
+        "",
+        "yes",
+        "not serious",
+        "maybe",
+        "90000001",
+        "29.0",
+        "[",
+        "[1]",
+        '[{"name": 1}]',
+        "{}",
+        "death;sad",
+        "-1",
+        "nan",
+        "1e9",
+    ]
 )
 
 
@@ -165,7 +188,10 @@ def test_tables_with_any_cells(rows: list[tuple[str, ...]]) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(JSON | st.dictionaries(st.sampled_from(["columns", "constants", "values", "table", "delimiter", "x"]), JSON))
+@given(
+    JSON
+    | st.dictionaries(st.sampled_from(["columns", "constants", "values", "table", "delimiter", "x"]), JSON)
+)
 def test_any_mapping(value: Any) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
