@@ -4,7 +4,7 @@
     python benchmarks/e2b_ingestion.py --cases 5000
     python benchmarks/e2b_ingestion.py FILE ...         # files of your own
 
-Each measurement is a process of its own; the fastest of three is shown, in seconds of CPU (other work
+Each measurement is a process of its own; the fastest of `--rounds` is shown, in seconds of CPU (other work
 on the machine does not count). `bare` is `for _, element in iterparse(file): element.clear()`; `bare, messages
 only` has lxml skip all other elements and removes what was read from the tree. `reader` makes the records,
 `batch.read` also checks them and takes their digest. The peak is
@@ -23,7 +23,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROUNDS = 3
 TAGS = ("{urn:hl7-org:v3}PORR_IN049016UV", "safetyreport")
 
 
@@ -128,12 +127,12 @@ def generated(folder: Path, cases: int) -> list[Path]:
     return [folder / "r3.xml", folder / "r2.xml"]
 
 
-def table(path: Path) -> None:
+def table(path: Path, rounds: int) -> None:
     print(f"\n{path.name}: {path.stat().st_size / 2**20:,.0f} MB\n")
     print("| what | CPU s | MB/s | of bare | of bare, messages only | peak beyond start, MB |")
     print("|---|---:|---:|---:|---:|---:|")
     best: dict[str, dict[str, float]] = {}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name in MEASURED:
             command = [sys.executable, __file__, "--one", name, str(path)]
             said = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
@@ -155,6 +154,7 @@ def main() -> None:
     )
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--cases", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one:
@@ -162,7 +162,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="pv-e2b-") as folder:
         for path in asked.files or generated(Path(folder), asked.cases):
-            table(path)
+            table(path, asked.rounds)
 
 
 if __name__ == "__main__":

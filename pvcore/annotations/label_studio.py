@@ -80,6 +80,9 @@ def _annotations(
     listed = task.get("annotations", task.get("completions"))
     if listed is None and "predictions" not in task:
         found.fault(at, "no `annotations`", "export as JSON with annotations")
+    if not isinstance(listed, list | None):
+        found.fault(at, f"`annotations` is {listed!r:.50}, no list", "export as JSON with annotations")
+        return []
     made: list[Annotation] = []
     for number, said in enumerate(listed or [], 1):
         where = f"{at}, annotation {said.get('id', number) if isinstance(said, dict) else number}"
