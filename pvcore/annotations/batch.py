@@ -107,7 +107,7 @@ def read(source: str | Path | bytes, *, name: str | None = None, meddra_version:
 @contextmanager
 def _no_collection() -> Iterator[None]:
     """No search for cycles meanwhile: records form none, and looking through all of them again and again
-    takes a quarter of the time of a large batch."""
+    takes a sixth of the time of 100,000 reports."""
     was = gc.isenabled()
     gc.disable()
     try:
