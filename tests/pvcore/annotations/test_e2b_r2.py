@@ -12,7 +12,8 @@ from pvcore.records import Reaction
 
 REPORT = """
   <safetyreport>
-    <safetyreportid>GB-X-1</safetyreportid>
+    <safetyreportid> GB-X-1
+    </safetyreportid>
     <primarysourcecountry>GB</primarysourcecountry>
     <serious>1</serious>
     <seriousnessdeath>2</seriousnessdeath>
