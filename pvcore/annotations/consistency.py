@@ -20,7 +20,7 @@ from pvcore.annotations.agreement import Thing, answer, by_pair, consensus, judg
 from pvcore.annotations.coding_levels import LevelAgreement, level_agreement
 from pvcore.annotations.coefficients import Answers, alpha, cohen, fleiss, observed
 from pvcore.annotations.contradictions import Contradiction, contradictions
-from pvcore.annotations.spans import SpanAgreement, span_agreement, spans_of
+from pvcore.annotations.span_agreement import SpanAgreement, span_agreement, spans_of
 from pvcore.meddra.release import Dictionary
 from pvcore.records import Annotation, canonical
 

@@ -35,7 +35,7 @@ from pvcore.annotations.e2b_r3_codes import (
 from pvcore.records import Annotation, Case, Drug, Reaction
 
 TYPE = f"{{{XSI}}}type"
-_NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write(
@@ -88,9 +88,9 @@ def _add(parent: Any, tag: str, text: str | None = None, /, **attributes: str) -
     if "xsi" in attributes:
         node.set(TYPE, attributes.pop("xsi"))
     for key, value in attributes.items():
-        node.set(key, _NO_XML.sub("", value))
+        node.set(key, NO_XML.sub("", value))
     if text is not None:
-        node.text = _NO_XML.sub("", text)
+        node.text = NO_XML.sub("", text)
     return node
 
 

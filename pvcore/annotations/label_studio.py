@@ -6,7 +6,8 @@ reactions) and `narrative` (if `text` shows more than it) travel with the task, 
 `meddra_version`, which Label Studio itself has no place for. What an annotator says:
 
 * choices `seriousness` and `criteria` -> problem seriousness;
-* a region of `reaction` with an `llt` -> problem coding, the marked words being the target;
+* a region of `reaction` with an `llt`, typed or chosen among the suggested ones -> problem coding, the
+  marked words being the target;
 * an annotation marked as ground truth is an adjudication: it settles what others disagree on.
 
 Cancelled (skipped) annotations say nothing and are counted. Predictions are no annotations.
@@ -14,37 +15,35 @@ Cancelled (skipped) annotations say nothing and are counted. Predictions are no 
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pvcore.annotations.label_studio_config import SERIOUSNESS, labeling_config
+from pvcore.annotations.fields import case_of, llt_of, require_versions, seriousness_of, version_of
+from pvcore.annotations.label_studio_config import SUGGESTED, labeling_config
 from pvcore.annotations.label_studio_write import write, write_tasks
-from pvcore.annotations.reading import ADJUDICATION, LLT_CODE, MEDDRA_VERSION, Content, Findings, refuse
-from pvcore.records import CRITERIA, Annotation, Case, Drug, Reaction
+from pvcore.annotations.reading import ADJUDICATION, Content, Findings, Source, json_of, refuse, text_of
+from pvcore.records import Annotation, Case
 
 __all__ = ["DESCRIPTION", "NAME", "detect", "labeling_config", "read", "write", "write_tasks"]
 
 NAME = "label_studio"
 DESCRIPTION = "Label Studio JSON export"
-_DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
 
 
-def detect(head: bytes) -> bool:
+def detect(source: Source) -> bool:
     """Whether the file looks like a JSON list or object."""
-    return head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{")
+    return source.head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{")
 
 
-def read(data: bytes, name: str, meddra_version: str | None = None) -> Content:
+def read(source: Source, meddra_version: str | None = None) -> Content:
     """All tasks of an export. `meddra_version` is that of the codes, unless the tasks say it.
 
     Raises BatchError with all faults.
     """
-    found = Findings(name)
+    found = Findings(source.name)
     cases: list[Case] = []
     annotations: list[Annotation] = []
-    for number, task in enumerate(_tasks(data, name), 1):
+    for number, task in enumerate(_tasks(source), 1):
         if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
             found.fault(
                 f"task {number}", "is no task: it has no `data`", "export as JSON, not as JSON-MIN or CSV"
@@ -55,90 +54,24 @@ def read(data: bytes, name: str, meddra_version: str | None = None) -> Content:
         if not case_id:
             found.fault(at, "no `case_id` in `data`")
             continue
-        version = task["data"].get("meddra_version") or meddra_version
-        if meddra_version and version != meddra_version:
-            found.fault(
-                at, f"MedDRA {version}, expected {meddra_version}", "give the version that the task says"
-            )
-        elif version is not None and not (isinstance(version, str) and MEDDRA_VERSION.fullmatch(version)):
-            found.fault(at, f"MedDRA version {version!r} is not of the form 29.0")
+        version = version_of(task["data"].get("meddra_version"), meddra_version, at, found)
         said = _annotations(task, case_id, version, at, found)
-        case = _case(task["data"], case_id, said, at, found)
+        data = task["data"]
+        case = case_of(data, case_id, data.get("narrative") or data.get("text"), said, at, found)
         if case is not None:
             cases.append(case)
             annotations += said
-    unversioned = sum(a.problem == "coding" and a.meddra_version is None for a in annotations)
-    if unversioned:
-        advice = "name the version: pv ingest --meddra-version 29.0, or `.meddra-29.0.` in the file's name"
-        found.fault("batch", f"{unversioned} codes, and no MedDRA version for them", advice)
+    require_versions(annotations, found)
     return found.finish(cases, annotations)
 
 
-def _tasks(data: bytes, name: str) -> list[Any]:
-    def refuse_constant(text: str) -> Any:
-        raise ValueError(f"{text} is no JSON")
-
-    try:
-        value = json.loads(data.decode("utf-8-sig"), parse_constant=refuse_constant)
-    except UnicodeDecodeError as error:
-        raise refuse(name, f"byte {error.start}", "not UTF-8", "save the export as UTF-8") from error
-    except RecursionError as error:
-        raise refuse(name, "JSON", "nested too deeply") from error
-    except json.JSONDecodeError as error:
-        raise refuse(
-            name, f"line {error.lineno}", f"not complete JSON: {error.msg}", "export again"
-        ) from error
-    except ValueError as error:
-        raise refuse(name, "JSON", str(error)) from error
+def _tasks(source: Source) -> list[Any]:
+    value = json_of(text_of(source.read(), source.name), source.name)
     if isinstance(value, dict):
         value = [value] if "data" in value else value.get("tasks")
     if not isinstance(value, list):
-        raise refuse(name, "JSON", "no list of tasks", "export the project as JSON")
+        raise refuse(source.name, "JSON", "no list of tasks", "export the project as JSON")
     return value
-
-
-def _case(
-    data: Mapping[str, Any], case_id: str, said: Sequence[Annotation], at: str, found: Findings
-) -> Case | None:
-    text = data.get("narrative") or data.get("text")
-    before = len(found.faults)
-    if not isinstance(text, str) or not text.strip():
-        found.fault(at, "no `text` in `data`")
-    received, age = data.get("received"), data.get("age_years")
-    if received is not None and not (isinstance(received, str) and _DATE.fullmatch(received)):
-        found.fault(at, f"received {received!r} is not of the form YYYY-MM-DD")
-    if age is not None and not (
-        isinstance(age, int | float) and not isinstance(age, bool) and 0 <= age <= 150
-    ):
-        found.fault(at, f"age_years {age!r} is no age in years")
-    for key in ("sex", "country", "language", "source"):
-        if data.get(key) is not None and not isinstance(data[key], str):
-            found.fault(at, f"{key} {data[key]!r} is no text")
-    drugs = _each(data.get("drugs"), Drug, "name", at, found)
-    reactions = _each(data.get("reactions"), Reaction, "verbatim", at, found)
-    if len(found.faults) > before:
-        return None
-    known = {reaction.verbatim for reaction in reactions}
-    marked = dict.fromkeys(a.target for a in said if a.problem == "coding" and a.target not in known)
-    return Case(
-        case_id=case_id, narrative=str(text).strip(), source=data.get("source") or "Label Studio", received=received,
-        age_years=None if age is None else float(age), sex=data.get("sex"), country=data.get("country"),
-        language=data.get("language") or "en", drugs=tuple(drugs),
-        reactions=(*reactions, *(Reaction(verbatim=target) for target in marked)),
-    )  # fmt: skip
-
-
-def _each(value: Any, make: type[Any], key: str, at: str, found: Findings) -> list[Any]:
-    """Drugs or reactions: objects with the record's fields, or plain names."""
-    made = []
-    for item in value if isinstance(value, list) else [] if value is None else [value]:
-        try:
-            made.append(make(**({key: item} if isinstance(item, str) else item)))
-        except TypeError:
-            found.fault(
-                at, f"{item!r} is no {make.__name__.lower()}", f"give its {key}, or an object with it"
-            )
-    return made
 
 
 def _annotations(
@@ -147,6 +80,9 @@ def _annotations(
     listed = task.get("annotations", task.get("completions"))
     if listed is None and "predictions" not in task:
         found.fault(at, "no `annotations`", "export as JSON with annotations")
+    if not isinstance(listed, list | None):
+        found.fault(at, f"`annotations` is {listed!r:.50}, no list", "export as JSON with annotations")
+        return []
     made: list[Annotation] = []
     for number, said in enumerate(listed or [], 1):
         where = f"{at}, annotation {said.get('id', number) if isinstance(said, dict) else number}"
@@ -202,16 +138,22 @@ def _results(results: Sequence[Any], data: Mapping[str, Any], where: str, found:
             continue
         control, region = item.get("from_name"), str(item.get("id", ""))
         if control in ("seriousness", "criteria"):
-            choices.setdefault(control, []).extend(str(choice) for choice in value.get("choices", []))
+            listed = value.get("choices", [])
+            if isinstance(listed, list):
+                choices.setdefault(control, []).extend(str(choice) for choice in listed)
+            else:
+                found.fault(where, f"choices {listed!r:.100} are no list")
         elif control == "reaction":
             words = _words(value, data, where, found)
             if words:
                 regions[region] = words
-        elif control == "llt":
-            codes[region] = _codes(value)
+        elif control in ("llt", SUGGESTED):
+            codes.setdefault(region, []).extend(_codes(value))
         else:
             found.drop(f"result of control {control!r}")
-    return [*_seriousness(choices, where, found), *_codings(regions, codes, where, found)]
+    value = seriousness_of(choices.get("seriousness", []), choices.get("criteria", []), where, found)
+    said: list[Said] = [] if value is None else [("seriousness", "", value)]
+    return [*said, *_codings(regions, codes, where, found)]
 
 
 def _words(value: Mapping[str, Any], data: Mapping[str, Any], where: str, found: Findings) -> str:
@@ -233,32 +175,16 @@ def _words(value: Mapping[str, Any], data: Mapping[str, Any], where: str, found:
 
 
 def _codes(value: Mapping[str, Any]) -> list[str]:
-    """Codes of a text area, or of the leaves of a taxonomy."""
-    leaves = [path[-1] for path in value.get("taxonomy", []) if isinstance(path, list) and path]
-    texts = value.get("text", leaves)
+    """Codes of a text area, of chosen suggestions, or of the leaves of a taxonomy."""
+    paths = value.get("taxonomy", [])
+    leaves = (
+        [path[-1] for path in paths if isinstance(path, list) and path] if isinstance(paths, list) else []
+    )
+    texts = value.get("text", value.get("choices", leaves))
     return [
         str(text).split()[0] if str(text).split() else ""
-        for text in ([texts] if isinstance(texts, str) else texts)
+        for text in (texts if isinstance(texts, list) else [texts])
     ]
-
-
-def _seriousness(choices: Mapping[str, list[str]], where: str, found: Findings) -> list[Said]:
-    chosen, criteria = choices.get("seriousness", []), choices.get("criteria", [])
-    unknown = [c for c in criteria if c not in CRITERIA]
-    if unknown:
-        found.fault(where, f"criteria {', '.join(unknown)}", f"there are {', '.join(CRITERIA)}")
-    if not chosen:
-        if criteria:
-            found.fault(where, "criteria, but no choice of `seriousness`")
-        return []
-    if len(set(chosen)) > 1 or chosen[0] not in SERIOUSNESS:
-        found.fault(where, f"seriousness {', '.join(chosen)}", f"one of {', '.join(SERIOUSNESS)}")
-        return []
-    serious = SERIOUSNESS[chosen[0]]
-    if criteria and not serious:
-        found.fault(where, "not serious, but with criteria")
-        return []
-    return [("seriousness", "", {"serious": serious, "criteria": [c for c in CRITERIA if c in criteria]})]
 
 
 def _codings(
@@ -269,10 +195,10 @@ def _codings(
         given = codes.get(region, [])
         if not given:
             found.drop("region without a code")
-        elif len(given) > 1 or not LLT_CODE.fullmatch(given[0]):
+        elif len(set(given)) > 1:
             found.fault(where, f"{words!r} is coded {', '.join(given)!r}", "give one LLT code of 8 digits")
-        else:
-            made[words, given[0]] = ("coding", words, {"llt_code": given[0]})
+        elif code := llt_of(given[0], words, where, found):
+            made[words, code] = ("coding", words, {"llt_code": code})
     for region in codes:
         if region not in regions:
             found.drop("code without a region")

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from pvcore.records import CRITERIA
 
-SERIOUSNESS = {"serious": True, "not serious": False}
-"""Choice -> value of the control `seriousness`."""
+SUGGESTED = "suggested"
+"""The control, and the field of a task's data, with the LLTs that a work list suggests, best first."""
 
 
-def labeling_config() -> str:
+def labeling_config(*, suggested: bool = False) -> str:
     """The XML to paste into a project's settings (Labeling Interface, Code).
 
     Controls: `seriousness` (one choice), `criteria` (several, for a serious case), `reaction` (mark the
     words of each reaction in the text) and, for each marked region, `llt` (its LLT code of 8 digits; a
-    Taxonomy of the same name whose leaves begin with the code is read as well).
+    Taxonomy of the same name whose leaves begin with the code is read as well). With `suggested`, each
+    task brings ranked LLTs in its field of that name, and one click takes one for the marked words.
     """
     criteria = "\n".join(f'      <Choice value="{name}"/>' for name in CRITERIA)
+    offered = (
+        f"""
+  <Choices name="{SUGGESTED}" toName="text" perRegion="true" required="false" choice="single-radio"
+           value="${SUGGESTED}"/>"""
+        if suggested
+        else ""
+    )
     return f"""<View>
   <Header value="$case_id"/>
   <Text name="text" value="$text"/>
@@ -33,7 +41,7 @@ def labeling_config() -> str:
   <Header value="Mark each reaction and give the code of its Lowest Level Term"/>
   <Labels name="reaction" toName="text">
     <Label value="Reaction" background="#d33"/>
-  </Labels>
+  </Labels>{offered}
   <TextArea name="llt" toName="text" perRegion="true" required="false" maxSubmissions="1"
             placeholder="LLT code, 8 digits" displayMode="region-list"/>
 </View>

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pvcore.annotations.label_studio_config import labeling_config
+from pvcore.annotations.label_studio_config import SUGGESTED, labeling_config
 from pvcore.annotations.reading import ADJUDICATION
+from pvcore.annotations.table_write import Ranked
 from pvcore.records import Annotation, Case, digest
 
 LISTED = "\n\nReported: "
 """Between the narrative and the verbatims that do not stand in it literally."""
 
 
-def write(cases: Iterable[Case], annotations: Iterable[Annotation], path: str | Path) -> None:
-    """A project's JSON export: one task a case, one annotation an annotator."""
-    grouped = _by_case(annotations)
+def write(cases: Iterable[Case], annotations: Iterable[Annotation], path: str | Path) -> dict[str, int]:
+    """A project's JSON export: one task a case, one annotation an annotator.
+
+    Returns what could not be expressed, counted.
+    """
+    said = list(annotations)
+    dropped = Counter(reason for a in said for reason in _inexpressible(a))
+    grouped = _by_case(said)
     tasks = []
     for number, case in enumerate(cases, 1):
         data, said = _data(case, grouped[case.case_id]), grouped[case.case_id]
@@ -40,6 +46,16 @@ def write(cases: Iterable[Case], annotations: Iterable[Annotation], path: str | 
             )
         tasks.append({"id": number, "data": data, "annotations": made, "predictions": []})
     _save(Path(path), tasks)
+    return dict(sorted(dropped.items()))
+
+
+def _inexpressible(a: Annotation) -> Iterator[str]:
+    if a.guideline not in (None, ADJUDICATION):
+        yield "guideline of an annotation"
+    if a.problem == "coding" and "llt_code" not in a.value:
+        yield "code without an LLT"
+    elif a.problem not in ("seriousness", "coding"):
+        yield f"annotation of problem {a.problem}"
 
 
 def write_tasks(
@@ -48,11 +64,14 @@ def write_tasks(
     *,
     suggestions: Iterable[Annotation] = (),
     reasons: Mapping[str, str] | None = None,
+    ranked: Ranked | None = None,
 ) -> Path:
     """A work list to import into a project: tasks with what was said so far as predictions.
 
-    `reasons` says by case why it is put before a person (shown as `data.reason`). The labeling
-    configuration is written beside it; returns its path.
+    `reasons` says by case why it is put before a person (shown as `data.reason`). `ranked` LLTs are
+    offered as choices for the words that a person marks; those of all verbatims of a case stand in one
+    list, each with its words, for Label Studio knows choices of a task only. The labeling configuration
+    is written beside it; returns its path.
     """
     grouped = _by_case(suggestions)
     tasks = []
@@ -61,6 +80,8 @@ def write_tasks(
         data = _data(case, said)
         if reasons and case.case_id in reasons:
             data["reason"] = reasons[case.case_id]
+        if ranked is not None:
+            data[SUGGESTED] = _offered(case, ranked)
         predictions = [
             {"model_version": name, "result": _result([a for a in said if a.annotator == name], data["text"])}
             for name in sorted({a.annotator for a in said})
@@ -68,8 +89,18 @@ def write_tasks(
         tasks.append({"data": data, "predictions": predictions})
     _save(Path(path), tasks)
     config = Path(path).with_suffix(".config.xml")
-    config.write_text(labeling_config(), "utf-8")
+    config.write_text(labeling_config(suggested=ranked is not None), "utf-8")
     return config
+
+
+def _offered(case: Case, ranked: Ranked) -> list[dict[str, str]]:
+    """Choices as Label Studio takes them from a task: `value` is what the export says."""
+    return [
+        {"value": f"{code} {name}", "hint": f"{place}. for: {verbatim}"}
+        for (case_id, verbatim), terms in ranked.items()
+        if case_id == case.case_id
+        for place, (code, name) in enumerate(terms, 1)
+    ]
 
 
 def _by_case(annotations: Iterable[Annotation]) -> dict[str, list[Annotation]]:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from pvcore.errors import BatchError, Fault
 from pvcore.records import Annotation, Case
 
 MAX_BYTES = 512 * 2**20
-"""The largest file, packed or unpacked, that is read."""
+"""The largest file, packed or unpacked, that is held in memory."""
+MAX_STREAMED = 64 * 2**30
+"""The largest file of a format that is read as a stream."""
+HEAD = 2**20
+"""Bytes at the beginning of a file that formats are recognised by: a line of JSON with a whole narrative."""
 MAX_RATIO = 200
 """The largest ratio of unpacked to packed size of a zip member; text packs about 3 to 20 times."""
 
@@ -60,7 +67,117 @@ def refuse(source: str, where: str, what: str, advice: str = "") -> BatchError:
     return BatchError(source, [Fault(where, what, advice)], "Nothing of this batch was used.")
 
 
-def members(data: bytes, source: str) -> dict[str, bytes]:
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file as it arrived. `head` is its beginning, `members` the names in it if it is a zip."""
+
+    name: str
+    content: Path | bytes = field(repr=False)
+    size: int
+    head: bytes = field(repr=False)
+    members: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(content: str | Path | bytes, name: str | None = None) -> Source:
+        """The file at a path, or bytes. Raises BatchError where it cannot be read or is no whole zip."""
+        if isinstance(content, str):
+            content = Path(content)
+        if isinstance(content, Path):
+            name = name or content.name
+            try:
+                size = content.stat().st_size
+                with content.open("rb") as file:
+                    head = file.read(HEAD)
+            except OSError as error:
+                raise refuse(name, "file", f"cannot be read: {error.strerror or error}") from error
+        else:
+            name, size, head = name or "batch", len(content), content[:HEAD]
+        source = Source(name, content, size, head)
+        if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+            return Source(name, content, size, head, _names(source))
+        return source
+
+    def open(self) -> BinaryIO:
+        """The file from its beginning. Raises BatchError beyond MAX_STREAMED."""
+        self._at_most(MAX_STREAMED)
+        return self.content.open("rb") if isinstance(self.content, Path) else io.BytesIO(self.content)
+
+    def read(self) -> bytes:
+        """All bytes of the file. Raises BatchError beyond MAX_BYTES."""
+        self._at_most(MAX_BYTES)
+        return self.content.read_bytes() if isinstance(self.content, Path) else self.content
+
+    def _at_most(self, most: int) -> None:
+        if self.size > most:
+            raise refuse(self.name, "file", f"{self.size} bytes; at most {most} are read", "split the batch")
+
+
+def _names(source: Source) -> tuple[str, ...]:
+    try:
+        with source.open() as file, zipfile.ZipFile(file) as archive:
+            return tuple(info.filename for info in archive.infolist() if not info.is_dir())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise refuse(
+            source.name, "zip", f"not a complete zip: {error}", "copy or download the file again"
+        ) from error
+
+
+def text_of(data: bytes, name: str, where: str = "") -> str:
+    """Bytes as UTF-8, with or without a byte-order mark. Raises BatchError with the place."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        place = f"{where}, byte {error.start}" if where else f"byte {error.start}"
+        raise refuse(name, place, "not UTF-8", "save the export as UTF-8") from error
+
+
+def json_of(text: str, name: str, where: str = "JSON") -> Any:
+    """A JSON value; NaN and infinity are none. Raises BatchError with the place."""
+
+    def refuse_constant(constant: str) -> Any:
+        raise ValueError(f"{constant} is no JSON")
+
+    try:
+        return json.loads(text, parse_constant=refuse_constant)
+    except RecursionError as error:
+        raise refuse(name, where, "nested too deeply") from error
+    except json.JSONDecodeError as error:
+        place = where if where != "JSON" else f"line {error.lineno}"
+        raise refuse(name, place, f"not complete JSON: {error.msg}", "export again") from error
+    except ValueError as error:
+        raise refuse(name, where, str(error)) from error
+
+
+def json_lines(data: bytes, found: Findings, where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place, object) of each line that is not blank; what is no JSON object becomes a fault."""
+    for number, line in enumerate(text_of(data, found.source, where).split("\n"), 1):
+        at = f"{where}, line {number}" if where else f"line {number}"
+        if not line.strip():
+            continue
+        try:
+            value = json_of(line, found.source, at)
+        except BatchError as error:
+            found.faults += error.faults
+            continue
+        if isinstance(value, dict):
+            yield at, value
+        else:
+            found.fault(at, "is no JSON object", "one object a line is expected")
+
+
+def first_object(head: bytes) -> dict[str, Any]:
+    """The object on the first line of a JSON Lines file, or {} for any other file."""
+    line = head.lstrip(b"\xef\xbb\xbf \t\r\n").split(b"\n", 1)[0]
+    if line[:1] != b"{":
+        return {}
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def members(archived: Source) -> dict[str, bytes]:
     """Name -> bytes of every file of a zip, unpacked in memory with bounds on size and ratio.
 
     Raises BatchError for one that is no zip, truncated, protected, damaged or far too large.
@@ -68,8 +185,9 @@ def members(data: bytes, source: str) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     faults: list[Fault] = []
     total = 0
+    source = archived.name
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with archived.open() as file, zipfile.ZipFile(file) as archive:
             for info in archive.infolist():
                 total += info.file_size
                 if info.is_dir():

@@ -1,98 +1,134 @@
-"""How far two annotators mark the same places of a text: F1 of spans, exact and by overlap.
+"""Marked words: what Prodigy, doccano and brat say of a text, as annotations, and back.
 
-A span is a mapping with `start`, `end` (characters, the end not included) and `label`. A value is one span
-or holds a list of them under `spans`; an empty list says that there is nothing to mark. F1 takes one
-annotator for the truth, and is the same whichever (Hripcsak and Rothschild 2005: it is kappa where the
-places that nobody marks cannot be counted).
+A span with a code is a coding: its words are the target. A span without one belongs to the problem
+`extraction`: all of an annotator's in one annotation,
+
+    {"spans": [{"start": 3, "end": 9, "label": "Drug"}]}
+
+with offsets in characters of the case's narrative. A discontinuous span has its pieces as `parts`
+([[3, 9], [15, 20]]) besides; its words are joined by one space, as brat does.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from pvcore.annotations.reading import ADJUDICATION
+from pvcore.annotations.reading import Findings
 from pvcore.records import Annotation
 
-
-class Span(NamedTuple):
-    """Characters `start` to `end` of a text, and what they are."""
-
-    start: int
-    end: int
-    label: str
+EXTRACTION = "extraction"
+REACTION = "Reaction"
+"""The label that coded spans are written with."""
+Parts = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class SpanAgreement:
-    """Two annotators on the cases that both marked. `label` is "all" or one label; `spans` are both counts."""
+class Span:
+    """Marked words of a text. `parts` are (start, end) in characters, in order and apart."""
 
-    problem: str
-    annotators: tuple[str, str]
+    parts: Parts
     label: str
-    cases: int
-    spans: tuple[int, int]
-    exact: float | None
-    overlap: float | None
+    llt_code: str | None = None
 
 
-def spans_of(value: Mapping[str, Any]) -> frozenset[Span] | None:
-    """The spans of a value, or None for a value that is no such thing."""
-    listed = value.get("spans", [value])
-    if not isinstance(listed, list | tuple) or not all(_is_span(item) for item in listed):
-        return None
-    return frozenset(Span(s["start"], s["end"], s["label"]) for s in listed)
+def parts_of(pairs: Any, text: str, where: str, found: Findings) -> Parts | None:
+    """(start, end) pairs as parts; None, and a fault, where they do not lie in the text in order."""
+    last = 0
+    made: list[tuple[int, int]] = []
+    for pair in pairs:
+        start, end = pair if isinstance(pair, list | tuple) and len(pair) == 2 else (None, None)
+        whole = type(start) is int and type(end) is int  # True is an int, too
+        if not whole or not last <= start < end <= len(text):  # type: ignore[operator]
+            advice = "offsets count characters of the text"
+            found.fault(where, f"span {start!r:.20}-{end!r:.20} lies outside the text", advice)
+            return None
+        made.append((int(start), int(end)))  # type: ignore[arg-type]
+        last = made[-1][1]
+    return tuple(made) or None
 
 
-def _is_span(item: Any) -> bool:
-    return (
-        isinstance(item, Mapping)
-        and all(isinstance(item.get(place), int) for place in ("start", "end"))
-        and isinstance(item.get("label"), str)
-    )
+def words_of(text: str, parts: Parts) -> str:
+    """The words of a span; those of its parts joined by one space."""
+    return " ".join(text[start:end] for start, end in parts).strip()
 
 
-def span_agreement(annotations: Iterable[Annotation]) -> list[SpanAgreement]:
-    """One row a problem, pair of annotators and label, over the cases that both annotated."""
-    marked: dict[str, dict[str, dict[str, set[Span]]]] = defaultdict(lambda: defaultdict(dict))
-    for a in annotations:
-        found = None if a.guideline == ADJUDICATION else spans_of(a.value)
-        if found is not None:
-            marked[a.problem][a.annotator].setdefault(a.case_id, set()).update(found)
-    rows = []
-    for problem in sorted(marked):
-        for one, other in itertools.combinations(sorted(marked[problem]), 2):
-            first, second = marked[problem][one], marked[problem][other]
-            both = [(first[case], second[case]) for case in sorted(set(first) & set(second))]
-            labels = sorted({span.label for pair in both for spans in pair for span in spans})
-            rows += [_row(problem, (one, other), label, both) for label in ("all", *labels) if both]
-    return rows
+def annotations_of(
+    spans: Iterable[Span], text: str, *, case_id: str, annotator: str, time: str | None = None,
+    guideline: str | None = None, meddra_version: str | None = None,
+) -> list[Annotation]:  # fmt: skip
+    """The annotations that one annotator's spans in one text are. Offsets become those of the stripped text."""
+    before = len(text) - len(text.lstrip())
+    most = len(text.strip())
+    codings: dict[tuple[str, str], Annotation] = {}
+    plain: list[dict[str, Any]] = []
+    for span in spans:
+        if span.llt_code:
+            target = words_of(text, span.parts)
+            codings[target, span.llt_code] = Annotation(
+                case_id,
+                "coding",
+                {"llt_code": span.llt_code},
+                annotator,
+                target,
+                time,
+                guideline,
+                meddra_version,
+            )
+            continue
+        shifted = [[max(s - before, 0), min(e - before, most)] for s, e in span.parts]
+        value = {"start": shifted[0][0], "end": shifted[-1][1], "label": span.label}
+        plain.append(value | ({"parts": shifted} if len(shifted) > 1 else {}))
+    made = list(codings.values())
+    if plain:
+        plain.sort(key=lambda item: (item["start"], item["end"], item["label"], item.get("parts", [])))
+        value = {"spans": plain}
+        made.append(Annotation(case_id, EXTRACTION, value, annotator, time=time, guideline=guideline))
+    return made
 
 
-def _row(
-    problem: str, pair: tuple[str, str], label: str, both: list[tuple[set[Span], set[Span]]]
-) -> SpanAgreement:
-    chosen = [
-        tuple({s for s in spans if label in ("all", s.label)} for spans in (first, second))
-        for first, second in both
-    ]
-    sizes = sum(len(a) for a, _ in chosen), sum(len(b) for _, b in chosen)
-    exact = sum(len(a & b) for a, b in chosen)
-    # a span may overlap several: each side counts those of its own that meet one of the other's
-    met = sum(_meet(a, b) + _meet(b, a) for a, b in chosen)
-    return SpanAgreement(
-        problem,
-        pair,
-        label,
-        len(both),
-        sizes,
-        2 * exact / sum(sizes) if any(sizes) else None,
-        met / sum(sizes) if any(sizes) else None,
-    )
+def spans_of(said: Iterable[Annotation], narrative: str, dropped: dict[str, int]) -> list[Span]:
+    """The spans that the annotations of one annotator and case are; counts what is none in `dropped`."""
+    made: list[Span] = []
+
+    def drop(reason: str) -> None:
+        dropped[reason] = dropped.get(reason, 0) + 1
+
+    for a in said:
+        if a.problem == EXTRACTION:
+            made += [_span(item) for item in a.value["spans"]]
+        elif a.problem == "coding" and "llt_code" not in a.value:
+            drop("code without an LLT")
+        elif a.problem == "coding":
+            parts = find(a.target, narrative)
+            if parts is None:
+                drop("coding whose words are not in the narrative")
+            else:
+                made.append(Span(parts, REACTION, a.value["llt_code"]))
+        elif a.problem != "seriousness":
+            drop(f"annotation of problem {a.problem}")
+    return made
 
 
-def _meet(these: set[Span], those: set[Span]) -> int:
-    return sum(any(a.label == b.label and a.start < b.end and b.start < a.end for b in those) for a in these)
+def _span(item: Mapping[str, Any]) -> Span:
+    pairs: Sequence[Sequence[int]] = item.get("parts", [[item["start"], item["end"]]])
+    return Span(tuple((start, end) for start, end in pairs), item["label"])
+
+
+def find(target: str, text: str) -> Parts | None:
+    """Where the words of a target stand: in one piece, or in several in this order; None if they do not."""
+    start = text.find(target) if target else -1
+    if start >= 0:
+        return ((start, start + len(target)),)
+    parts: list[tuple[int, int]] = []
+    last = 0
+    for word in target.split(" "):
+        match = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)").search(text, last) if word else None
+        if match is None:
+            return None
+        joins = parts and text[parts[-1][1] : match.start()] == " "
+        parts = [*parts[:-1], (parts[-1][0], match.end())] if joins else [*parts, match.span()]
+        last = match.end()
+    return tuple(parts) or None

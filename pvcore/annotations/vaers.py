@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from pvcore.annotations.reading import Content, Findings, members
+from pvcore.annotations.reading import Content, Findings, Source, members
 from pvcore.errors import BatchError
 from pvcore.records import CRITERIA, Annotation, Case, Drug, Reaction
 
@@ -37,17 +37,18 @@ TABLES: Mapping[str, tuple[str, ...]] = {
 """The tables with the columns that are needed."""
 
 
-def detect(head: bytes) -> bool:
-    """Whether the file is a zip; which one, `read` looks up."""
-    return head[:4] in (b"PK\x03\x04", b"PK\x05\x06")
+def detect(source: Source) -> bool:
+    """Whether the file is a zip with one of the tables in it; `read` says which is missing."""
+    endings = tuple(suffix.upper() for suffix in TABLES)
+    return any(name.upper().endswith(endings) for name in source.members)
 
 
-def read(data: bytes, name: str, meddra_version: str | None = None) -> Content:
+def read(source: Source, meddra_version: str | None = None) -> Content:
     """All reports of a year that have a narrative. Raises BatchError with all faults."""
-    found = Findings(name)
-    tables = _tables(members(data, name), found)
+    found = Findings(source.name)
+    tables = _tables(members(source), found)
     if found.faults:
-        raise BatchError(name, found.faults, "Nothing of this batch was used.")
+        raise BatchError(source.name, found.faults, "Nothing of this batch was used.")
     reports = tables["VAERSDATA.csv"]
     columns = {key: reports[key].str.strip() for key in reports.columns}
     received = _dates(columns, found)

@@ -153,7 +153,12 @@ def load_batch(workspace: Workspace, name: str) -> Batch:
     for entry in workspace.ledger.entries():
         body = entry.body
         if entry.kind == "BatchAdmitted" and name in (body["digest"], body["object"]["key"], body["name"]):
-            return batches.batch_from_bytes(get_blob(workspace.store, body["blob"]))
+            return batches.batch_from_bytes(
+                get_blob(workspace.store, body["blob"]),
+                name=body["name"],
+                format=body["format"],
+                dropped=body["dropped"],
+            )
     raise NotFound(f"no batch {name} was admitted. `pv status` lists the batches.")
 
 

@@ -150,9 +150,10 @@ def read_batch(workspace: Workspace, found: Found) -> Batch:
     Annotation tools store no MedDRA version: `batch.<version>.json` says it in the name
     ("batch-7.meddra-29.0.json"), as `pv ingest --meddra-version` writes it.
     """
-    return batches.read(
-        workspace.store.get(found.key), name=found.name, meddra_version=version_in_name(found.name)
-    )
+    with tempfile.TemporaryDirectory(prefix="pv-batch-") as folder:
+        # A file and not its bytes: reports of a year are larger than a machine's memory.
+        file = workspace.store.fetch(found.key, Path(folder, "batch"))
+        return batches.read(file, name=found.name, meddra_version=version_in_name(found.name))
 
 
 def release_before(workspace: Workspace, dictionary: Dictionary) -> Dictionary | None:

@@ -76,9 +76,7 @@ def score_file(
     workspace: Workspace, name: str, path: Path, meddra_version: str | None = None
 ) -> list[dict[str, Any]]:
     """Predictions for a file of cases, as JSON values. Raises BatchError, NotFound, SignatureRefused."""
-    batch = batches.read(
-        path.read_bytes(), name=path.name, meddra_version=meddra_version or version_in_name(path.name)
-    )
+    batch = batches.read(path, meddra_version=meddra_version or version_in_name(path.name))
     return [dataclasses.asdict(p) for p in score(workspace, name, batch)[1]]
 
 

@@ -66,6 +66,12 @@ class LocalStore:
             except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
                 raise NotFound(f"{self.url} has no object {key}.") from None
 
+    def fetch(self, key: str, target: Path) -> Path:
+        path = self.root / check_key(key)
+        if not path.is_file():
+            raise NotFound(f"{self.url} has no object {key}.")
+        return path
+
     def exists(self, key: str) -> bool:
         return (self.root / check_key(key)).is_file()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from pvcore.errors import ConfigError, NotFound, RegistryError, StoreRefused
@@ -12,6 +13,8 @@ from pvcore.registry.store import ObjectInfo, check_key
 
 ATTEMPTS = 12
 """Tries of a conditional put that the server answers with 409 (another conditional put is under way)."""
+PIECE = 8 * 2**20
+"""Bytes of an object that are held at a time while it is copied to a file."""
 
 
 class S3Store:
@@ -93,6 +96,16 @@ class S3Store:
             return bytes(answer["Body"].read())
         except Exception as error:
             raise self._refusal(error, key) from error
+
+    def fetch(self, key: str, target: Path) -> Path:
+        try:
+            answer = self._client.get_object(Bucket=self.bucket, Key=self.prefix + check_key(key))
+            with target.open("wb") as file:
+                for piece in answer["Body"].iter_chunks(PIECE):
+                    file.write(piece)
+        except Exception as error:
+            raise self._refusal(error, key) from error
+        return target
 
     def exists(self, key: str) -> bool:
         try:

@@ -52,6 +52,13 @@ class Store(Protocol):
         """The bytes of `key`. Raises NotFound."""
         ...
 
+    def fetch(self, key: str, target: Path) -> Path:
+        """A file that holds `key`, to be read only: the store's own, or `target`, copied piece by piece.
+
+        Raises NotFound.
+        """
+        ...
+
     def exists(self, key: str) -> bool:
         """True if `key` can be read now."""
         ...

@@ -15,8 +15,9 @@ from expectations.suites import load
 from pvcore.annotations.batch import read
 from pvcore.annotations.generate import generate_cases
 from pvcore.annotations.personal_data import PersonalDataPolicy
+from pvcore.annotations.spans import EXTRACTION
 from pvcore.errors import BatchError
-from pvcore.records import Case, Reaction
+from pvcore.records import Annotation, Case, Reaction
 
 Change = Callable[[Any], Any]
 
@@ -193,3 +194,8 @@ def test_real_reports_are_fit(shared: Path) -> None:
     reports = sorted((shared / "data" / "e2b_r3").glob("*.xml"))
     for file in (*reports[::4], shared / "data" / "vaers" / "1990VAERSData.zip"):
         validate_batch(read(file)).require()
+
+
+def test_marked_spans_are_a_known_problem(batch: Any) -> None:
+    found = Annotation(batch.cases[0].case_id, EXTRACTION, {"spans": []}, "ann")
+    assert validate_batch(dataclasses.replace(batch, annotations=(*batch.annotations, found))).success

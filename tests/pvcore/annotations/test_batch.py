@@ -11,7 +11,7 @@ import pytest
 from pvcore.annotations.batch import batch_from_bytes, batch_to_bytes, check, make_batch, read
 from pvcore.annotations.reading import Content
 from pvcore.errors import BatchError
-from pvcore.records import Annotation, Case
+from pvcore.records import Annotation, Case, canonical, digest
 
 
 def test_digest_is_of_content_not_of_name_or_order(generated) -> None:
@@ -25,8 +25,26 @@ def test_digest_is_of_content_not_of_name_or_order(generated) -> None:
 
 def test_bytes_and_back(generated) -> None:
     batch = make_batch("one", "x", *generated, {"reason": 2})
-    again = batch_from_bytes(batch_to_bytes(batch), name="one")
-    assert again == batch
+    data = batch_to_bytes(batch)
+    assert batch_from_bytes(data, name="one", format="x", dropped={"reason": 2}) == batch
+    assert data == canonical(json.loads(data)) and digest(data) == batch.digest
+
+
+def test_digest_is_independent_of_format_and_of_what_was_dropped(generated) -> None:
+    assert make_batch("1", "x", *generated).digest == make_batch("2", "y", *generated, {"reason": 2}).digest
+
+
+def test_batches_of_format_1_are_read(generated) -> None:
+    cases, said = generated
+    value = json.loads(batch_to_bytes(make_batch("one", "x", cases, said)))
+    old = canonical({**value, "batch": 1, "format": "x", "dropped": {"reason": 2}})
+    batch = batch_from_bytes(old)
+    assert (batch.cases, batch.format, batch.dropped, batch.digest) == (
+        cases,
+        "x",
+        {"reason": 2},
+        digest(old),
+    )
 
 
 def test_other_bytes_are_no_stored_batch() -> None:
@@ -35,7 +53,7 @@ def test_other_bytes_are_no_stored_batch() -> None:
             batch_from_bytes(data)
 
 
-@pytest.mark.parametrize("data", [b"", b"  ", b"case_id,text\n1,2\n", b"%PDF-1.7"])
+@pytest.mark.parametrize("data", [b"", b"  ", b"id,text\n1,2\n", b"%PDF-1.7"])
 def test_unknown_formats_are_named(data: bytes) -> None:
     with pytest.raises(BatchError, match=r"e2b_r3 .*label_studio .*vaers"):
         read(data, name="file")
@@ -61,4 +79,5 @@ def test_path_and_bytes_read_alike(tmp_path: Path) -> None:
     tasks = [{"data": {"case_id": "1", "text": "t"}, "annotations": []}]
     path = tmp_path / "b.json"
     path.write_text(json.dumps(tasks))
+    path.chmod(0o400)  # a store's own file, which nothing may write to
     assert read(path).digest == read(path.read_bytes(), name="other").digest

@@ -10,7 +10,7 @@ from pvcore.annotations.agreement import judgements
 from pvcore.annotations.consistency import PAIRS, AnnotationPolicy, Consistency, measure, too_low
 from pvcore.annotations.consistency_tables import markdown, tables
 from pvcore.annotations.contradictions import cluster_names
-from pvcore.annotations.spans import span_agreement, spans_of
+from pvcore.annotations.span_agreement import span_agreement, spans_of
 from pvcore.meddra.generate import Truth
 from pvcore.records import Annotation, Case
 

@@ -108,7 +108,7 @@ def test_a_document_type_is_refused(hostile: bytes) -> None:
     ("data", "message"),
     [
         (b"<html></html>", "not an E2B"),
-        (b"<ichicsr/>", "convert it to E2B"),
+        (b"<ichicsr/>", "holds no safetyreport"),
         (b"<MCCI_IN200100UV01 xmlns='urn:hl7-org:v3'/>", "holds no message"),
         (b"<a><b></a>", "not an E2B"),
         (b"<MCCI_IN200100UV01 xmlns='urn:hl7-org:v3'><b></MCCI_IN200100UV01>", "not well-formed"),

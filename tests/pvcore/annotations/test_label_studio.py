@@ -138,8 +138,9 @@ FAULTY = {
     "nobody": (task(choice("seriousness", "serious"), completed_by=None), "does not say who"),
     "no data": ({"id": 1}, "has no `data`"),
     "no id": ({"data": {"text": "x"}, "annotations": []}, "no `case_id`"),
-    "no text": ({"data": {"case_id": "1"}, "annotations": []}, "no `text`"),
+    "no text": ({"data": {"case_id": "1"}, "annotations": []}, "no narrative"),
     "bad date": ({"data": {"case_id": "1", "text": "x", "received": "1/2/2026"}, "annotations": []}, "not of the form"),
+    "annotations of another type": ({"data": {"case_id": "1", "text": "x"}, "annotations": True}, "is True, no list"),
     "no annotations": ({"data": {"case_id": "1", "text": "x"}}, "no `annotations`"),
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pvcore.annotations.batch import read
-from pvcore.annotations.reading import members
+from pvcore.annotations.reading import Source, members
 from pvcore.errors import BatchError
 
 DATA = """VAERS_ID,RECVDATE,STATE,AGE_YRS,SEX,SYMPTOM_TEXT,DIED,L_THREAT,ER_VISIT,HOSPITAL,X_STAY,DISABLE,RECOVD
@@ -113,7 +113,7 @@ def test_a_zip_bomb_is_not_unpacked() -> None:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("1999VAERSDATA.csv", b"0" * 5_000_000)
     with pytest.raises(BatchError, match="too large"):
-        members(buffer.getvalue(), "bomb")
+        members(Source.of(buffer.getvalue(), "bomb"))
 
 
 def test_real_year(shared: Path) -> None:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from pvcore.annotations import label_studio
 from pvcore.annotations.dataset import load, open_items
+from pvcore.annotations.reading import Source
 from pvcore.cli import app
 from pvcore.config import Workspace, init_workspace, open_workspace
 from pvcore.cycle import data, datasets, inbox
@@ -171,7 +172,7 @@ def test_the_work_list_comes_back_as_a_batch_in_the_datasets_version(
             {"id": number, "completed_by": {"email": "chief"}, "was_cancelled": False, "result": p["result"]}
             for p in task["predictions"]
         ]
-    back = label_studio.read(json.dumps(review).encode(), "back")
+    back = label_studio.read(Source.of(json.dumps(review).encode(), "back"))
     assert {a.meddra_version for a in back.annotations if a.problem == "coding"} == {"90.1"}
 
 

@@ -211,3 +211,10 @@ def test_open_store_understands_urls(tmp_path: Path) -> None:
     for bad in ("http://x/y", "s3://", "file://host/x", "gs://bucket"):
         with pytest.raises(ConfigError, match="not understood"):
             open_store(bad)
+
+
+def test_fetch_gives_a_file(store: Store, tmp_path: Path) -> None:
+    store.put_if_absent("inbox/one", b"one")
+    assert store.fetch("inbox/one", tmp_path / "copy").read_bytes() == b"one"
+    with pytest.raises(NotFound):
+        store.fetch("inbox/none", tmp_path / "copy")

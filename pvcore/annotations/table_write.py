@@ -1,0 +1,141 @@
+"""Write tables: all that a batch says as CSV or Parquet, a table with its mapping, and work lists as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pvcore.annotations.fields import fields_of
+from pvcore.annotations.table_mapping import CASE, FIELDS, IGNORED, MEMBER
+from pvcore.records import Annotation, Case
+
+Ranked = Mapping[tuple[str, str], Sequence[tuple[str, str]]]
+"""(case id, verbatim) -> LLTs as (code, name), best first."""
+CODING = ({"llt_code"}, {"pt_name"}, {"llt_code", "pt_name"})
+WORK = (*CASE[:-1], "reason", "annotator", "serious", "criteria", "verbatim", "llt_code", "meddra_version",
+        *IGNORED[1:])  # fmt: skip
+
+
+def write(cases: Iterable[Case], annotations: Iterable[Annotation], path: str | Path) -> None:
+    """Cases and annotations, nothing left out, as Parquet where the name ends so, else as CSV.
+
+    The first row of a case holds its fields; each annotation is a row. Columns that nothing fills are left out.
+    """
+    grouped: dict[str, list[Annotation]] = defaultdict(list)
+    for a in annotations:
+        grouped[a.case_id].append(a)
+    rows: list[dict[str, str]] = []
+    for case in cases:
+        said = [_said(a) for a in grouped[case.case_id]] or [{}]
+        rows.append(_fields(case) | said[0])
+        rows += [{"case_id": case.case_id} | row for row in said[1:]]
+    used = [name for name in FIELDS if any(row.get(name) for row in rows) or name in CASE[:2]]
+    _save(Path(path), used, rows)
+
+
+def _fields(case: Case) -> dict[str, str]:
+    said = fields_of(case)
+    said |= {
+        name: json.dumps(said[name], ensure_ascii=False) for name in ("drugs", "reactions") if name in said
+    }
+    return {"case_id": case.case_id, "narrative": case.narrative} | {
+        name: str(value) for name, value in said.items()
+    }
+
+
+def _said(a: Annotation) -> dict[str, str]:
+    row = {
+        "annotator": a.annotator,
+        "time": a.time or "",
+        "guideline": a.guideline or "",
+        "verbatim": a.target,
+    }
+    if a.problem == "seriousness" and not a.target:
+        row["serious"] = "serious" if a.value["serious"] else "not serious"
+        row["criteria"] = "; ".join(a.value.get("criteria", ()))
+    elif a.problem == "coding" and set(a.value) in CODING:
+        row |= {name: str(value) for name, value in a.value.items()}
+    else:
+        row |= {"problem": a.problem, "value": json.dumps(dict(a.value), ensure_ascii=False)}
+    return row | {"meddra_version": a.meddra_version or ""}
+
+
+def write_tasks(
+    cases: Iterable[Case],
+    path: str | Path,
+    *,
+    suggestions: Iterable[Annotation] = (),
+    reasons: Mapping[str, str] | None = None,
+    ranked: Ranked | None = None,
+) -> None:
+    """A work list as CSV: a row for each verbatim of a case (one for a case without any) to be filled in.
+
+    `serious`, `criteria` and `llt_code` hold what was said so far (`suggestions`) where all who said it
+    agree, and are empty where they do not; `ranked` LLTs stand in columns of their own, best first. Who
+    judges a row puts their name into `annotator`: without one, it says nothing.
+    """
+    grouped: dict[tuple[str, str, str], list[Annotation]] = defaultdict(list)
+    for a in suggestions:
+        grouped[a.case_id, a.problem, a.target].append(a)
+    rows = []
+    for case in cases:
+        fields = {name: text for name, text in _fields(case).items() if name in WORK}
+        fields |= {"reason": (reasons or {}).get(case.case_id, "")}
+        fields |= _agreed(grouped[case.case_id, "seriousness", ""])
+        coded = [
+            target for (case_id, problem, target) in grouped if (case_id, problem) == (case.case_id, "coding")
+        ]
+        verbatims = dict.fromkeys([*(r.verbatim for r in case.reactions if r.verbatim), *coded]) or {"": None}
+        for number, verbatim in enumerate(verbatims):
+            row = fields if number == 0 else {"case_id": case.case_id}
+            terms = (ranked or {}).get((case.case_id, verbatim), ())
+            rows.append(
+                row
+                | {"verbatim": verbatim}
+                | _agreed(grouped[case.case_id, "coding", verbatim])
+                | dict(
+                    zip(IGNORED[1:], ("; ".join(texts) for texts in zip(*terms, strict=True)), strict=False)
+                )
+            )
+    _save(Path(path), WORK, rows)
+
+
+def _agreed(said: Sequence[Annotation]) -> dict[str, str]:
+    """The cells for what everybody said, or none."""
+    made = [{k: v for k, v in _said(a).items() if k in WORK and k != "annotator"} for a in said]
+    return made[0] if made and all(row == made[0] for row in made) else {}
+
+
+def _save(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        cells = {name: pa.array([row.get(name) or None for row in rows], pa.string()) for name in columns}
+        pq.write_table(pa.table(cells), path, compression="zstd")
+        return
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_zip(table: str | Path, mapping: Mapping[str, Any], path: str | Path) -> None:
+    """Pack a table with its mapping, as the inbox takes it; the same contents give the same bytes."""
+    import yaml
+
+    table = Path(table)
+    text = yaml.safe_dump(dict(mapping), sort_keys=True, allow_unicode=True)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in ((MEMBER, text.encode()), (table.name, table.read_bytes())):
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_bytes(buffer.getvalue())
