@@ -9,9 +9,13 @@ Each code of each level gets at most one kind of its own, so that counts can be 
   is in `pt_primary_soc_changes`). An LLT that moves to a PT of another SOC is a moved LLT.
 - A name that leaves one code and appears at another is a code switch, for both codes that existed.
 - Two or more of these at once are one complex change; `old` and `new` then list the parts.
-- A PT under other HLTs, with the same primary SOC, is a hierarchy change, like all changes at HLT
-  and above. An HLGT that moves takes its HLTs and PTs along; only the HLGT is listed.
+- A PT under other HLTs, or with another primary HLT, in the same primary SOC is a hierarchy change,
+  like all changes at HLT and above. An HLGT that moves takes its HLTs and PTs along; only the HLGT is
+  listed.
 - SMQ content is listed by "SMQ code/term code".
+
+Beside the named changes stand the rows that left and came (`pvcore.meddra.delta`), so that a stored
+difference applied to OLD gives NEW exactly.
 """
 
 from __future__ import annotations
@@ -22,7 +26,10 @@ from functools import cached_property
 
 import pandas as pd
 
-from pvcore.meddra.release import Dictionary
+from pvcore.errors import Fault, ReleaseError
+from pvcore.meddra import delta
+from pvcore.meddra.delta import Delta
+from pvcore.meddra.release import Dictionary, content_digest
 
 KINDS: dict[str, str] = {
     "new_llts": "New LLTs",
@@ -43,19 +50,22 @@ KINDS: dict[str, str] = {
     "removed": "Codes that are gone (LLT or PT: against the rules)",
 }
 COLUMNS = ("level", "code", "name", "kind", "old", "new")
-_PARTS = ("promotions", "demotions", "llts_moved", "name_changes", "code_switches", "currency_changes", "soc")
+UNCHANGED = "unchanged"
 Frames = list[pd.DataFrame]
 
 
 @dataclass(frozen=True, eq=False)
 class DictionaryDiff:
-    """All changes from one release to another. `changes` has COLUMNS, in order of level and code."""
+    """All changes from one release to another. `changes` has COLUMNS, in order of level and code;
+    `rows` are the same as rows of tables, with all that has no name.
+    """
 
     old_version: str
     new_version: str
     old_digest: str
     new_digest: str
     changes: pd.DataFrame = field(repr=False)
+    rows: Delta = field(repr=False)
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -74,6 +84,14 @@ class DictionaryDiff:
         mixed = mixed[mixed["new"].str.contains("name_changes: |code_switches: ", regex=True)]
         return set(fresh["code"]) | set(mixed["code"])
 
+    def apply(self, old: Dictionary) -> Dictionary:
+        """NEW, made of OLD. Raises ReleaseError if `old` is another release, or the result is not NEW."""
+        return _replay(old, self.rows, self.old_digest, self.new_digest)
+
+    def revert(self, new: Dictionary) -> Dictionary:
+        """OLD, made of NEW. Raises ReleaseError as `apply` does."""
+        return _replay(new, delta.reverse(self.rows), self.new_digest, self.old_digest)
+
     def summary(self) -> str:
         """A markdown table of the counts."""
         rows = [f"| {KINDS[kind]} | {number:,} |" for kind, number in self.counts.items()]
@@ -81,22 +99,73 @@ class DictionaryDiff:
         return "\n".join([head, "|---|---:|", *rows, f"| **All** | **{len(self.changes):,}** |"]) + "\n"
 
     def to_json(self) -> str:
-        """Versions, digests, counts and every change, as one JSON object."""
+        """Versions, digests, counts, every change and every row, as one JSON object."""
         value = {
             "old": {"version": self.old_version, "digest": self.old_digest},
             "new": {"version": self.new_version, "digest": self.new_digest},
             "counts": self.counts,
             "changes": self.changes.to_dict(orient="records"),
+            "tables": delta.to_value(self.rows),
         }
         return json.dumps(value, ensure_ascii=False, indent=1)
 
+    @classmethod
+    def from_json(cls, text: str | bytes) -> DictionaryDiff:
+        """The difference that `to_json` wrote. Raises ReleaseError if it is not one."""
+        try:
+            value = json.loads(text)
+            old, new = value["old"], value["new"]
+            changes = pd.DataFrame(value["changes"], columns=list(COLUMNS), dtype="str")
+            rows = delta.from_value(value["tables"])
+            return cls(old["version"], new["version"], old["digest"], new["digest"], changes, rows)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            fault = Fault("JSON", f"not a stored difference: {error}", "make it anew: pv meddra diff --json")
+            raise ReleaseError("difference", [fault]) from error
+
+
+def _replay(given: Dictionary, rows: Delta, source: str, target: str) -> Dictionary:
+    if given.digest != source:
+        fault = Fault(
+            f"MedDRA {given.version}", f"has the digest {given.digest[:12]}, expected {source[:12]}"
+        )
+        raise ReleaseError("difference", [fault], "It was made from another release: give the one it names.")
+    tables = delta.apply(given.tables, rows)
+    digest = content_digest(tables)
+    if digest != target:
+        fault = Fault(
+            "result", f"has the digest {digest[:12]}, expected {target[:12]}", "the difference is altered"
+        )
+        raise ReleaseError("difference", [fault])
+    release = tables["meddra_release"].iloc[0]
+    return Dictionary(release["version"].strip(), release["language"].strip(), digest, given.encoding, tables)
+
 
 def diff(old: Dictionary, new: Dictionary) -> DictionaryDiff:
-    """Compare two releases (of one language), in either direction."""
+    """Compare two releases of one language, in either direction. Raises ReleaseError for two languages."""
+    if old.language.casefold() != new.language.casefold():
+        fault = Fault(
+            f"MedDRA {new.version}", f"is in {new.language}, MedDRA {old.version} in {old.language}"
+        )
+        raise ReleaseError("difference", [fault], "Compare two releases of one language.")
     frames = [*_terms(old, new), *_hierarchy(old, new), *_smq(old, new)]
     changes = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
     changes = changes[list(COLUMNS)].sort_values(["level", "code", "kind"], ignore_index=True)
-    return DictionaryDiff(old.version, new.version, old.digest, new.digest, changes)
+    rows = delta.delta(old.tables, new.tables)
+    return DictionaryDiff(old.version, new.version, old.digest, new.digest, changes, rows)
+
+
+def kinds_of_terms(old: Dictionary, new: Dictionary, changes: pd.DataFrame) -> pd.Series:
+    """Code of every LLT (PTs included) of either release -> its set of kinds, as a sorted tuple.
+
+    One kind each, `unchanged` for most. A PT with another primary SOC has two: its own and that of
+    the LLT with its code.
+    """
+    codes = pd.Index(old.tables["llt"]["llt_code"]).union(new.tables["llt"]["llt_code"])
+    terms = changes[changes["level"].isin(["LLT", "PT"]) & changes["code"].isin(codes)]
+    kinds = terms.groupby("code")["kind"].agg(lambda found: tuple(sorted(found)))
+    found = pd.Series([(UNCHANGED,)] * len(codes), index=codes, dtype="object")
+    found.update(kinds)
+    return found
 
 
 def _rows(frame: pd.DataFrame, level: str, kind: str, name: str, old: str, new: str) -> pd.DataFrame:
@@ -132,15 +201,26 @@ def _llts(dictionary: Dictionary) -> pd.DataFrame:
     frame.columns = pd.Index(["name", "pt", "currency"])
     frame["soc"] = frame["pt"].map(pt.set_index("pt_code")["pt_soc_code"])
     frame["is_pt"] = frame.index.isin(pt["pt_code"])
+    frame["hlts"] = _hlts(dictionary).reindex(frame.index).fillna("")
     return frame
+
+
+def _hlts(dictionary: Dictionary) -> pd.Series:
+    """PT -> its HLTs joined by a space, the primary one first."""
+    links = dictionary.tables["hlt_pt"]
+    primary = links["pt_code"].map(dictionary.paths["hlt_code"])
+    return _joined(links.assign(other=links["hlt_code"] != primary), "pt_code", "hlt_code", "other")
 
 
 def _switched(both: pd.DataFrame, kept: pd.DataFrame) -> pd.Series:
     """Whether the name of a kept code came from another code, or went to another one."""
     changed = kept["name_old"] != kept["name_new"]
-    came = kept["name_new"].isin(set(both["name_old"].dropna()))
-    went = kept["name_old"].isin(set(both["name_new"].dropna()))
-    return changed & (came | went)
+    few = kept[changed]
+    was = set(both["name_old"][both["name_old"].isin(few["name_new"])])
+    now = set(both["name_new"][both["name_new"].isin(few["name_old"])])
+    switched = pd.Series(False, index=kept.index)
+    switched[few.index] = few["name_new"].isin(was) | few["name_old"].isin(now)
+    return switched
 
 
 def _kept(kept: pd.DataFrame, pt_old: pd.Series, pt_new: pd.Series, switched: pd.Series) -> Frames:
@@ -157,6 +237,7 @@ def _kept(kept: pd.DataFrame, pt_old: pd.Series, pt_new: pd.Series, switched: pd
         "code_switches": (switched, "name"),
         "currency_changes": (kept["currency_old"] != kept["currency_new"], "currency"),
         "soc": (soc, "soc"),
+        "hierarchy_changes": (stayed & ~soc & (kept["hlts_old"] != kept["hlts_new"]), "hlts"),
     }
     at_pt = stayed | promoted | demoted
     frames: Frames = []
@@ -187,8 +268,8 @@ def _complex(kept: pd.DataFrame, parts: dict[str, tuple[pd.Series, str]], level:
 
 
 def _hierarchy(old: Dictionary, new: Dictionary) -> Frames:
-    """PTs under other HLTs, and everything that changes at HLT, HLGT and SOC."""
-    frames = [_links_of_pts(old, new)]
+    """Everything that changes at HLT, HLGT and SOC."""
+    frames: Frames = []
     levels = (("hlt", "hlgt_hlt", "hlgt_code"), ("hlgt", "soc_hlgt", "soc_code"), ("soc", "", "soc_abbrev"))
     for level, table, parent in levels:
         sides = []
@@ -202,17 +283,6 @@ def _hierarchy(old: Dictionary, new: Dictionary) -> Frames:
             sides.append(pd.DataFrame({"name": frame[f"{level}_name"], "state": state}))
         frames.append(_states(sides[0], sides[1], level.upper(), "hierarchy_changes"))
     return frames
-
-
-def _links_of_pts(old: Dictionary, new: Dictionary) -> pd.DataFrame:
-    columns = {}
-    for side, dictionary in (("old", old), ("new", new)):
-        pt = dictionary.tables["pt"].set_index("pt_code")
-        columns[f"name_{side}"], columns[f"soc_{side}"] = pt["pt_name"], pt["pt_soc_code"]
-        columns[f"hlt_{side}"] = _joined(dictionary.tables["hlt_pt"], "pt_code", "hlt_code")
-    both = pd.concat(columns, axis=1, join="inner")
-    moved = both[(both["hlt_old"] != both["hlt_new"]) & (both["soc_old"] == both["soc_new"])]
-    return _rows(moved, "PT", "hierarchy_changes", "name_new", "hlt_old", "hlt_new")
 
 
 def _smq(old: Dictionary, new: Dictionary) -> Frames:
@@ -265,6 +335,10 @@ def _state(table: pd.DataFrame, fields: list[str]) -> pd.Series:
     return state
 
 
-def _joined(table: pd.DataFrame, key: str, value: str) -> pd.Series:
-    """key -> its values, sorted and joined by a space."""
-    return table.sort_values([key, value]).groupby(key)[value].agg(" ".join)
+def _joined(table: pd.DataFrame, key: str, value: str, *first: str) -> pd.Series:
+    """key -> its values, sorted (by the columns `first` before their own order) and joined by a space."""
+    ordered = table.sort_values([key, *first, value])
+    values: dict[str, list[str]] = {}
+    for name, item in zip(ordered[key].tolist(), ordered[value].tolist(), strict=True):
+        values.setdefault(name, []).append(item)
+    return pd.Series({name: " ".join(items) for name, items in values.items()}, dtype="str")
