@@ -146,13 +146,16 @@ class Likeness:
 
     def rank(self, texts: Sequence[str], *, top: int = 5) -> list[list[str]]:
         """For every text the codes of the `top` likeliest terms, best first; none that shares nothing."""
+        return [[code for code, _ in found] for found in self.scored(texts, top=top)]
+
+    def scored(self, texts: Sequence[str], *, top: int = 5) -> list[list[tuple[str, float]]]:
+        """The same with the cosine of each."""
         ranked = []
         for cosines in self.cosines(texts):
             least = np.partition(cosines, -top)[-top] if len(cosines) > top else 0.0
             found = np.flatnonzero((cosines >= least) & (cosines > 0))
-            ranked.append(
-                [str(self.codes[i]) for i in found[np.argsort(-cosines[found], kind="stable")][:top]]
-            )
+            best = found[np.argsort(-cosines[found], kind="stable")][:top]
+            ranked.append([(str(self.codes[i]), float(cosines[i])) for i in best])
         return ranked
 
     def _vectors(self, texts: Sequence[str]) -> Any:

@@ -22,21 +22,19 @@ No row stays on an LLT that is not current, whatever the policy, and nothing amb
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from pvcore.errors import BatchError, ConfigError, Fault
 from pvcore.meddra import matching
+from pvcore.meddra.mapping import CLASSES, COLUMNS, Migration
 from pvcore.meddra.release import Dictionary
 
-CLASSES = ("unchanged", "renamed", "hierarchy_refreshed", "recoded", "needs_review", "unknown_code")
-COLUMNS = ("row_id", "old_code", "new_code", "new_pt_code", "class", "rule", "suggestions")
+__all__ = ["CLASSES", "COLUMNS", "RULES", "Migration", "Nearest", "migrate"]
+
 RULES: dict[str, str] = {
     "": "nothing to decide",
     "same_words": "not current; a current LLT of its PT has the same words",
@@ -52,153 +50,79 @@ RULES: dict[str, str] = {
     "not_in_old": "no LLT of the old release",
     "not_in_new": "no LLT of the new release, which is against MedDRA's rules",
 }
+Nearest = Callable[[Sequence[str], pd.DataFrame], Sequence[Sequence[str]]]
+"""Texts and the current LLTs (llt_code, llt_name) -> for every text codes, nearest first: an embedding model."""
 LIKE, CLOSER = 0.5, 0.1
 """A new LLT is put forward if its likeness to the verbatim (cosine of character n-grams) is at least
 LIKE, and by more than CLOSER above that of the present LLT. A person decides, so both err on showing."""
 
 
-@dataclass(frozen=True, eq=False)
-class Migration:
-    """The mapping of every row. `rows` has COLUMNS; codes are None where there is none.
-
-    It is stored as JSON, replayed by `apply` and taken back by `revert`.
-    """
-
-    old_version: str
-    new_version: str
-    old_digest: str
-    new_digest: str
-    policy: int
-    rows: pd.DataFrame = field(repr=False)
-
-    @cached_property
-    def counts(self) -> dict[str, int]:
-        """Rows in every class, zero included."""
-        found = self.rows["class"].value_counts()
-        return {name: int(found.get(name, 0)) for name in CLASSES}
-
-    @property
-    def impacted(self) -> int:
-        """Rows that are not unchanged: what the maintenance organisation's impact report counts."""
-        return len(self.rows) - self.counts["unchanged"]
-
-    def work_list(self) -> pd.DataFrame:
-        """Rows that a person has to code again: needs_review and unknown_code."""
-        return self.rows[self.rows["new_code"].isna()].reset_index(drop=True)
-
-    def apply(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """`rows` with their new llt_code, without those of the work list.
-
-        Raises BatchError if a row is not in the mapping, or is not on the code that it was mapped from.
-        """
-        return self._replay(rows, "old_code", "new_code")
-
-    def revert(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Rows as `apply` returned them, back on their old codes."""
-        return self._replay(rows, "new_code", "old_code")
-
-    def _replay(self, rows: pd.DataFrame, source: str, target: str) -> pd.DataFrame:
-        mapping = self.rows.set_index("row_id")
-        ids = rows["row_id"].astype("str")
-        expected = ids.map(mapping[source])
-        work = ids.isin(mapping.index[mapping["new_code"].isna()]) & (source == "old_code")
-        wrong = ~((expected == rows["llt_code"]).fillna(False).astype(bool))
-        if wrong.any():
-            raise BatchError(
-                f"migration {self.old_version} to {self.new_version}",
-                [
-                    Fault(
-                        f"row {row_id}",
-                        f"code {code}, expected {known if isinstance(known, str) else 'no such row'}",
-                    )
-                    for row_id, code, known in zip(
-                        ids[wrong], rows["llt_code"][wrong], expected[wrong], strict=True
-                    )
-                ],
-                "The mapping belongs to other rows.",
-            )
-        kept = rows[~work].copy()
-        kept["llt_code"] = ids[~work].map(mapping[target])
-        return kept.reset_index(drop=True)
-
-    def to_json(self) -> str:
-        """The mapping with versions, digests, policy and counts."""
-        value = {
-            "old": {"version": self.old_version, "digest": self.old_digest},
-            "new": {"version": self.new_version, "digest": self.new_digest},
-            "policy": self.policy,
-            "counts": self.counts,
-            "rows": [list(row) for row in zip(*(self.rows[c].tolist() for c in COLUMNS), strict=True)],
-        }
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Migration:
-        """The migration that `to_json` wrote. Raises BatchError if it is not one."""
-        try:
-            value = json.loads(text)
-            old, new = value["old"], value["new"]
-            return cls(
-                old["version"],
-                new["version"],
-                old["digest"],
-                new["digest"],
-                value["policy"],
-                _frame(value["rows"]),
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise BatchError("migration", [Fault("JSON", f"not a stored migration: {error}")]) from error
-
-
-def migrate(rows: pd.DataFrame, old: Dictionary, new: Dictionary, *, policy: int = 3) -> Migration:
+def migrate(
+    rows: pd.DataFrame, old: Dictionary, new: Dictionary, *, policy: int = 3, nearest: Nearest | None = None
+) -> Migration:
     """Classify and carry `rows` (row_id, llt_code, verbatim) from `old` to `new`.
 
-    Decided once for each distinct pair of code and verbatim. Raises ConfigError for a policy other than
-    1 to 4 and BatchError for rows without the columns or with a row_id twice.
+    Decided once for each distinct pair of code and verbatim. `nearest` is asked once, about rows that
+    need review, and only for their suggestions: it decides nothing. Raises ConfigError for a policy
+    other than 1 to 4 and BatchError for rows without the columns or with a row_id twice.
     """
+    check(rows, "llt_code", policy)
+    codes, verbatims = rows["llt_code"].astype("str"), rows["verbatim"].fillna("").astype("str")
+    which, pairs = _distinct(codes, verbatims)
+    rules = Rules(old, new, policy)
+    decided = [rules.decide(*pair) for pair in pairs]
+    if policy == 4:
+        for number, answer in rules.closer(pairs, decided).items():
+            decided[number] = answer
+    review = [number for number, answer in enumerate(decided) if answer[0] is None]
+    ranked = rules.suggest([pairs[n] for n in review], [decided[n][3] for n in review], nearest=nearest)
+    suggestions = dict(zip(review, ranked, strict=True))
+    made = {
+        "new_code": [code for code, *_ in decided],
+        "new_pt_code": [new.pt_of(code) if code else None for code, *_ in decided],
+        "class": [name for _, name, *_ in decided],
+        "rule": [rule for _, _, rule, _ in decided],
+        "suggestions": [suggestions.get(number, []) for number in range(len(pairs))],
+    }
+    table = pd.DataFrame({"row_id": rows["row_id"].astype("str").array, "old_code": codes.array})
+    for name, values in made.items():
+        table[name] = spread(values, which, "str" if name in ("class", "rule") else "object")
+    return Migration(old.version, new.version, old.digest, new.digest, policy, table)
+
+
+def check(rows: pd.DataFrame, label: str, policy: int) -> None:
+    """Raises ConfigError or BatchError for what cannot be migrated."""
     if policy not in (1, 2, 3, 4):
         raise ConfigError(f"migration policy {policy}: there are 1 to 4, see the ICH guidance on versioning")
-    _check(rows)
-    codes = rows["llt_code"].astype("str")
-    verbatims = rows["verbatim"].fillna("").astype("str")
-    pairs = list(dict.fromkeys(zip(codes, verbatims, strict=True)))
-    rules = _Rules(old, new, policy)
-    decided = {pair: rules.decide(*pair) for pair in pairs}
-    if policy == 4:
-        decided.update(rules.closer({pair: answer for pair, answer in decided.items() if answer[0]}))
-    review = [pair for pair in pairs if decided[pair][0] is None]
-    suggestions = dict(zip(review, rules.suggest(review, [decided[pair][3] for pair in review]), strict=True))
-    table = []
-    for row_id, pair in zip(rows["row_id"].astype("str"), zip(codes, verbatims, strict=True), strict=True):
-        code, name, rule, _ = decided[pair]
-        table.append(
-            (row_id, pair[0], code, new.pt_of(code) if code else None, name, rule, suggestions.get(pair, []))
-        )
-    return Migration(old.version, new.version, old.digest, new.digest, policy, _frame(table))
-
-
-def _check(rows: pd.DataFrame) -> None:
-    missing = [name for name in ("row_id", "llt_code", "verbatim") if name not in rows.columns]
-    faults = [Fault("rows", f"no column {name}") for name in missing]
-    if not missing:
+    needed = ("row_id", label, "verbatim") if label == "llt_code" else ("row_id", label)
+    faults = [Fault("rows", f"no column {name}") for name in needed if name not in rows.columns]
+    if not faults:
         twice = rows["row_id"][rows["row_id"].duplicated()]
         faults = [Fault(f"row {row_id}", "the row_id is there twice") for row_id in twice]
     if faults:
         raise BatchError("rows to migrate", faults)
 
 
-def _frame(rows: list[Any]) -> pd.DataFrame:
-    frame = pd.DataFrame([tuple(row) for row in rows], columns=list(COLUMNS), dtype="object")
-    for name in ("row_id", "old_code", "class", "rule"):
-        frame[name] = frame[name].astype("str")
-    return frame
+def _distinct(codes: pd.Series, verbatims: pd.Series) -> tuple[np.ndarray, list[tuple[str, str]]]:
+    """For every row the number of its pair, and the pairs in the order in which they first come."""
+    (code, code_values), (said, said_values) = codes.factorize(), verbatims.factorize()
+    which, values = pd.factorize(code * max(len(said_values), 1) + said)
+    wide = max(len(said_values), 1)
+    return which, [(str(code_values[v // wide]), str(said_values[v % wide])) for v in values.tolist()]
+
+
+def spread(values: Sequence[object], which: np.ndarray, dtype: str) -> pd.Series:
+    """The value of every row, by its number among `values`."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return pd.Series(array[which], dtype=dtype)
 
 
 Answer = tuple[str | None, str, str, tuple[str, ...]]
 """New code or None, class, rule, codes to suggest first."""
 
 
-class _Rules:
+class Rules:
     """The rules with what they look up, made once for a pair of releases."""
 
     def __init__(self, old: Dictionary, new: Dictionary, policy: int) -> None:
@@ -282,33 +206,58 @@ class _Rules:
         pts = {self.new.pt_of(code) for code in codes}
         return len(pts) == 1 and pts <= set(codes)
 
-    def closer(self, kept: dict[tuple[str, str], Answer]) -> dict[tuple[str, str], Answer]:
-        """Policy 4: rows for which a new LLT is more like the verbatim than what they have; for review."""
-        pairs = [pair for pair, (code, *_) in kept.items() if pair[1] and code]
-        if not pairs or not self.fresh:
+    def closer(self, pairs: Sequence[tuple[str, str]], decided: Sequence[Answer]) -> dict[int, Answer]:
+        """Policy 4: pairs for which a new LLT is more like the verbatim than what they have; for review."""
+        asked = [
+            (number, pair[1], answer[0])
+            for number, (pair, answer) in enumerate(zip(pairs, decided, strict=True))
+            if pair[1] and answer[0]
+        ]
+        if not asked or not self.fresh:
             return {}
-        verbatims, codes = [verbatim for _, verbatim in pairs], [str(kept[pair][0]) for pair in pairs]
+        verbatims, codes = [verbatim for _, verbatim, _ in asked], [code for *_, code in asked]
         relevant = self.current["llt_code"].isin(self.fresh | set(codes))
         likeness = matching.Likeness(self.current[relevant])
         present, fresh = likeness.between(verbatims, codes), likeness.only(self.fresh)
-        answers: dict[tuple[str, str], Answer] = {}
-        for pair, code, has, cosines in zip(pairs, codes, present, fresh.cosines(verbatims), strict=True):
+        answers: dict[int, Answer] = {}
+        for (number, _, code), has, cosines in zip(asked, present, fresh.cosines(verbatims), strict=True):
             best = int(np.argmax(cosines))
             if cosines[best] >= LIKE and cosines[best] > has + CLOSER:
-                answers[pair] = (None, "needs_review", "closer_concept", (str(fresh.codes[best]), code))
+                answers[number] = (None, "needs_review", "closer_concept", (str(fresh.codes[best]), code))
         return answers
 
     def suggest(
-        self, pairs: list[tuple[str, str]], first: list[tuple[str, ...]], top: int = 5
+        self,
+        pairs: Sequence[tuple[str, str]],
+        first: Sequence[Sequence[str]],
+        *,
+        top: int = 5,
+        nearest: Nearest | None = None,
     ) -> list[list[str]]:
-        """Ranked current LLTs for every pair, those that a rule named in front."""
-        if not pairs:
-            return []
+        """Ranked current LLTs for every pair: those that a rule named, then by `rank`."""
         texts = [
             verbatim or (self.old.llt_name(code) if code in self.old else "") for code, verbatim in pairs
         ]
-        ranked = matching.Likeness(self.current).rank(texts, top=top)
         usable = [[c for c in named if c in self.new and self.new.is_current(c)] for named in first]
         return [
-            list(dict.fromkeys([*named, *found]))[:top] for named, found in zip(usable, ranked, strict=True)
+            list(dict.fromkeys([*named, *found]))[:top]
+            for named, found in zip(usable, rank(texts, self.current, top=top, nearest=nearest), strict=True)
         ]
+
+
+def rank(
+    texts: Sequence[str], terms: pd.DataFrame, *, top: int = 5, nearest: Nearest | None = None
+) -> list[list[str]]:
+    """Codes of the likeliest terms for every text: those as like as LIKE by their letters, then those
+    that `nearest` finds, then the less like.
+    """
+    if not texts:
+        return []
+    lexical = matching.Likeness(terms).scored(texts, top=top)
+    if nearest is None:
+        return [[code for code, _ in found] for found in lexical]
+    ranked = []
+    for found, near in zip(lexical, nearest(texts, terms), strict=True):
+        like = [code for code, cosine in found if cosine >= LIKE]
+        ranked.append(list(dict.fromkeys([*like, *near, *(code for code, _ in found)]))[:top])
+    return ranked
