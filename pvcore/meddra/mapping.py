@@ -127,6 +127,6 @@ def columns(label: str) -> tuple[str, ...]:
 def frame(rows: Iterable[Iterable[Any]], label: str = "llt_code") -> pd.DataFrame:
     """The table of a mapping, from rows in the order of `columns(label)`."""
     table = pd.DataFrame([tuple(row) for row in rows], columns=list(columns(label)), dtype="object")
-    for name in ("row_id", "old_code", "class", "rule"):
+    for name in {"row_id", "old_code", "old_name", "class", "rule"} & set(table.columns):
         table[name] = table[name].astype("str")
     return table

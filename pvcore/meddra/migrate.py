@@ -47,6 +47,13 @@ RULES: dict[str, str] = {
     "name_moved": "the name that was chosen is at another code now, and the policy does not recode for it",
     "ambiguous_verbatim": "the verbatim matches several LLTs, or one of another PT than a term not current",
     "closer_concept": "a new LLT is more like the verbatim than the present one",
+    "demoted": "the PT that was chosen is an LLT of another PT now",
+    "name_of_pt": "version not at hand: a PT has this name",
+    "name_of_llt": "version not at hand: no PT has this name, and current LLTs of one PT have",
+    "lexical_name": "version not at hand: current LLTs of one PT have these words",
+    "ambiguous_name": "version not at hand: LLTs of several PTs have this name or these words",
+    "no_such_name": "version not at hand: no term has this name",
+    "no_pt_in_old": "no PT of the old release",
     "not_in_old": "no LLT of the old release",
     "not_in_new": "no LLT of the new release, which is against MedDRA's rules",
 }
