@@ -233,6 +233,32 @@ def _coded(workspace: Workspace, *, pending_only: bool) -> list[dict[str, str]]:
     return [unique[key] for key in sorted(unique)]
 
 
+def coded_labels(workspace: Workspace, version: str) -> pd.DataFrame | None:
+    """Coded labels of the latest dataset: row_id, case_id, verbatim, llt_code, pt_name, meddra_version.
+
+    None if there is no dataset, or its labels are in another version than `version`.
+    """
+    latest = _last(workspace, "DatasetBuilt")
+    if latest is None or latest.body["version"] != version:
+        return None
+    labels = datasets.load(workspace.store, latest.body["dataset"]).labels
+    coded = labels[labels["problem"] == "coding"]
+    values = [json.loads(value) for value in coded["value"]]
+    codes = [str(value.get("llt_code") or "") for value in values]
+    said = zip(coded["case_id"], coded["target"], codes, strict=True)
+    return pd.DataFrame(
+        {
+            "row_id": [datasets.row_id(*one) for one in said],
+            "case_id": coded["case_id"].tolist(),
+            "verbatim": coded["target"].tolist(),
+            "llt_code": codes,
+            "pt_name": [str(value.get("pt_name") or "") for value in values],
+            "meddra_version": coded["meddra_version"].tolist(),
+        },
+        dtype="str",
+    )
+
+
 def _bytes(migration: Migration) -> bytes:
     text = migration.to_json()
     return text if isinstance(text, bytes) else text.encode()

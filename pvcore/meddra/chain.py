@@ -67,7 +67,7 @@ def compose(first: Migration, second: Migration) -> Migration:
             faults,
             "They are not steps of one chain.",
         )
-    before, after = LABELS[first.label]
+    _, after = LABELS[first.label]
     both = first.rows.merge(second.rows, on="row_id", how="left", suffixes=("", "_then"))
     went = both["class_then"].notna()
     made = both[list(first.rows.columns)].copy()
@@ -100,7 +100,8 @@ def _unfit(first: Migration, second: Migration) -> list[Fault]:
     faults = []
     if first.label != second.label:
         faults.append(Fault("labels", f"{first.label} and then {second.label}"))
-    if second.old_digest and first.new_digest != second.old_digest or first.new_version != second.old_version:
+    other = bool(second.old_digest) and first.new_digest != second.old_digest
+    if other or first.new_version != second.old_version:
         ends = f"MedDRA {first.new_version} ({first.new_digest[:12]})"
         starts = f"MedDRA {second.old_version} ({second.old_digest[:12]})"
         faults.append(Fault("releases", f"the first ends at {ends}, the second starts at {starts}"))
@@ -109,8 +110,8 @@ def _unfit(first: Migration, second: Migration) -> list[Fault]:
     before, after = LABELS[first.label]
     carried = first.rows[first.rows["new_code"].notna()].set_index("row_id")[after]
     taken = second.rows.set_index("row_id")[before]
-    other = sorted(set(carried.index) ^ set(taken.index))
-    faults += [Fault(f"row {row_id}", "is in one of them only") for row_id in other]
+    lone = sorted(set(carried.index) ^ set(taken.index))
+    faults += [Fault(f"row {row_id}", "is in one of them only") for row_id in lone]
     common = carried.index.intersection(taken.index)
     wrong = carried[common].astype("str") != taken[common].astype("str")
     return faults + [

@@ -84,7 +84,7 @@ def migrate(
     review = [number for number, answer in enumerate(decided) if answer[0] is None]
     ranked = rules.suggest([pairs[n] for n in review], [decided[n][3] for n in review], nearest=nearest)
     suggestions = dict(zip(review, ranked, strict=True))
-    made = {
+    made: dict[str, list[object]] = {
         "new_code": [code for code, *_ in decided],
         "new_pt_code": [new.pt_of(code) if code else None for code, *_ in decided],
         "class": [name for _, name, *_ in decided],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -50,7 +50,7 @@ def coded(chain: list[Dictionary]) -> pd.DataFrame:
 
 def _steps(rows: pd.DataFrame, releases: list[Dictionary], step: Callable[..., Migration]) -> list[Migration]:
     made = []
-    for old, new in zip(releases, releases[1:], strict=False):
+    for old, new in pairwise(releases):
         made.append(step(rows, old, new))
         rows = made[-1].apply(rows)
     return made
@@ -145,7 +145,7 @@ def test_a_row_that_stops_on_the_way_gets_the_advice_of_the_direct_way(build: Bu
 
 
 def test_what_is_no_chain(chain: list[Dictionary], coded: pd.DataFrame) -> None:
-    first, second, third = _steps(coded, chain, migrate)
+    first, _, third = _steps(coded, chain, migrate)
     with pytest.raises(BatchError, match=r"the first ends at MedDRA 28\.0"):
         compose(first, third)
     with pytest.raises(BatchError, match="is in one of them only"):

@@ -55,13 +55,12 @@ def test_other_words(one: str, other: str) -> None:
     assert key(one) != key(other)
 
 
-@pytest.mark.parametrize(
-    "word",
-    "diabetes pertussis series herpes caries rabies species sepsis virus sinus stress illness pancreas "
-    "hepatitis tetanus lupus ascites measles mumps hives feces lens aids biceps pus gas".split(),
-)
-def test_what_is_no_plural_stays(word: str) -> None:
-    assert singular(word) == word
+def test_what_is_no_plural_stays() -> None:
+    words = (
+        "diabetes pertussis series herpes caries rabies species sepsis virus sinus stress illness pancreas "
+        "hepatitis tetanus lupus ascites measles mumps hives feces lens aids biceps pus gas"
+    )
+    assert [singular(word) for word in words.split()] == words.split()
 
 
 @pytest.mark.parametrize(
