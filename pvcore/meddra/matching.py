@@ -63,6 +63,8 @@ _RELATIONS = frozenset({
 
 def exact(text: str) -> str:
     """Case, accents, spaces and punctuation removed (Unicode 3.13, D146: compatibility caseless)."""
+    if text.isascii():  # nearly all names: nothing to take apart
+        return " ".join(_WORD.findall(text.lower()))
     plain = unicodedata.normalize("NFD", text)
     for _ in range(2):  # a compatibility form can bring capitals back (U+2120 is 'SM'), so fold twice
         plain = unicodedata.normalize("NFKD", plain.casefold())

@@ -92,6 +92,17 @@ def test_the_champion_has_a_say_in_suggestions_and_only_there(told: Any) -> None
     assert all(set(codes) <= set(terms["llt_code"]) for codes in work["suggestions"])
 
 
+def test_coded_labels_are_those_of_the_adopted_version(told: Any) -> None:
+    from pvcore.annotations.coded import COLUMNS
+
+    labels = data.coded_labels(told.workspace, "90.1")
+    assert labels is not None and tuple(labels.columns) == COLUMNS
+    assert labels["row_id"].is_unique and (labels["meddra_version"] == "90.1").all()
+    dictionary = data.load_dictionary(told.workspace, "90.1")
+    assert labels["llt_code"].map(dictionary.is_current).all() and (labels["verbatim"] != "").all()
+    assert data.coded_labels(told.workspace, "90.0") is None
+
+
 def test_a_held_out_case_stays_held_out(told: Any) -> None:
     from pvcore.annotations.dataset import load
 
