@@ -41,10 +41,10 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> list[Dictionary]:
 def coded(chain: list[Dictionary]) -> pd.DataFrame:
     llt = chain[0].tables["llt"]
     rng = np.random.default_rng(0)
-    picked = llt.iloc[rng.integers(len(llt), size=800)]
+    picked = llt.iloc[rng.integers(len(llt), size=300)]
     said = [name.lower() if i % 3 else "something else" for i, name in enumerate(picked["llt_name"])]
     return pd.DataFrame(
-        {"row_id": [f"r{i}" for i in range(800)], "llt_code": picked["llt_code"].tolist(), "verbatim": said}
+        {"row_id": [f"r{i}" for i in range(300)], "llt_code": picked["llt_code"].tolist(), "verbatim": said}
     )
 
 
