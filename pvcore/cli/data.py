@@ -1,28 +1,45 @@
-"""`pv meddra`: look at a release before it goes into the inbox, and at its terms."""
+"""`pv meddra check`, `diff` and `impact`: look at a release, or at a version change, before it is adopted."""
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pvcore.cli.output import console, emit, emit_json
 from pvcore.cli.platform import Json, Where
 
-meddra = typer.Typer(no_args_is_help=True, help="MedDRA releases: check, compare, look up.")
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pvcore.meddra.release import Dictionary
+
+meddra = typer.Typer(
+    no_args_is_help=True, help="MedDRA releases: check, compare, count what is hit, look up."
+)
 Release = Annotated[Path, typer.Argument(help="a release: zip or folder", exists=True)]
+Cases = Annotated[
+    list[Path] | None,
+    typer.Option(help="coded cases, in any format that can be ingested; repeatable", exists=True),
+]
+More = Annotated[list[Path] | None, typer.Argument(help="further files of cases", exists=True, hidden=True)]
+"""So that `--cases FILE FILE` is understood: an option takes one value."""
 
 
 def add_to(app: typer.Typer) -> None:
     """Register this room's commands."""
+    from pvcore.cli import lookup  # its commands are of `pv meddra` too
+
+    lookup.add_to(meddra)
     app.add_typer(meddra, name="meddra")
 
 
 @meddra.command()
 def check(path: Release, as_json: Json = False) -> None:
     """Read and verify a release; all violations are listed. The zip's password is PV_MEDDRA_PASSWORD."""
-    dictionary = _read(path)
+    dictionary = read_release(path)
     rows = [{"table": name, "rows": len(table)} for name, table in dictionary.tables.items()]
     if as_json:
         emit_json(
@@ -40,54 +57,110 @@ def check(path: Release, as_json: Json = False) -> None:
 
 
 @meddra.command()
-def diff(old: Release, new: Release, as_json: Json = False) -> None:
-    """What changed between two releases, by the kinds of the maintenance organisation's version analysis."""
+def diff(
+    old: Release,
+    new: Release,
+    more: More = None,
+    cases: Cases = None,
+    html: Annotated[Path | None, typer.Option(help="write the page that a coder reads to this file")] = None,
+    workspace: Where = None,
+    as_json: Json = False,
+) -> None:
+    """What changed between two releases, by the kinds of the maintenance organisation's version analysis.
+
+    The page shows the affected cases: those of --cases, else of the workspace's dataset if it is in OLD.
+    """
     from pvcore.meddra.diff import KINDS
     from pvcore.meddra.diff import diff as compare
+    from pvcore.meddra.impact import impact as hit
 
-    found = compare(_read(old), _read(new))
+    before, after = read_release(old), read_release(new)
+    found = compare(before, after)
+    if html:
+        from pvcore.dossier.release import release_report
+
+        files = [*(cases or ()), *(more or ())]
+        codings = coded(files, before.version) if files else _adopted(workspace, before.version)
+        page = release_report(
+            found,
+            before,
+            after,
+            impact=None if codings is None else hit(codings, before, found),
+            codings=codings,
+            created=datetime.date.today().isoformat(),
+        )
+        html.write_text(page, encoding="utf-8")
     if as_json:
         typer.echo(found.to_json())
         return
     rows = [{"kind": KINDS[kind], "changes": count} for kind, count in found.counts.items()]
     emit(rows, as_json=False, title=f"MedDRA {found.old_version} to {found.new_version}")
+    if html:
+        console.print(f"wrote {html}", markup=False)
 
 
 @meddra.command()
-def show(
-    term: Annotated[str, typer.Argument(help="an LLT code or name")],
-    version: Annotated[str, typer.Option(help="an admitted release; default: the adopted one")] = "",
-    workspace: Where = None,
+def impact(
+    old: Release,
+    new: Release,
+    more: More = None,
+    cases: Cases = None,
     as_json: Json = False,
 ) -> None:
-    """A term's place: LLT, PT and the primary path, in an admitted release."""
+    """How many coded rows a version change hits, with the counts of the maintenance organisation's report."""
+    from pvcore.meddra.diff import KINDS
+    from pvcore.meddra.diff import diff as compare
+    from pvcore.meddra.impact import ERRORS
+    from pvcore.meddra.impact import impact as hit
+
+    files = [*(cases or ()), *(more or ())]
+    if not files:
+        raise typer.BadParameter("name the files of coded cases", param_hint="--cases")
+    before, after = read_release(old), read_release(new)
+    found = hit(coded(files, before.version), before, compare(before, after))
+    if as_json:
+        emit_json(found.to_value())
+        return
+    rows: list[dict[str, object]] = [
+        {"count": "rows loaded", "rows": found.loaded},
+        {"count": "valid", "rows": found.valid},
+        {"count": "impacted", "rows": found.impacted},
+        {"count": "impacted, % of valid", "rows": f"{found.percentage:.2f}"},
+        {"count": "on LLTs that were not current before", "rows": found.not_current},
+    ]
+    emit(rows, as_json=False, title=f"Impact of MedDRA {found.old_version} to {found.new_version}")
+    kinds = [{"kind": KINDS[kind], "rows": number} for kind, number in found.by_kind.items() if number]
+    emit(kinds, as_json=False, title="Impacted rows by kind (a row can be under several)")
+    counts = found.errors["error"].value_counts()
+    wrong = [{"input error": ERRORS[name], "rows": int(number)} for name, number in counts.items()]
+    emit(wrong, as_json=False, title="Input errors")
+
+
+def coded(files: list[Path], version: str) -> pd.DataFrame:
+    """Coded rows of files; `version` is what codes are in where the format stores none."""
+    from pvcore.annotations.batch import read
+    from pvcore.annotations.coded import coded_rows
+
+    return coded_rows(read(file, meddra_version=version) for file in files)
+
+
+def _adopted(workspace: Path | None, version: str) -> pd.DataFrame | None:
+    """Coded rows of the workspace's dataset, if there is one and it is in `version`."""
     from pvcore.config import open_workspace
-    from pvcore.cycle.data import adopted_version
-    from pvcore.cycle.inbox import load_dictionary
+    from pvcore.cycle.data import coded_labels
     from pvcore.errors import NotFound
 
-    opened = open_workspace(workspace)
-    chosen = version or adopted_version(opened)
-    if not chosen:
-        raise NotFound("no MedDRA release was adopted yet; put one into the inbox: pv ingest FILE")
-    dictionary = load_dictionary(opened, chosen)
-    llts = dictionary.tables["llt"]
-    found = llts[(llts["llt_code"] == term) | (llts["llt_name"].str.casefold() == term.casefold())]
-    if found.empty:
-        raise NotFound(f"MedDRA {chosen} has no LLT {term!r}")
-    rows = [
-        {
-            "llt_code": row.llt_code,
-            "llt_name": row.llt_name,
-            "current": row.llt_currency,
-            **{k: v for k, v in dictionary.primary_path(row.pt_code).items() if k.endswith("name")},
-        }
-        for row in found.itertuples()
-    ]
-    emit(rows, as_json=as_json, title=f"MedDRA {chosen}")
+    try:
+        opened = open_workspace(workspace)
+    except NotFound:
+        if workspace:
+            raise
+        return None
+    return coded_labels(opened, version)
 
 
-def _read(path: Path):  # type: ignore[no-untyped-def]  # the type would import pandas for `pv --help`
+def read_release(path: Path) -> Dictionary:
+    """A release from a file, with the password of the settings."""
     from pvcore.config import load_settings
     from pvcore.meddra.release import read
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import lru_cache
@@ -22,9 +22,10 @@ from pvcore.config import Workspace
 from pvcore.cycle import holding
 from pvcore.cycle.inbox import known_releases, load_dictionary, version_order
 from pvcore.errors import NotFound, RegistryError
+from pvcore.meddra.chain import migrate_through as carry
 from pvcore.meddra.diff import DictionaryDiff, diff
-from pvcore.meddra.migrate import Migration
-from pvcore.meddra.migrate import migrate as carry
+from pvcore.meddra.mapping import Migration
+from pvcore.meddra.migrate import Nearest
 from pvcore.meddra.release import Dictionary
 from pvcore.problems import PROBLEMS
 from pvcore.records import Annotation, Example, digest
@@ -165,7 +166,9 @@ def load_batch(workspace: Workspace, name: str) -> Batch:
 def migrate(workspace: Workspace, version: str) -> Migrated:
     """Map every coded label that is in another version into `version`, by the workspace's policy.
 
-    Labels in a newer version than `version` are not touched: their batch waits for its update.
+    Through every admitted release in between, so that an update that comes late decides as the updates
+    in time would have (`pvcore.meddra.chain`). Labels in a newer version than `version` are not
+    touched: their batch waits for its update.
     """
     latest = _last(workspace, "DatasetBuilt")
     done = latest is not None and latest.body["version"] == version
@@ -173,17 +176,19 @@ def migrate(workspace: Workspace, version: str) -> Migrated:
     # What the dataset's own mappings left open stays decided as it was: they go with it.
     mappings: list[str] = list(latest.body["mappings"]) if latest and done else []
     classes: list[dict[str, Any]] = []
-    for old in sorted({row["version"] for row in coded} & set(known_releases(workspace)), key=version_order):
+    releases = sorted(known_releases(workspace), key=version_order)
+    for old in sorted({row["version"] for row in coded} & set(releases), key=version_order):
         if version_order(old) >= version_order(version):
             continue
         rows = pd.DataFrame([row for row in coded if row["version"] == old])[
             ["row_id", "llt_code", "verbatim"]
         ]
+        between = [v for v in releases if version_order(old) <= version_order(v) < version_order(version)]
         moved = carry(
             rows,
-            load_dictionary(workspace, old),
-            load_dictionary(workspace, version),
+            [load_dictionary(workspace, v) for v in (*between, version)],
             policy=workspace.settings.meddra_policy,
+            nearest=_nearest(workspace),
         )
         blob = put_blob(workspace.store, _bytes(moved))
         entry = workspace.ledger.append(
@@ -198,6 +203,27 @@ def migrate(workspace: Workspace, version: str) -> Migrated:
             for name, count in entry.body["counts"].items()
         ]
     return Migrated(mappings, classes)
+
+
+def _nearest(workspace: Workspace) -> Nearest | None:
+    """The coding champion, asked for suggestions only where a row needs a person; None without one.
+
+    It costs what scoring costs: the dictionary's current terms are embedded once.
+    """
+    from pvcore.cycle import candidate  # which knows this module
+
+    champion = candidate.champion_of(workspace, "coding")
+    if champion is None:
+        return None
+    trained = candidate.load_specification(workspace, champion.manifest.specification)
+
+    def ranked(texts: Sequence[str], terms: pd.DataFrame) -> list[list[str]]:
+        questions = [(str(number), text) for number, text in enumerate(texts)]
+        files, base = champion.manifest.adapter["files"], trained.settings["base"]
+        answers = candidate.predict(workspace, files, base, questions, terms)
+        return [[code for code, _ in answer.ranked] for answer in answers]
+
+    return ranked
 
 
 def _coded(workspace: Workspace, *, pending_only: bool) -> list[dict[str, str]]:
@@ -228,6 +254,32 @@ def _coded(workspace: Workspace, *, pending_only: bool) -> list[dict[str, str]]:
         if value.get("llt_code") and version
     }
     return [unique[key] for key in sorted(unique)]
+
+
+def coded_labels(workspace: Workspace, version: str) -> pd.DataFrame | None:
+    """Coded labels of the latest dataset: row_id, case_id, verbatim, llt_code, pt_name, meddra_version.
+
+    None if there is no dataset, or its labels are in another version than `version`.
+    """
+    latest = _last(workspace, "DatasetBuilt")
+    if latest is None or latest.body["version"] != version:
+        return None
+    labels = datasets.load(workspace.store, latest.body["dataset"]).labels
+    coded = labels[labels["problem"] == "coding"]
+    values = [json.loads(value) for value in coded["value"]]
+    codes = [str(value.get("llt_code") or "") for value in values]
+    said = zip(coded["case_id"], coded["target"], codes, strict=True)
+    return pd.DataFrame(
+        {
+            "row_id": [datasets.row_id(*one) for one in said],
+            "case_id": coded["case_id"].tolist(),
+            "verbatim": coded["target"].tolist(),
+            "llt_code": codes,
+            "pt_name": [str(value.get("pt_name") or "") for value in values],
+            "meddra_version": coded["meddra_version"].tolist(),
+        },
+        dtype="str",
+    )
 
 
 def _bytes(migration: Migration) -> bytes:

@@ -1,7 +1,8 @@
-"""Names compared as a coder would: spelling, word order and empty words do not matter.
+"""Names compared as a coder would: case, spelling, word order, plural and empty words do not matter.
 
 `key` makes two names equal that differ in nothing else; `Likeness` orders terms by likeness to a text
-where no name is equal, for a person to choose from. Neither knows medicine.
+where no name is equal, for a person to choose from. Neither knows medicine. The rules are written down
+in docs/reference/migration.md, with examples of both sides.
 """
 
 from __future__ import annotations
@@ -15,13 +16,49 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pvcore.meddra.vocabulary import american
-
-_EMPTY = frozenset({"a", "an", "nos", "of", "the", "unspecified"})
+_EMPTY = frozenset({"an", "nos", "of", "the", "unspecified"})
+"""Not 'a': hepatitis A is not hepatitis."""
 _WORD = re.compile(r"[^\W_]+")
+_SPELLING: tuple[tuple[str, str], ...] = (
+    ("haem", "hem"), ("aemi", "emi"), ("oedem", "edem"), ("oesoph", "esoph"), ("oestr", "estr"),
+    ("foet", "fet"), ("faec", "fec"), ("caec", "cec"), ("paed", "ped"), ("aesth", "esth"),
+    ("aetiol", "etiol"), ("gynaec", "gynec"), ("rrhoe", "rrhe"), ("pnoe", "pne"), ("coeli", "celi"),
+    ("leuco", "leuko"), ("sulph", "sulf"), ("tumour", "tumor"), ("colour", "color"),
+    ("behaviour", "behavior"), ("labour", "labor"), ("centre", "center"), ("fibre", "fiber"),
+    ("isation", "ization"),
+)  # fmt: skip
+"""British and American spelling of word parts. No two of them make one word of two."""
+_INVARIANT = frozenset({
+    "aids", "albicans", "ascites", "biceps", "caries", "diabetes", "facies", "feces", "forceps",
+    "fulminans", "herpes", "hives", "langerhans", "lens", "measles", "menses", "mers", "migrans", "mumps",
+    "nigricans", "quadriceps", "rabies", "rickets", "sars", "scabies", "series", "shingles", "species",
+    "tabes", "triceps", "yaws",
+})  # fmt: skip
+"""Words that end as a plural does and are none, or are another word without their end (AIDS, MERS)."""
+_IRREGULAR: dict[str, str] = {
+    "bullae": "bulla", "calculi": "calculus", "crises": "crisis", "emboli": "embolus", "fetuses": "fetus",
+    "fungi": "fungus", "gases": "gas", "metastases": "metastasis", "petechiae": "petechia",
+    "sinuses": "sinus", "testes": "testis", "thrombi": "thrombus", "varices": "varix", "viruses": "virus",
+}  # fmt: skip
+_PLURALS = (
+    (re.compile(r"(?<=[a-z]{2})ies$"), "y"),  # allergies, biopsies
+    (re.compile(r"(?<=[a-z]{2}[^d])oses$"), "osis"),  # thromboses, diagnoses; not doses, overdoses
+    (re.compile(r"(?<=[a-z])yses$"), "ysis"),  # paralyses
+    (re.compile(r"(?<=ache)s$"), ""),  # headaches
+    (re.compile(r"(?<=ss|sh|ch)es$|(?<=x)es$"), ""),  # abscesses, rashes, stitches, reflexes
+    (re.compile(r"(?<=[^aious])s$"), ""),  # stones; not virus, sepsis, stress, gas
+)
+_SINGULAR_LENGTH = 4
+"""Shorter words are left alone: 'gas', 'pus', 'yes'."""
 _FREE_ORDER = 3
 """Up to this many words their order is ignored: 'lung cancer with liver metastasis' and its converse
 have the same words and are different diseases."""
+_RELATIONS = frozenset({
+    "after", "before", "by", "due", "during", "following", "for", "from", "in", "into", "no", "non", "not",
+    "on", "to", "versus", "with", "without",
+})  # fmt: skip
+"""Words that say how those around them belong together; with one of them the order always counts:
+'fever without rash' is not 'rash without fever'."""
 
 
 def exact(text: str) -> str:
@@ -35,9 +72,31 @@ def exact(text: str) -> str:
 
 
 def key(text: str) -> str:
-    """Words in American spelling without the empty ones; short names in order of the alphabet."""
-    words = _words(text)
-    return " ".join(sorted(words) if len(words) <= _FREE_ORDER else words) or exact(text)
+    """Words in American spelling and in the singular, without the empty ones; short names in order of
+    the alphabet.
+    """
+    words = [singular(word) for word in _words(text)]
+    free = len(words) <= _FREE_ORDER and _RELATIONS.isdisjoint(words)
+    return " ".join(sorted(words) if free else words) or exact(text)
+
+
+def american(text: str) -> str:
+    """A text in lower case with word parts in American spelling."""
+    for british, us in _SPELLING:
+        text = text.replace(british, us)
+    return text
+
+
+def singular(word: str) -> str:
+    """A lower-case English word without its plural ending; a word that may be no plural stays."""
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    if len(word) < _SINGULAR_LENGTH or word in _INVARIANT or not word.endswith("s"):
+        return word
+    for ending, one in _PLURALS:
+        if ending.search(word):
+            return ending.sub(one, word)
+    return word
 
 
 def _words(text: str) -> list[str]:
@@ -89,13 +148,16 @@ class Likeness:
 
     def rank(self, texts: Sequence[str], *, top: int = 5) -> list[list[str]]:
         """For every text the codes of the `top` likeliest terms, best first; none that shares nothing."""
+        return [[code for code, _ in found] for found in self.scored(texts, top=top)]
+
+    def scored(self, texts: Sequence[str], *, top: int = 5) -> list[list[tuple[str, float]]]:
+        """The same with the cosine of each."""
         ranked = []
         for cosines in self.cosines(texts):
             least = np.partition(cosines, -top)[-top] if len(cosines) > top else 0.0
             found = np.flatnonzero((cosines >= least) & (cosines > 0))
-            ranked.append(
-                [str(self.codes[i]) for i in found[np.argsort(-cosines[found], kind="stable")][:top]]
-            )
+            best = found[np.argsort(-cosines[found], kind="stable")][:top]
+            ranked.append([(str(self.codes[i]), float(cosines[i])) for i in best])
         return ranked
 
     def _vectors(self, texts: Sequence[str]) -> Any:

@@ -22,21 +22,19 @@ No row stays on an LLT that is not current, whatever the policy, and nothing amb
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from pvcore.errors import BatchError, ConfigError, Fault
 from pvcore.meddra import matching
+from pvcore.meddra.mapping import CLASSES, COLUMNS, Migration
 from pvcore.meddra.release import Dictionary
 
-CLASSES = ("unchanged", "renamed", "hierarchy_refreshed", "recoded", "needs_review", "unknown_code")
-COLUMNS = ("row_id", "old_code", "new_code", "new_pt_code", "class", "rule", "suggestions")
+__all__ = ["CLASSES", "COLUMNS", "RULES", "Migration", "Nearest", "migrate"]
+
 RULES: dict[str, str] = {
     "": "nothing to decide",
     "same_words": "not current; a current LLT of its PT has the same words",
@@ -49,195 +47,105 @@ RULES: dict[str, str] = {
     "name_moved": "the name that was chosen is at another code now, and the policy does not recode for it",
     "ambiguous_verbatim": "the verbatim matches several LLTs, or one of another PT than a term not current",
     "closer_concept": "a new LLT is more like the verbatim than the present one",
+    "demoted": "the PT that was chosen is an LLT of another PT now",
+    "name_of_pt": "version not at hand: a PT has this name",
+    "name_of_llt": "version not at hand: no PT has this name, and current LLTs of one PT have",
+    "lexical_name": "version not at hand: current LLTs of one PT have these words",
+    "ambiguous_name": "version not at hand: LLTs of several PTs have this name or these words",
+    "no_such_name": "version not at hand: no term has this name",
+    "no_pt_in_old": "no PT of the old release",
     "not_in_old": "no LLT of the old release",
     "not_in_new": "no LLT of the new release, which is against MedDRA's rules",
 }
+Nearest = Callable[[Sequence[str], pd.DataFrame], Sequence[Sequence[str]]]
+"""Texts and the current LLTs (llt_code, llt_name) -> for every text codes, nearest first: an embedding model."""
 LIKE, CLOSER = 0.5, 0.1
 """A new LLT is put forward if its likeness to the verbatim (cosine of character n-grams) is at least
 LIKE, and by more than CLOSER above that of the present LLT. A person decides, so both err on showing."""
 
 
-@dataclass(frozen=True, eq=False)
-class Migration:
-    """The mapping of every row. `rows` has COLUMNS; codes are None where there is none.
-
-    It is stored as JSON, replayed by `apply` and taken back by `revert`.
-    """
-
-    old_version: str
-    new_version: str
-    old_digest: str
-    new_digest: str
-    policy: int
-    rows: pd.DataFrame = field(repr=False)
-
-    @cached_property
-    def counts(self) -> dict[str, int]:
-        """Rows in every class, zero included."""
-        found = self.rows["class"].value_counts()
-        return {name: int(found.get(name, 0)) for name in CLASSES}
-
-    @property
-    def impacted(self) -> int:
-        """Rows that are not unchanged: what the maintenance organisation's impact report counts."""
-        return len(self.rows) - self.counts["unchanged"]
-
-    def work_list(self) -> pd.DataFrame:
-        """Rows that a person has to code again: needs_review and unknown_code."""
-        return self.rows[self.rows["new_code"].isna()].reset_index(drop=True)
-
-    def apply(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """`rows` with their new llt_code, without those of the work list.
-
-        Raises BatchError if a row is not in the mapping, or is not on the code that it was mapped from.
-        """
-        return self._replay(rows, "old_code", "new_code")
-
-    def revert(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Rows as `apply` returned them, back on their old codes."""
-        return self._replay(rows, "new_code", "old_code")
-
-    def _replay(self, rows: pd.DataFrame, source: str, target: str) -> pd.DataFrame:
-        mapping = self.rows.set_index("row_id")
-        ids = rows["row_id"].astype("str")
-        expected = ids.map(mapping[source])
-        work = ids.isin(mapping.index[mapping["new_code"].isna()]) & (source == "old_code")
-        wrong = ~((expected == rows["llt_code"]).fillna(False).astype(bool))
-        if wrong.any():
-            raise BatchError(
-                f"migration {self.old_version} to {self.new_version}",
-                [
-                    Fault(
-                        f"row {row_id}",
-                        f"code {code}, expected {known if isinstance(known, str) else 'no such row'}",
-                    )
-                    for row_id, code, known in zip(
-                        ids[wrong], rows["llt_code"][wrong], expected[wrong], strict=True
-                    )
-                ],
-                "The mapping belongs to other rows.",
-            )
-        kept = rows[~work].copy()
-        kept["llt_code"] = ids[~work].map(mapping[target])
-        return kept.reset_index(drop=True)
-
-    def to_json(self) -> str:
-        """The mapping with versions, digests, policy and counts."""
-        value = {
-            "old": {"version": self.old_version, "digest": self.old_digest},
-            "new": {"version": self.new_version, "digest": self.new_digest},
-            "policy": self.policy,
-            "counts": self.counts,
-            "rows": [list(row) for row in zip(*(self.rows[c].tolist() for c in COLUMNS), strict=True)],
-        }
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Migration:
-        """The migration that `to_json` wrote. Raises BatchError if it is not one."""
-        try:
-            value = json.loads(text)
-            old, new = value["old"], value["new"]
-            return cls(
-                old["version"],
-                new["version"],
-                old["digest"],
-                new["digest"],
-                value["policy"],
-                _frame(value["rows"]),
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise BatchError("migration", [Fault("JSON", f"not a stored migration: {error}")]) from error
-
-
-def migrate(rows: pd.DataFrame, old: Dictionary, new: Dictionary, *, policy: int = 3) -> Migration:
+def migrate(
+    rows: pd.DataFrame, old: Dictionary, new: Dictionary, *, policy: int = 3, nearest: Nearest | None = None
+) -> Migration:
     """Classify and carry `rows` (row_id, llt_code, verbatim) from `old` to `new`.
 
-    Decided once for each distinct pair of code and verbatim. Raises ConfigError for a policy other than
-    1 to 4 and BatchError for rows without the columns or with a row_id twice.
+    Decided once for each distinct pair of code and verbatim. `nearest` is asked once, about rows that
+    need review, and only for their suggestions: it decides nothing. Raises ConfigError for a policy
+    other than 1 to 4 and BatchError for rows without the columns or with a row_id twice.
     """
-    if policy not in (1, 2, 3, 4):
-        raise ConfigError(f"migration policy {policy}: there are 1 to 4, see the ICH guidance on versioning")
-    _check(rows)
-    codes = rows["llt_code"].astype("str")
-    pairs, at = _distinct(codes, rows["verbatim"].fillna("").astype("str"))
-    rules = _Rules(old, new, policy)
-    decided = {pair: rules.decide(*pair) for pair in pairs}
+    check(rows, "llt_code", policy)
+    codes, verbatims = rows["llt_code"].astype("str"), rows["verbatim"].fillna("").astype("str")
+    which, pairs = _distinct(codes, verbatims)
+    rules = Rules(old, new, policy)
+    decided = [rules.decide(*pair) for pair in pairs]
     if policy == 4:
-        decided.update(rules.closer({pair: answer for pair, answer in decided.items() if answer[0]}))
-    review = [pair for pair in pairs if decided[pair][0] is None]
-    suggestions = dict(zip(review, rules.suggest(review, [decided[pair][3] for pair in review]), strict=True))
-    answers = [
-        (code, new.pt_of(code) if code else None, name, rule, suggestions.get(pair, []))
-        for pair, (code, name, rule, _) in decided.items()
-    ]
-    carried = pd.DataFrame(answers, columns=list(COLUMNS[2:]), dtype="object")
-    carried = carried.astype({"class": "str", "rule": "str"}).take(at).reset_index(drop=True)
-    given = pd.DataFrame({"row_id": rows["row_id"].astype("str").array, "old_code": codes.array})
-    table = pd.concat([given, carried], axis=1)
+        for number, answer in rules.closer(pairs, decided).items():
+            decided[number] = answer
+    review = [number for number, answer in enumerate(decided) if answer[0] is None]
+    ranked = rules.suggest([pairs[n] for n in review], [decided[n][3] for n in review], nearest=nearest)
+    suggestions = dict(zip(review, ranked, strict=True))
+    made: dict[str, list[object]] = {
+        "new_code": [code for code, *_ in decided],
+        "new_pt_code": [new.pt_of(code) if code else None for code, *_ in decided],
+        "class": [name for _, name, *_ in decided],
+        "rule": [rule for _, _, rule, _ in decided],
+        "suggestions": [suggestions.get(number, []) for number in range(len(pairs))],
+    }
+    table = pd.DataFrame({"row_id": rows["row_id"].astype("str").array, "old_code": codes.array})
+    for name, values in made.items():
+        table[name] = spread(values, which, "str" if name in ("class", "rule") else "object")
     return Migration(old.version, new.version, old.digest, new.digest, policy, table)
 
 
-def _distinct(codes: pd.Series, verbatims: pd.Series) -> tuple[list[tuple[str, str]], np.ndarray]:
-    """The distinct pairs in their order, and which of them each row has; shape (rows,)."""
-    (left, code), (right, verbatim) = pd.factorize(codes), pd.factorize(verbatims)
-    at, both = pd.factorize(left * max(len(verbatim), 1) + right)
-    first, second = np.divmod(both, max(len(verbatim), 1))
-    return list(zip(code.take(first).tolist(), verbatim.take(second).tolist(), strict=True)), at
-
-
-def _check(rows: pd.DataFrame) -> None:
-    missing = [name for name in ("row_id", "llt_code", "verbatim") if name not in rows.columns]
-    faults = [Fault("rows", f"no column {name}") for name in missing]
-    if not missing:
+def check(rows: pd.DataFrame, label: str, policy: int) -> None:
+    """Raises ConfigError or BatchError for what cannot be migrated."""
+    if policy not in (1, 2, 3, 4):
+        raise ConfigError(f"migration policy {policy}: there are 1 to 4, see the ICH guidance on versioning")
+    needed = ("row_id", label, "verbatim") if label == "llt_code" else ("row_id", label)
+    faults = [Fault("rows", f"no column {name}") for name in needed if name not in rows.columns]
+    if not faults:
         twice = rows["row_id"][rows["row_id"].duplicated()]
         faults = [Fault(f"row {row_id}", "the row_id is there twice") for row_id in twice]
     if faults:
         raise BatchError("rows to migrate", faults)
 
 
-def _frame(rows: list[Any]) -> pd.DataFrame:
-    frame = pd.DataFrame([tuple(row) for row in rows], columns=list(COLUMNS), dtype="object")
-    for name in ("row_id", "old_code", "class", "rule"):
-        frame[name] = frame[name].astype("str")
-    return frame
+def _distinct(codes: pd.Series, verbatims: pd.Series) -> tuple[np.ndarray, list[tuple[str, str]]]:
+    """For every row the number of its pair, and the pairs in the order in which they first come."""
+    (code, code_values), (said, said_values) = codes.factorize(), verbatims.factorize()
+    which, values = pd.factorize(code * max(len(said_values), 1) + said)
+    wide = max(len(said_values), 1)
+    return which, [(str(code_values[v // wide]), str(said_values[v % wide])) for v in values.tolist()]
+
+
+def spread(values: Sequence[object], which: np.ndarray, dtype: str) -> pd.Series:
+    """The value of every row, by its number among `values`."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return pd.Series(array[which], dtype=dtype)
 
 
 Answer = tuple[str | None, str, str, tuple[str, ...]]
 """New code or None, class, rule, codes to suggest first."""
 
 
-_NORMAL = {"verbatim_direct": matching.exact, "verbatim_lexical": matching.key}
-
-
-class _Rules:
+class Rules:
     """The rules with what they look up, made once for a pair of releases."""
 
     def __init__(self, old: Dictionary, new: Dictionary, policy: int) -> None:
         self.old, self.new, self.policy = old, new, policy
         self.current = new.current_llts()
+        self.direct: dict[str, list[str]] = defaultdict(list)
+        self.lexical: dict[str, list[str]] = defaultdict(list)
         self.named: dict[str, list[str]] = defaultdict(list)
-        self.of_pt: dict[str, list[str]] = defaultdict(list)
-        columns = (self.current[name].tolist() for name in ("llt_code", "llt_name", "pt_code"))
-        for code, name, pt in zip(*columns, strict=True):
+        for code, name in zip(
+            self.current["llt_code"].tolist(), self.current["llt_name"].tolist(), strict=True
+        ):
             self.named[name].append(code)
-            self.of_pt[pt].append(code)
+            self.direct[matching.exact(name)].append(code)
+            self.lexical[matching.key(name)].append(code)
         self.fresh = {c for c in self.current["llt_code"].tolist() if c not in old or not old.is_current(c)}
         self._code: dict[str, Answer] = {}
-        self._matches: dict[tuple[str, bool], dict[str, list[str]]] = {}
-
-    def _matching(self, rule: str, *, kept: bool) -> dict[str, list[str]]:
-        """Current LLTs by their name as the rule compares it; for a term that is kept only the new ones.
-
-        Made when first asked for: to normalise 80,000 names takes longer than to carry a million rows.
-        """
-        if (rule, kept) not in self._matches:
-            found: dict[str, list[str]] = defaultdict(list)
-            for name, codes in self.named.items():
-                if usable := [code for code in codes if not kept or code in self.fresh]:
-                    found[_NORMAL[rule](name)] += usable
-            self._matches[rule, kept] = {name: sorted(codes) for name, codes in found.items()}
-        return self._matches[rule, kept]
 
     def decide(self, code: str, verbatim: str) -> Answer:
         """What becomes of a row, by its code and, from policy 3 on, its verbatim."""
@@ -271,8 +179,7 @@ class _Rules:
             return None, "needs_review", "not_current", (pt,)
         if self.old.pt_of(code) != pt:
             return None, "needs_review", "not_current_and_moved", (pt, self.old.pt_of(code))
-        wanted = matching.key(name)
-        same = [c for c in self.of_pt[pt] if matching.key(self.new.llt_name(c)) == wanted]
+        same = [c for c in self.lexical.get(matching.key(name), ()) if self.new.pt_of(c) == pt]
         if len(same) == 1 and same[0] != pt:
             return same[0], "recoded", "same_words", ()
         return pt, "recoded", "preferred_term", ()
@@ -281,13 +188,14 @@ class _Rules:
         """A better LLT by the verbatim alone, or `answer`."""
         kept = answer[0] == code
         name = self.new.llt_name(code) if code in self.new else ""
-        if kept and name == verbatim:
-            return answer
-        for rule, normal in _NORMAL.items():
+        for rule, index, normal in (
+            ("verbatim_direct", self.direct, matching.exact),
+            ("verbatim_lexical", self.lexical, matching.key),
+        ):
             wanted = normal(verbatim)
             if kept and normal(name) == wanted:
                 return answer  # the present LLT says it already
-            found = [c for c in self._matching(rule, kept=kept).get(wanted, ()) if c != code]
+            found = [c for c in index.get(wanted, ()) if c != code and (not kept or c in self.fresh)]
             if len(found) > 1 and self._one_preferred(found):
                 found = [self.new.pt_of(found[0])]
             if len(found) == 1 and (kept or self._same_pt(found[0], code)):
@@ -305,33 +213,58 @@ class _Rules:
         pts = {self.new.pt_of(code) for code in codes}
         return len(pts) == 1 and pts <= set(codes)
 
-    def closer(self, kept: dict[tuple[str, str], Answer]) -> dict[tuple[str, str], Answer]:
-        """Policy 4: rows for which a new LLT is more like the verbatim than what they have; for review."""
-        pairs = [pair for pair, (code, *_) in kept.items() if pair[1] and code]
-        if not pairs or not self.fresh:
+    def closer(self, pairs: Sequence[tuple[str, str]], decided: Sequence[Answer]) -> dict[int, Answer]:
+        """Policy 4: pairs for which a new LLT is more like the verbatim than what they have; for review."""
+        asked = [
+            (number, pair[1], answer[0])
+            for number, (pair, answer) in enumerate(zip(pairs, decided, strict=True))
+            if pair[1] and answer[0]
+        ]
+        if not asked or not self.fresh:
             return {}
-        verbatims, codes = [verbatim for _, verbatim in pairs], [str(kept[pair][0]) for pair in pairs]
+        verbatims, codes = [verbatim for _, verbatim, _ in asked], [code for *_, code in asked]
         relevant = self.current["llt_code"].isin(self.fresh | set(codes))
         likeness = matching.Likeness(self.current[relevant])
         present, fresh = likeness.between(verbatims, codes), likeness.only(self.fresh)
-        answers: dict[tuple[str, str], Answer] = {}
-        for pair, code, has, cosines in zip(pairs, codes, present, fresh.cosines(verbatims), strict=True):
+        answers: dict[int, Answer] = {}
+        for (number, _, code), has, cosines in zip(asked, present, fresh.cosines(verbatims), strict=True):
             best = int(np.argmax(cosines))
             if cosines[best] >= LIKE and cosines[best] > has + CLOSER:
-                answers[pair] = (None, "needs_review", "closer_concept", (str(fresh.codes[best]), code))
+                answers[number] = (None, "needs_review", "closer_concept", (str(fresh.codes[best]), code))
         return answers
 
     def suggest(
-        self, pairs: list[tuple[str, str]], first: list[tuple[str, ...]], top: int = 5
+        self,
+        pairs: Sequence[tuple[str, str]],
+        first: Sequence[Sequence[str]],
+        *,
+        top: int = 5,
+        nearest: Nearest | None = None,
     ) -> list[list[str]]:
-        """Ranked current LLTs for every pair, those that a rule named in front."""
-        if not pairs:
-            return []
+        """Ranked current LLTs for every pair: those that a rule named, then by `rank`."""
         texts = [
             verbatim or (self.old.llt_name(code) if code in self.old else "") for code, verbatim in pairs
         ]
-        ranked = matching.Likeness(self.current).rank(texts, top=top)
         usable = [[c for c in named if c in self.new and self.new.is_current(c)] for named in first]
         return [
-            list(dict.fromkeys([*named, *found]))[:top] for named, found in zip(usable, ranked, strict=True)
+            list(dict.fromkeys([*named, *found]))[:top]
+            for named, found in zip(usable, rank(texts, self.current, top=top, nearest=nearest), strict=True)
         ]
+
+
+def rank(
+    texts: Sequence[str], terms: pd.DataFrame, *, top: int = 5, nearest: Nearest | None = None
+) -> list[list[str]]:
+    """Codes of the likeliest terms for every text: those as like as LIKE by their letters, then those
+    that `nearest` finds, then the less like.
+    """
+    if not texts:
+        return []
+    lexical = matching.Likeness(terms).scored(texts, top=top)
+    if nearest is None:
+        return [[code for code, _ in found] for found in lexical]
+    ranked = []
+    for found, near in zip(lexical, nearest(texts, terms), strict=True):
+        like = [code for code, cosine in found if cosine >= LIKE]
+        ranked.append(list(dict.fromkeys([*like, *near, *(code for code, _ in found)]))[:top])
+    return ranked

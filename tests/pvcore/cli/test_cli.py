@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,6 +65,62 @@ def test_a_release_that_is_none_lists_its_faults(tmp_path: Path) -> None:
     done = pv("meddra", "check", str(tmp_path))
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert done.stderr.count("\n") > 2
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Two releases of a few hundred terms, as files."""
+    from pvcore.meddra.generate import Size, generate
+
+    folder, size = tmp_path_factory.mktemp("releases"), Size(4, 8, 24, 120, 400, 3)
+    one = generate(folder, version="28.1", seed=1, size=size)
+    two = generate(folder, version="29.0", seed=1, size=size, previous=one.dictionary)
+    return str(one.archive), str(two.archive)
+
+
+def test_what_changed_as_json_and_as_a_page(releases: tuple[str, str], tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    done = pv("meddra", "diff", *releases, "--json", "--html", str(page))
+    value = json.loads(done.stdout)
+    assert value["counts"]["promotions"] == 4 and value["tables"]["llt"]["added"]
+    assert "28.1 to 29.0" in page.read_text(encoding="utf-8")
+    table = pv("meddra", "diff", *releases)
+    assert table.returncode == 0 and "Promotions (LLT becomes PT)" in table.stdout
+
+
+def test_a_term_by_code_and_name_with_its_history(releases: tuple[str, str]) -> None:
+    from pvcore.meddra.release import read
+
+    old = read(releases[0])
+    code, name = old.tables["pt"][["pt_code", "pt_name"]].iloc[0]
+    for term in (code, name.upper()):
+        (found,) = json.loads(pv("meddra", "show", term, *releases, "--json").stdout)
+        assert found["term"]["code"] == code and found["term"]["paths"][0]["primary"]
+        assert [step["version"] for step in found["history"]] == ["28.1", "29.0"]
+    for arguments, says in (
+        (("no such term",), "written out in full"),
+        ((code, "--version", "8.1"), "At hand"),
+    ):
+        done = pv("meddra", "show", *arguments[:1], *releases, *arguments[1:])
+        assert done.returncode == 3 and says in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_impact_on_cases(releases: tuple[str, str], town_module: Any, tmp_path: Path) -> None:
+    from pvcore.meddra.release import read
+
+    files = town_module.write_batch(tmp_path, read(releases[0]), name="cases", n=30, seed=1)
+    done = pv("meddra", "impact", *releases, "--cases", *map(str, files), "--json")
+    value = json.loads(done.stdout)
+    assert value["rows_loaded"] == value["rows_valid"] > 30 and value["input_errors"] == []
+    assert 0 < value["rows_impacted"] == len({row["row_id"] for row in value["impacted"]})
+    table = pv("meddra", "impact", *releases, "--cases", str(files[0]))
+    assert table.returncode == 0 and "impacted, % of valid" in table.stdout
+    assert pv("meddra", "impact", *releases).returncode == 64
+
+
+def test_languages_are_joined_or_refused(releases: tuple[str, str]) -> None:
+    done = pv("meddra", "languages", *releases)
+    assert done.returncode == 2 and "is of version 29.0" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_status_and_probe_of_an_empty_workspace(root: Path) -> None:

@@ -78,6 +78,33 @@ def test_every_coded_row_is_in_exactly_one_class(told: Any) -> None:
     assert "new LLTs" in told.difference or "New LLTs" in told.difference
 
 
+def test_the_champion_has_a_say_in_suggestions_and_only_there(told: Any) -> None:
+    """The second update asked the coding champion; what needs review has suggestions of the new release."""
+    from pvcore.meddra.mapping import Migration
+    from pvcore.registry.store import get_blob
+
+    ws = told.workspace
+    nearest = data._nearest(ws)
+    assert nearest is not None
+    terms = data.load_dictionary(ws, "90.1").current_llts()
+    found = nearest(["heart pain", "liver pain"], terms)
+    assert [len(codes) for codes in found] == [5, 5] and set(found[0]) <= set(terms["llt_code"])
+    entry = next(e for e in ws.ledger.entries() if e.kind == "Migrated")
+    work = Migration.from_json(get_blob(ws.store, entry.body["mapping"])).work_list()
+    assert all(set(codes) <= set(terms["llt_code"]) for codes in work["suggestions"])
+
+
+def test_coded_labels_are_those_of_the_adopted_version(told: Any) -> None:
+    from pvcore.annotations.coded import COLUMNS
+
+    labels = data.coded_labels(told.workspace, "90.1")
+    assert labels is not None and tuple(labels.columns) == COLUMNS
+    assert labels["row_id"].is_unique and (labels["meddra_version"] == "90.1").all()
+    dictionary = data.load_dictionary(told.workspace, "90.1")
+    assert labels["llt_code"].map(dictionary.is_current).all() and (labels["verbatim"] != "").all()
+    assert data.coded_labels(told.workspace, "90.0") is None
+
+
 def test_a_held_out_case_stays_held_out(told: Any) -> None:
     from pvcore.annotations.dataset import load
 

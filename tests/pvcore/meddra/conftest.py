@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,28 @@ def old(first: Truth) -> Dictionary:
 @pytest.fixture(scope="session")
 def new(second: Truth) -> Dictionary:
     return second.dictionary
+
+
+Pair = Callable[..., tuple[Truth, Truth]]
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """A version of a few hundred terms and its next one: by seed, and operations by kind (None: the usual)."""
+    folder = tmp_path_factory.mktemp("pairs")
+    tiny = Size(socs=4, hlgts=8, hlts=24, pts=120, llts=400, smqs=3)
+    firsts: dict[int, Truth] = {}
+
+    def generated(
+        seed: int, changes: Mapping[str, int] | None = None, version: str = "29.0"
+    ) -> tuple[Truth, Truth]:
+        if seed not in firsts:
+            firsts[seed] = generate(folder, version="28.1", seed=seed, size=tiny)
+        size = tiny if changes is None else replace(tiny, changes=changes)
+        before = firsts[seed]
+        return before, generate(folder, version=version, seed=seed, size=size, previous=before.dictionary)
+
+    return generated
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pvcore.meddra.diff import COLUMNS, KINDS, diff
+from pvcore.errors import ReleaseError
+from pvcore.meddra.diff import COLUMNS, KINDS, DictionaryDiff, diff, kinds_of_terms
+from pvcore.meddra.evolve import CHANGES
 from pvcore.meddra.generate import Truth
-from pvcore.meddra.release import Dictionary
+from pvcore.meddra.release import Dictionary, content_digest
 
 Build = Callable[..., Dictionary]
+Pair = Callable[..., tuple[Truth, Truth]]
 A, B, X, Y, Z = "90000101", "90000102", "90000201", "90000202", "90000203"
 BASE = {A: ("Aa", A, "Y"), B: ("Bb", B, "Y"), X: ("Xx", A, "Y"), Y: ("Yy", A, "Y")}
 SMQS = {"99000001": ("S (SMQ)", "1", "Text", "A", "N")}
@@ -56,6 +62,16 @@ CASES: dict[str, tuple[dict, dict, set[tuple[str, str, str]]]] = {
     "moved and not current": ({"llts": {**BASE, X: ("Xx", B, "N")}}, {}, {("LLT", X, "complex_changes")}),
     "promoted and renamed": ({"llts": {**BASE, X: ("Xxx", X, "Y")}}, {}, {("PT", X, "complex_changes")}),
     "other HLT, same SOC": ({"hlts": {A: ["90000032"]}}, {}, {("PT", A, "hierarchy_changes")}),
+    "another primary HLT, same links": (
+        {"hlts": {A: ["90000032", "90000031"]}},
+        {"hlts": {A: ["90000031", "90000032"]}},
+        {("PT", A, "hierarchy_changes")},
+    ),
+    "renamed and under another HLT is one change": (
+        {"llts": {**BASE, A: ("Aaa", A, "Y")}, "hlts": {A: ["90000032"]}},
+        {},
+        {("PT", A, "complex_changes")},
+    ),
     "HLT renamed": ({"hlt_names": {"90000031": "Heart C"}}, {}, {("HLT", "90000031", "hierarchy_changes")}),
     "SMQ text": (
         {"smqs": {"99000001": ("S (SMQ)", "1", "Other", "A", "N")}},
@@ -130,3 +146,76 @@ def test_a_release_against_itself(old: Dictionary) -> None:
 def test_without_smqs(build: Build, old: Dictionary) -> None:
     tables = {name: frame for name, frame in old.tables.items() if not name.startswith("smq")}
     assert diff(Dictionary("28.1", "English", "", "UTF-8", tables), old).changes.empty
+
+
+MIXES = st.dictionaries(st.sampled_from(sorted(CHANGES)), st.integers(0, 3))
+"""Kinds of operation and how often: every mix makes another pair of releases."""
+SETS = {("unchanged",), *((kind,) for kind in KINDS)} | {
+    (kind, "pt_primary_soc_changes") if kind != "complex_changes" else (kind, "llt_primary_soc_changes")
+    for kind in ("llt_primary_soc_changes", "complex_changes")
+}
+
+
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 2), changes=MIXES, minor=st.booleans())
+def test_any_mix_of_changes_is_found_and_every_term_has_one_set_of_kinds(
+    seed: int, changes: dict[str, int], minor: bool, pair: Pair
+) -> None:
+    before, after = pair(seed, changes, "29.1" if minor else "29.0")
+    for old, new in ((before.dictionary, after.dictionary), (after.dictionary, before.dictionary)):
+        result = diff(old, new)
+        kinds = kinds_of_terms(old, new, result.changes)
+        codes = set(old.tables["llt"]["llt_code"]) | set(new.tables["llt"]["llt_code"])
+        assert kinds.index.is_unique and set(kinds.index) == codes
+        assert set(kinds) <= SETS
+        assert (kinds != ("unchanged",)).sum() == result.changes.loc[
+            result.changes["level"].isin(["LLT", "PT"]) & ~result.changes["code"].str.contains("/"), "code"
+        ].nunique()
+    found = diff(before.dictionary, after.dictionary).changes[["level", "code", "kind"]]
+    assert set(found.itertuples(index=False, name=None)) == set(
+        after.changes.itertuples(index=False, name=None)
+    )
+
+
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 2), changes=MIXES, cut=st.sampled_from(["", "old", "new", "both"]))
+def test_a_stored_difference_applied_to_old_is_new_and_reversed_is_old(
+    seed: int, changes: dict[str, int], cut: str, pair: Pair
+) -> None:
+    """`cut` leaves the SMQ tables out on a side."""
+    before, after = pair(seed, changes)
+    old = _without_smqs(before.dictionary) if cut in ("old", "both") else before.dictionary
+    new = _without_smqs(after.dictionary) if cut in ("new", "both") else after.dictionary
+    stored = DictionaryDiff.from_json(diff(old, new).to_json())
+    for made, wanted in ((stored.apply(old), new), (stored.revert(new), old)):
+        assert made.digest == wanted.digest == content_digest(made.tables)
+        assert (made.version, made.language) == (wanted.version, wanted.language)
+        assert set(made.tables) == set(wanted.tables)
+    assert stored.to_json() == diff(old, new).to_json()
+
+
+def _without_smqs(dictionary: Dictionary) -> Dictionary:
+    tables = {name: frame for name, frame in dictionary.tables.items() if not name.startswith("smq")}
+    return replace(dictionary, tables=tables, digest=content_digest(tables))
+
+
+def test_a_difference_is_for_its_own_release(pair: Pair) -> None:
+    before, after = pair(0)
+    result = diff(before.dictionary, after.dictionary)
+    with pytest.raises(ReleaseError, match="has the digest"):
+        result.apply(after.dictionary)
+    altered = json.loads(result.to_json())
+    altered["tables"]["llt"]["added"][0] = "90000001$Something else$90000001$$$$$$$Y$"
+    with pytest.raises(ReleaseError, match="the difference is altered"):
+        DictionaryDiff.from_json(json.dumps(altered)).apply(before.dictionary)
+    altered["tables"]["llt"]["removed"].append("90000001$Never there$90000001$$$$$$$Y$")
+    with pytest.raises(ReleaseError, match="Never there"):
+        DictionaryDiff.from_json(json.dumps(altered)).apply(before.dictionary)
+    for text in ("{}", "[]", '{"old": 1}'):
+        with pytest.raises(ReleaseError, match="not a stored difference"):
+            DictionaryDiff.from_json(text)
+
+
+def test_two_languages_are_not_compared(old: Dictionary, new: Dictionary) -> None:
+    with pytest.raises(ReleaseError, match="is in German"):
+        diff(old, replace(new, language="German"))
