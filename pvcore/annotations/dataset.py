@@ -110,6 +110,7 @@ def build(
     if base is not None:
         before = load(store, base)
         pool.start(pd.concat([before.cases, set_aside(store, before.info)]), before.annotations)
+        pool.once_held_out = once_held_out(store, before)
     for batch in loaded:
         pool.add(batch.digest, batch.cases, batch.annotations)
     merged = pool.finish(split, seed)
@@ -153,6 +154,21 @@ def set_aside(store: Blobs, info: DatasetInfo) -> pd.DataFrame:
 def migrations(store: Blobs, info: DatasetInfo) -> list[bytes]:
     """The stored migrations that codes were carried over by, in order."""
     return [_get(store, name) for name in info.mappings]
+
+
+def once_held_out(store: Blobs, dataset: Dataset) -> list[tuple[str, str, str]]:
+    """(case id, narrative, split) of every text that the dataset or one before it held out, each once.
+
+    A follow-up replaces a narrative; whoever was judged on the old one must not be trained on its like.
+    """
+    found: dict[tuple[str, str, str], None] = {}
+    at: Dataset | None = dataset
+    while at is not None:
+        held = at.cases[at.cases["split"].isin(["tune", "test"])]
+        rows = zip(held["case_id"], held["narrative"], held["split"], strict=True)
+        found |= dict.fromkeys(rows)
+        at = load(store, at.info.parent) if at.info.parent else None
+    return list(found)
 
 
 def open_items(store: Blobs, info: DatasetInfo) -> list[Open]:

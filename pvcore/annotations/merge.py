@@ -66,6 +66,8 @@ class Pool:
         self.version = meddra_version
         self.cases: dict[str, tuple[Case, str]] = {}
         self.known: dict[str, str] = {}
+        self.once_held_out: list[tuple[str, str, str]] = []
+        """(case id, narrative, split) of texts that earlier datasets held out, also of those replaced since."""
         self.said: dict[tuple[str, str, str, str], list[Annotation]] = {}
         self.counts: Counter[str] = Counter(
             {"cases repeated": 0, "cases replaced": 0, "annotations superseded": 0}
@@ -154,18 +156,32 @@ class Pool:
     def _split(self, settings: SplitSettings, seed: int) -> pd.DataFrame:
         ids = sorted(self.cases)
         cases = [self.cases[i][0] for i in ids]
-        first = clusters([case.narrative for case in cases])
+        former = self._former()
+        every = [*ids, *(case_id for case_id, _, _ in former)]
+        first = clusters([*(case.narrative for case in cases), *(text for _, text, _ in former)])
         # a cluster is named after its first case id, which is the same in the next dataset
-        names = [digest(ids[int(position)].encode())[:16] for position in first]
-        splits = assign_splits(ids, names, [case.received for case in cases], self.known, settings, seed)
+        names = [digest(every[int(position)].encode())[:16] for position in first]
+        # what a case said when it was held out is a member of its own, known as held out
+        keys = [f"{case_id} as of {digest(text)[:16]}" for case_id, text, _ in former]
+        known = {**self.known, **{key: split for key, (_, _, split) in zip(keys, former, strict=True)}}
+        received = [*(case.received for case in cases), *(None for _ in former)]
+        splits = assign_splits([*ids, *keys], names, received, known, settings, seed)
         rows = []
-        for case, cluster, place in zip(cases, names, splits, strict=True):
+        for case, cluster, place in zip(cases, names, splits, strict=False):
             row = case_to_dict(case)
             row |= {name: canonical(row[name]).decode() for name in JSON_FIELDS}
             rows.append({**row, "cluster": cluster, "split": place, "batch": self.cases[case.case_id][1]})
         frame = pd.DataFrame(rows, columns=[*CASE_FIELDS, "cluster", "split", "batch"])
         frame["age_years"] = frame["age_years"].astype("float64")
         return frame
+
+    def _former(self) -> list[tuple[str, str, str]]:
+        """Texts that were held out once and that their case does not say any more."""
+        return [
+            (case_id, text, split)
+            for case_id, text, split in sorted(self.once_held_out)
+            if case_id not in self.cases or self.cases[case_id][0].narrative != text
+        ]
 
     def _migrated(self, gone: set[str]) -> tuple[list[Annotation], list[Open]]:
         """Annotations with codes of `self.version`, and those for which there is no such code.

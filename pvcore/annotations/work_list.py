@@ -21,11 +21,15 @@ ASIDE = "aside"
 
 @dataclass(frozen=True)
 class WorkList:
-    """Cases in order of their ids; `reasons` by case. `aside` counts items that wait for another split."""
+    """Cases in order of their ids; `reasons` by case. `aside` counts items that wait for another split.
+
+    `ranked` are the LLT codes that the migration suggests, best first, by case and verbatim.
+    """
 
     cases: tuple[Case, ...]
     suggestions: tuple[Annotation, ...]
     reasons: dict[str, str]
+    ranked: dict[tuple[str, str], tuple[str, ...]]
     aside: int
 
 
@@ -37,10 +41,13 @@ def work_list(store: Blobs, name: str) -> WorkList:
     passage = Passage(migrations(store, dataset.info), dataset.info.meddra_version)
     said: list[Annotation] = []
     reasons: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    ranked: dict[tuple[str, str], tuple[str, ...]] = {}
     for item in waiting:
         passed = _passed(item.annotation, passage)
         suggestions = passed[-1].suggestions if passed and passed[-1].code is None else ()
         said.append(_shown(item.annotation, passage.version, passed))
+        if suggestions:
+            ranked[item.annotation.case_id, item.annotation.target] = tuple(suggestions)
         where = f"{item.annotation.target}: " if item.annotation.target else ""
         tail = f"; suggested {', '.join(suggestions)}" if suggestions else ""
         reasons[item.annotation.case_id][f"{where}{item.reason}{tail}"] = None
@@ -49,6 +56,7 @@ def work_list(store: Blobs, name: str) -> WorkList:
         cases=tuple(case_of(row) for row in rows.to_dict("records")),
         suggestions=tuple(said),
         reasons={case_id: "\n".join(found) for case_id, found in reasons.items()},
+        ranked=ranked,
         aside=len(items) - len(waiting),
     )
 

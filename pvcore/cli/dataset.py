@@ -85,22 +85,26 @@ def export(
 @dataset.command()
 def worklist(
     name: Name,
-    file: Annotated[Path, typer.Argument(help="the Label Studio tasks to write (.json)", dir_okay=False)],
+    file: Annotated[
+        Path, typer.Argument(help="Label Studio tasks (.json) or a table to fill in (.csv)", dir_okay=False)
+    ],
     workspace: Where = None,
     as_json: Json = False,
 ) -> None:
-    """Write what waits for a person as Label Studio tasks; the export of the project comes back as a batch."""
-    from pvcore.annotations.label_studio import write_tasks
-    from pvcore.annotations.work_list import work_list
+    """Write what waits for a person, with the terms that are suggested; it comes back as a batch."""
     from pvcore.config import open_workspace
     from pvcore.cycle import datasets
     from pvcore.errors import ConfigError
 
     opened = open_workspace(workspace)
-    found = work_list(opened.store, datasets.find(opened, name))
     try:
-        config = write_tasks(found.cases, file, suggestions=found.suggestions, reasons=found.reasons)
+        found, config = datasets.write_work_list(opened, datasets.find(opened, name), file)
     except OSError as error:
         raise ConfigError(f"{file} cannot be written: {error.strerror}. Choose another place.") from error
-    row = {"tasks": str(file), "cases": len(found.cases), "config": str(config), "set_aside": found.aside}
+    row = {
+        "file": str(file),
+        "cases": len(found.cases),
+        "config": config and str(config),
+        "set_aside": found.aside,
+    }
     emit([row], as_json=as_json, title="work list")

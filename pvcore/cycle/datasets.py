@@ -6,16 +6,20 @@ import dataclasses
 import json
 import re
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from pvcore.annotations import dataset as stored
+from pvcore.annotations import label_studio, table
 from pvcore.annotations.agreement import answer
 from pvcore.annotations.batch import Batch
 from pvcore.annotations.dataset_diff import DatasetDiff, compare
 from pvcore.annotations.leakage import SPLITS
+from pvcore.annotations.work_list import WorkList, work_list
 from pvcore.config import Workspace
 from pvcore.cycle import data
-from pvcore.errors import NotFound
+from pvcore.cycle.inbox import load_dictionary
+from pvcore.errors import ConfigError, NotFound
 from pvcore.problems import PROBLEMS
 from pvcore.records import Annotation
 from pvcore.registry.ledger import Entry
@@ -165,3 +169,29 @@ def is_built_on(workspace: Workspace, new: str, old: str) -> bool:
     while at and at != old:
         at = data.dataset_entry(workspace, at).body["parent"]
     return at == old
+
+
+def write_work_list(workspace: Workspace, name: str, file: Path) -> tuple[WorkList, Path | None]:
+    """Write what of a dataset waits for a person: a .csv to fill in, or .json tasks for Label Studio.
+
+    The second value is Label Studio's labeling configuration, written beside the tasks. Raises
+    ConfigError for another ending, OSError for a place that cannot be written.
+    """
+    found = work_list(workspace.store, name)
+    version = stored.load(workspace.store, name).info.meddra_version
+    dictionary = load_dictionary(workspace, version) if version and found.ranked else None
+    ranked = (
+        {
+            place: [(code, dictionary.llt_name(code)) for code in codes]
+            for place, codes in found.ranked.items()
+        }
+        if dictionary
+        else {}
+    )
+    said: dict[str, Any] = {"suggestions": found.suggestions, "reasons": found.reasons, "ranked": ranked}
+    if file.suffix == ".csv":
+        table.write_tasks(found.cases, file, **said)
+        return found, None
+    if file.suffix != ".json":
+        raise ConfigError(f"{file}: a work list is a .csv file or a .json file for Label Studio.")
+    return found, label_studio.write_tasks(found.cases, file, **said)

@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pvcore.errors import Fault, ReleaseError
+from pvcore.meddra.columns import TEXT, joined
 from pvcore.meddra.tables import TABLES, lines
 
 Tables = Mapping[str, pd.DataFrame]
@@ -45,8 +48,13 @@ def delta(old: Tables, new: Tables) -> dict[str, TableDelta]:
     """What turns the tables of `old` into those of `new`; a row that stands twice is two rows."""
     found = {}
     for name in TABLES:
-        was, now = _counted(old.get(name)), _counted(new.get(name))
-        change = TableDelta(_sorted(was - now), _sorted(now - was), name in old, name in new)
+        was, now = _lines(old.get(name)), _lines(new.get(name))
+        if len(pc.unique(was)) == len(was) and len(pc.unique(now)) == len(now):
+            removed, added = _missing(was, now), _missing(now, was)
+        else:
+            counted, other = Counter(was.to_pylist()), Counter(now.to_pylist())
+            removed, added = _sorted(counted - other), _sorted(other - counted)
+        change = TableDelta(removed, added, name in old, name in new)
         if change.removed or change.added or change.was != change.is_:
             found[name] = change
     return found
@@ -110,8 +118,13 @@ def from_value(value: Mapping[str, Any]) -> dict[str, TableDelta]:
     }
 
 
-def _counted(table: pd.DataFrame | None) -> Counter[str]:
-    return Counter() if table is None else Counter(lines(table))
+def _lines(table: pd.DataFrame | None) -> pa.Array:
+    return pa.array([], TEXT) if table is None else joined(table, "$")
+
+
+def _missing(rows: pa.Array, known: pa.Array) -> tuple[str, ...]:
+    """Rows that are not among the `known`, sorted."""
+    return tuple(sorted(rows.filter(pc.invert(pc.is_in(rows, value_set=known))).to_pylist()))
 
 
 def _sorted(counted: Counter[str]) -> tuple[str, ...]:

@@ -24,10 +24,14 @@ import json
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pvcore.errors import Fault, ReleaseError
 from pvcore.meddra import delta
+from pvcore.meddra.columns import TEXT, is_in, looked_up, places, to_array, to_frame
 from pvcore.meddra.delta import Delta
 from pvcore.meddra.release import Dictionary, content_digest
 
@@ -181,7 +185,9 @@ def _rows(frame: pd.DataFrame, level: str, kind: str, name: str, old: str, new: 
 
 def _terms(old: Dictionary, new: Dictionary) -> Frames:
     """Changes at LLT and PT level."""
-    both = _llts(old).add_suffix("_old").join(_llts(new).add_suffix("_new"), how="outer")
+    before, after = _llts(old), _llts(new)
+    left, right = _unlike(before, after)
+    both = left.add_suffix("_old").join(right.add_suffix("_new"), how="outer")
     was, now = both["name_old"].notna(), both["name_new"].notna()
     pt_old, pt_new = both["is_pt_old"].eq(True), both["is_pt_new"].eq(True)
     fresh, gone, kept = both[~was], both[was & ~now], both[was & now].copy()
@@ -191,7 +197,21 @@ def _terms(old: Dictionary, new: Dictionary) -> Frames:
         _rows(gone[pt_old[was & ~now]], "PT", "removed", "name_old", "name_old", ""),
         _rows(gone[~pt_old[was & ~now]], "LLT", "removed", "name_old", "name_old", ""),
     ]
-    return frames + _kept(kept, pt_old[kept.index], pt_new[kept.index], _switched(both, kept))
+    switched = _switched(kept, before["name"], after["name"])
+    return frames + _kept(kept, pt_old[kept.index], pt_new[kept.index], switched)
+
+
+def _unlike(old: pd.DataFrame, new: pd.DataFrame) -> Frames:
+    """The rows of either side, by their index, that do not stand on the other side as they are."""
+    if old.empty or new.empty:
+        return [old, new]
+    at = places(old.index, new.index)
+    same, twin = at >= 0, new.iloc[at]
+    for column in old.columns:
+        same &= np.asarray(old[column].array == twin[column].array, dtype=bool)
+    alone = np.ones(len(new), dtype=bool)
+    alone[at[same]] = False
+    return [old[~same], new[alone]]
 
 
 def _llts(dictionary: Dictionary) -> pd.DataFrame:
@@ -199,28 +219,25 @@ def _llts(dictionary: Dictionary) -> pd.DataFrame:
     llt, pt = dictionary.tables["llt"], dictionary.tables["pt"]
     frame = llt.set_index("llt_code")[["llt_name", "pt_code", "llt_currency"]]
     frame.columns = pd.Index(["name", "pt", "currency"])
-    frame["soc"] = frame["pt"].map(pt.set_index("pt_code")["pt_soc_code"])
-    frame["is_pt"] = frame.index.isin(pt["pt_code"])
-    frame["hlts"] = _hlts(dictionary).reindex(frame.index).fillna("")
+    frame["soc"] = looked_up(llt["pt_code"], pt, "pt_code", "pt_soc_code")["pt_soc_code"].array
+    frame["is_pt"] = is_in(frame.index, pt["pt_code"])
+    hlts = _hlts(dictionary).rename("hlts").reset_index()
+    frame["hlts"] = looked_up(llt["llt_code"], hlts, "pt_code", "hlts")["hlts"].fillna("").array
     return frame
 
 
 def _hlts(dictionary: Dictionary) -> pd.Series:
     """PT -> its HLTs joined by a space, the primary one first."""
     links = dictionary.tables["hlt_pt"]
-    primary = links["pt_code"].map(dictionary.paths["hlt_code"])
-    return _joined(links.assign(other=links["hlt_code"] != primary), "pt_code", "hlt_code", "other")
+    primary = looked_up(links["pt_code"], dictionary.paths, "pt_code", "hlt_code")["hlt_code"]
+    other = (links["hlt_code"] != primary).map({False: "0", True: "1"})
+    return _joined(links.assign(other=other), "pt_code", "hlt_code", "other")
 
 
-def _switched(both: pd.DataFrame, kept: pd.DataFrame) -> pd.Series:
+def _switched(kept: pd.DataFrame, before: pd.Series, after: pd.Series) -> pd.Series:
     """Whether the name of a kept code came from another code, or went to another one."""
     changed = kept["name_old"] != kept["name_new"]
-    few = kept[changed]
-    was = set(both["name_old"][both["name_old"].isin(few["name_new"])])
-    now = set(both["name_new"][both["name_new"].isin(few["name_old"])])
-    switched = pd.Series(False, index=kept.index)
-    switched[few.index] = few["name_new"].isin(was) | few["name_old"].isin(now)
-    return switched
+    return changed & (is_in(kept["name_new"], before) | is_in(kept["name_old"], after))
 
 
 def _kept(kept: pd.DataFrame, pt_old: pd.Series, pt_new: pd.Series, switched: pd.Series) -> Frames:
@@ -245,7 +262,9 @@ def _kept(kept: pd.DataFrame, pt_old: pd.Series, pt_new: pd.Series, switched: pd
         number = sum((mask & here).astype(int) for mask, _ in parts.values())
         for part, (mask, column) in parts.items():
             kind = f"{level.lower()}_primary_soc_changes" if part == "soc" else part
-            single = kept[mask & here & (number == 1)]
+            if not (alone := mask & here & (number == 1)).any():
+                continue
+            single = kept[alone]
             frames.append(_rows(single, level, kind, "name_new", f"{column}_old", f"{column}_new"))
         frames.append(_complex(kept, {p: (m & here & (number > 1), c) for p, (m, c) in parts.items()}, level))
     # the LLT that a PT also is changes its primary SOC with it, whatever else the PT does
@@ -255,7 +274,8 @@ def _kept(kept: pd.DataFrame, pt_old: pd.Series, pt_new: pd.Series, switched: pd
 
 def _complex(kept: pd.DataFrame, parts: dict[str, tuple[pd.Series, str]], level: str) -> pd.DataFrame:
     """Codes with several changes; the parts as "kind: value; kind: value"."""
-    several = kept[pd.concat([mask for mask, _ in parts.values()], axis=1).any(axis=1)].copy()
+    parts = {part: (mask, column) for part, (mask, column) in parts.items() if mask.any()}
+    several = kept[np.logical_or.reduce([mask for mask, _ in parts.values()] or [kept.index == ""])].copy()
     for side in ("old", "new"):
         texts = pd.Series("", index=several.index, dtype="str")
         for part, (mask, column) in parts.items():
@@ -313,16 +333,16 @@ def _smq(old: Dictionary, new: Dictionary) -> Frames:
                 table = dictionary.tables["smq_content"]
                 table = table[table["term_level"].isin(numbers)]
                 key = table["smq_code"] + "/" + table["term_code"]
-                state = pd.DataFrame({"key": key, "name": key, "state": _state(table, fields)})
-                sides.append(
-                    state.groupby("key")[["name", "state"]].agg({"name": "first", "state": " + ".join})
-                )
+                pairs = pd.DataFrame({"key": key, "state": _state(table, fields)})
+                states = _joined(pairs, "key", "state", by=" + ", ordered=False)
+                sides.append(pd.DataFrame({"name": states.index, "state": states}))
             frames.append(_states(sides[0], sides[1], level, kind))
     return frames
 
 
 def _states(old: pd.DataFrame, new: pd.DataFrame, level: str, kind: str) -> pd.DataFrame:
     """Rows whose `state` differs, appears or disappears; both frames have name and state by code."""
+    old, new = _unlike(old, new)
     both = old.add_suffix("_old").join(new.add_suffix("_new"), how="outer").fillna("")
     both["name"] = both["name_new"].where(both["name_new"] != "", both["name_old"])
     return _rows(both[both["state_old"] != both["state_new"]], level, kind, "name", "state_old", "state_new")
@@ -335,10 +355,13 @@ def _state(table: pd.DataFrame, fields: list[str]) -> pd.Series:
     return state
 
 
-def _joined(table: pd.DataFrame, key: str, value: str, *first: str) -> pd.Series:
-    """key -> its values, sorted (by the columns `first` before their own order) and joined by a space."""
-    ordered = table.sort_values([key, *first, value])
-    values: dict[str, list[str]] = {}
-    for name, item in zip(ordered[key].tolist(), ordered[value].tolist(), strict=True):
-        values.setdefault(name, []).append(item)
-    return pd.Series({name: " ".join(items) for name, items in values.items()}, dtype="str")
+def _joined(
+    table: pd.DataFrame, key: str, value: str, *first: str, by: str = " ", ordered: bool = True
+) -> pd.Series:
+    """key -> its values joined: sorted (by the columns `first` before their own order), or as they stand."""
+    pairs = pa.table({name: to_array(table[name]) for name in (key, *first, value)})
+    if ordered:
+        pairs = pairs.sort_by([(name, "ascending") for name in (key, *first, value)])
+    found = pairs.group_by(key, use_threads=False).aggregate([(value, "list")])
+    texts = pc.binary_join(found[f"{value}_list"], pa.scalar(by, TEXT))
+    return to_frame(pa.table({key: found[key], value: texts})).set_index(key)[value]

@@ -53,6 +53,8 @@ class PrefectUi:
 
     def answer(self, run_id: str, fields: Mapping[str, str]) -> str:
         """Fill in and submit the form of a suspended run; returns what the form shows to read."""
+        from playwright.sync_api import TimeoutError as Timeout
+
         self.page.goto(self.platform.flow_run(run_id).url)
         self.page.get_by_role("button", name="Open menu").click()
         self.page.get_by_role("menuitem", name="Resume").click()
@@ -62,7 +64,7 @@ class PrefectUi:
         for _ in range(3):
             # It swallows a click while it checks itself, and stays open when an answer does not validate.
             dialog.get_by_role("button", name="Resume").click()
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(Timeout):
                 dialog.wait_for(state="hidden", timeout=3_000)
                 break
         return shown

@@ -115,6 +115,26 @@ def test_a_new_copy_of_a_held_out_case_is_held_out(store) -> None:
     assert after.loc["copy", "split"] == "test" and after.loc["copy", "cluster"] == after.loc[held, "cluster"]
 
 
+def test_a_text_that_was_held_out_once_is_never_trained_on(store) -> None:
+    """Its case may say something else by now: a follow-up replaced the narrative. Its like stays held out."""
+    cases = [case(f"c{i}") for i in range(40)]
+    first = build(store, make_batch("1", "x", cases, [judged(c.case_id, True) for c in cases]))
+    table = dataset.load(store, first.digest).cases.set_index("case_id")
+    held = table.index[table["split"] == "test"][0]
+    old = next(c for c in cases if c.case_id == held)
+    now = dataclasses.replace(
+        old, narrative="A wholly different narrative of this case came with the follow-up."
+    )
+    second = build(store, make_batch("2", "x", [now], [judged(held, True)]), base=first.digest)
+    copies = [dataclasses.replace(old, case_id=f"copy{i}") for i in range(12)]
+    third = build(
+        store, make_batch("3", "x", copies, [judged(c.case_id, True) for c in copies]), base=second.digest
+    )
+    after = dataset.load(store, third.digest).cases.set_index("case_id")
+    assert {after.loc[c.case_id, "split"] for c in copies} == {"test"} == {after.loc[held, "split"]}
+    assert after.loc["copy0", "cluster"] != after.loc[held, "cluster"]
+
+
 def test_batches_by_digest(store, batch) -> None:
     store.put_if_absent(f"blobs/sha256/{batch.digest}", batch_to_bytes(batch))
     assert build(store, batch.digest) == build(store, batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,14 @@ def test_the_work_list_comes_back_as_a_batch_in_the_datasets_version(
         named = [r["value"]["text"][0] for p in task["predictions"] if p["model_version"] == "suggested"
                  for r in p["result"] if r["from_name"] == "llt"]  # fmt: skip
         assert set(named) <= codes
+        assert task["data"]["suggested"], "ranked terms to choose from"
+    table = tmp_path / "tasks.csv"
+    pv(ws, "dataset", "worklist", "latest", str(table))
+    rows = list(csv.DictReader(table.read_text("utf-8").splitlines()))
+    assert {row["case_id"] for row in rows} == {task["data"]["case_id"] for task in tasks}
+    assert any("9" in value for row in rows for name, value in row.items() if "suggest" in name)
+    with pytest.raises(ConfigError, match=r"\.csv file or a \.json"):
+        pv(ws, "dataset", "worklist", "latest", str(tmp_path / "tasks.txt"))
     # a person takes what is suggested: an export of these answers is a batch in MedDRA 90.1
     for number, task in enumerate(review):
         task["id"] = number

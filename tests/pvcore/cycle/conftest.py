@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from expectations import validate_batch, validate_release
+from pvcore.config import open_workspace
 from pvcore.cycle import approval, candidate, data, inbox
 from pvcore.errors import InputError
 
@@ -23,6 +26,8 @@ class Told:
     classes: list[dict[str, Any]] = field(default_factory=list)
     specifications: dict[str, str] = field(default_factory=dict)
     difference: str = ""
+    kinds: list[str] = field(default_factory=list)
+    """Of the ledger's entries, before any test added to them."""
 
     @property
     def workspace(self) -> Any:
@@ -119,4 +124,17 @@ def told(tiny_base: Path, town_module: Any, tmp_path_factory: pytest.TempPathFac
     town.drop("annotations", again)
     told.admit()
     told.update()
+    told.kinds = [entry.kind for entry in town.workspace.ledger.entries()]
     return told
+
+
+@pytest.fixture
+def own(told: Told, tmp_path: Path) -> Told:
+    """The town as it was told, in a copy that a test may change as it likes."""
+    root = tmp_path / "own"
+    shutil.copytree(told.workspace.root, root)
+    workspace = open_workspace(root)
+    for entry in sorted((root / ".pv" / "store" / "ledger").iterdir())[len(told.kinds) :]:
+        entry.unlink()  # what other tests have added
+    town = dataclasses.replace(told.town, workspace=workspace, arrivals=root / ".pv" / "arrivals")
+    return dataclasses.replace(told, town=town)

@@ -19,7 +19,7 @@ def _kinds(told: Any) -> list[str]:
 
 
 def test_the_ledger_tells_the_whole_story(told: Any) -> None:
-    kinds = _kinds(told)
+    kinds = told.kinds
     assert {k: kinds.count(k) for k in sorted(set(kinds))} == {
         "AlreadyAdmitted": 1,
         "Approved": 4,
@@ -34,7 +34,7 @@ def test_the_ledger_tells_the_whole_story(told: Any) -> None:
         "Registered": 4,
         "ReleaseAdmitted": 2,
         "Trained": 4,
-    } | {k: kinds.count(k) for k in ("RolledBack", "Rebuilt", "Scored", "Rejected") if k in kinds}
+    }
 
 
 def test_doing_every_step_again_writes_nothing(told: Any) -> None:
@@ -127,7 +127,7 @@ def test_training_never_sees_a_held_out_cluster(told: Any) -> None:
 
 def test_the_second_version_continues_the_first_with_replay(told: Any) -> None:
     bodies = [e.body for e in told.workspace.ledger.entries() if e.kind == "Trained"]
-    for body in bodies[2:]:
+    for body in bodies[2:4]:
         asked = candidate.load_specification(told.workspace, body["specification"])
         assert asked.parent is not None
         assert 0 < body["replayed"] <= body["new_rows"]
@@ -267,106 +267,90 @@ def test_a_policy_changed_after_the_request_is_refused(told: Any) -> None:
         policy.write_text(kept)
 
 
-def test_a_changed_policy_is_judged_anew_and_a_rejection_stands(told: Any) -> None:
+def test_a_changed_policy_is_judged_anew_and_a_rejection_stands(own: Any) -> None:
     """Adding a signer must not strand a candidate for ever; a rejected one is not asked about again unasked."""
-    ws = told.workspace
+    ws = own.workspace
     specification = candidate.specify(
-        ws, "seriousness", told.town.entries("DatasetBuilt")[-1].key, scratch=True
+        ws, "seriousness", own.town.entries("DatasetBuilt")[-1].key, scratch=True
     )
     name = candidate.register(ws, specification, candidate.evaluate(ws, specification))
     assert not candidate.stale(ws, name) and approval.standing(ws, name) == ""
     policy = ws.root / "recipes" / "policy.yaml"
     kept = policy.read_text()
     policy.write_text(kept + "- {name: New, principal: new@example.org, roles: [safety-physician]}\n")
-    try:
-        with pytest.raises(GateError, match="Evaluate the candidate again"):
-            approval.request(ws, name, "promote")
-        assert candidate.stale(ws, name)
-        candidate.evaluate(ws, specification)
-        assert not candidate.stale(ws, name)
-        request = approval.request(ws, name, "promote")
-        assert told.sign(request, decision="reject", reason="too small").final
-        assert "too small" in approval.request(ws, name, "promote").closed
-        assert "too small" in approval.standing(ws, name)
-        assert not approval.request(ws, name, "promote", "second look").closed
-    finally:
-        policy.write_text(kept)
+    with pytest.raises(GateError, match="Evaluate the candidate again"):
+        approval.request(ws, name, "promote")
+    assert candidate.stale(ws, name)
+    candidate.evaluate(ws, specification)
+    assert not candidate.stale(ws, name)
+    request = approval.request(ws, name, "promote")
+    assert own.sign(request, decision="reject", reason="too small").final
+    assert "too small" in approval.request(ws, name, "promote").closed
+    assert "too small" in approval.standing(ws, name)
+    assert not approval.request(ws, name, "promote", "second look").closed
 
 
-def test_the_first_of_two_signatures_is_taken(told: Any) -> None:
-    ws, policy = told.workspace, told.workspace.root / "recipes" / "policy.yaml"
+def test_the_first_of_two_signatures_is_taken(own: Any) -> None:
+    ws, policy = own.workspace, own.workspace.root / "recipes" / "policy.yaml"
     kept = policy.read_text()
     policy.write_text(kept.replace("signatures: 1", "signatures: 2"))
-    try:
-        outcome = told.sign(approval.request(ws, "seriousness@previous", "rollback"))
-        assert outcome.accepted and not outcome.final and "1 of 2" in outcome.line
-        # A stricter policy asks for more from now on; who is champion already stays it.
-        assert scoring.trusted(ws, "seriousness@champion").name == "seriousness@2"
-    finally:
-        policy.write_text(kept)
+    outcome = own.sign(approval.request(ws, "seriousness@previous", "rollback"))
+    assert outcome.accepted and not outcome.final and "1 of 2" in outcome.line
+    # A stricter policy asks for more from now on; who is champion already stays it.
+    assert scoring.trusted(ws, "seriousness@champion").name == "seriousness@2"
 
 
-def test_a_switch_that_cites_anothers_approval_is_found(told: Any) -> None:
+def test_a_switch_that_cites_anothers_approval_is_found(own: Any) -> None:
     """A forged entry: the chain holds, but what was signed was another version."""
-    ws, before = told.workspace, _kinds(told)
+    ws = own.workspace
     genuine = [e for e in ws.ledger.entries() if e.kind == "Promoted" and e.body["problem"] == "coding"][-1]
     other = ws.ledger.state().versions("coding")[0].body["version"]
     ws.ledger.append(
         "Promoted", {**genuine.body, "version": other, "name": "coding@1"}, actor="x", key="forged"
     )
-    try:
-        rows = overview.verify_version(ws, "coding@1")
-        (wrong,) = [row["check"] for row in rows if row["holds"] == "no"]
-        assert wrong.startswith("coding@1: signatures of its")
-        with pytest.raises(RegistryError, match="switches to another version"):
-            scoring.trusted(ws, "coding@champion")
-    finally:
-        last = ws.root / ".pv" / "store" / "ledger" / f"{len(before) + 1:012d}"
-        last.unlink()
-        ws.ledger.__init__(ws.store)
-    assert _kinds(told) == before
+    rows = overview.verify_version(ws, "coding@1")
+    (wrong,) = [row["check"] for row in rows if row["holds"] == "no"]
+    assert wrong.startswith("coding@1: signatures of its")
+    with pytest.raises(RegistryError, match="switches to another version"):
+        scoring.trusted(ws, "coding@champion")
 
 
 @pytest.mark.parametrize("part", ["cases", "labels", "open"])
-def test_verify_finds_altered_data(told: Any, part: str) -> None:
-    ws = told.workspace
+def test_verify_finds_altered_data(own: Any, part: str) -> None:
+    ws = own.workspace
     manifest = json.loads(ws.store.get(f"blobs/sha256/{overview.version_page(ws, 'coding@2')['dataset']}"))
     file = Path(ws.root, ".pv", "store", "blobs", "sha256", manifest[part])
     kept = file.read_bytes()
     file.chmod(0o644)
-    try:
-        file.write_bytes(kept + b" ")
-        wrong = [row["check"] for row in overview.verify_version(ws, "coding@2") if row["holds"] == "no"]
-        assert wrong == [f"coding@2: dataset, {part}"]
-    finally:
-        file.write_bytes(kept)
+    file.write_bytes(kept + b" ")
+    wrong = [row["check"] for row in overview.verify_version(ws, "coding@2") if row["holds"] == "no"]
+    assert wrong == [f"coding@2: dataset, {part}"]
 
 
-def test_what_was_quarantined_is_looked_at_again(told: Any) -> None:
+def test_what_was_quarantined_is_looked_at_again(own: Any) -> None:
     """A release whose password was missing: the same bytes must get another chance."""
-    ws = told.workspace
-    keys = inbox.put(ws, "meddra", [told.town.arrivals / "truncated.zip"])
+    ws = own.workspace
+    keys = inbox.put(ws, "meddra", [own.town.arrivals / "truncated.zip"])
     assert keys == ["inbox/meddra/truncated-1.zip"]
     assert [found.key for found in inbox.look(ws, "meddra")] == keys
-    (Path(ws.root) / ".pv" / "store" / keys[0]).unlink()
     for name, version, says in (
         (".hidden.json", None, "pass over"),
         ("a.part", None, "pass over"),
         ("a.json", "x", "29.0"),
     ):
-        file = told.town.arrivals / name
+        file = own.town.arrivals / name
         file.write_text("[]")
         with pytest.raises(PvError, match=says):
             inbox.put(ws, "annotations", [file], version)
 
 
-def test_labels_never_go_back_to_an_older_release(told: Any) -> None:
-    ws = told.workspace
+def test_labels_never_go_back_to_an_older_release(own: Any) -> None:
+    ws = own.workspace
     assert data.newest_release(ws, "90.0") == "90.1"
     assert data.newest_release(ws) == "90.1"
-    before = _kinds(told)
+    before = _kinds(own)
     data.adopt(ws, "90.0", [])  # adopted once, long ago: nothing happens
-    assert data.adopted_version(ws) == "90.1" and _kinds(told) == before
+    assert data.adopted_version(ws) == "90.1" and _kinds(own) == before
 
 
 def test_a_release_is_overdue_from_its_due_date_on(told: Any) -> None:
