@@ -9,26 +9,26 @@ from prefect.events import emit_event
 
 from expectations import validate_training_set
 from pvcore.config import open_workspace
-from pvcore.cycle import data, holding
+from pvcore.cycle import arrivals, data, holding, migration, releases
 from tasks.inbox import show
 
 
 @task(cache_policy=NO_CACHE)
 def newest_release(version: str) -> str | None:
     """The release to update to: `version`, or the newest admitted one; None if that is adopted already."""
-    return data.newest_release(open_workspace(), version)
+    return releases.newest_release(open_workspace(), version)
 
 
 @task(cache_policy=NO_CACHE)
 def adopted_version() -> str:
     """The MedDRA version that the labels are in; empty before the first release."""
-    return data.adopted_version(open_workspace()) or ""
+    return releases.adopted_version(open_workspace()) or ""
 
 
 @task(cache_policy=NO_CACHE)
 def alert_overdue() -> None:
     """Say in the UI and by an event that the release which is due has not arrived."""
-    text = data.overdue_text(open_workspace())
+    text = releases.overdue_text(open_workspace())
     show("release-overdue", text, "A MedDRA release is due")
     emit_event("pv.release.overdue", resource={"prefect.resource.id": "pv.inbox"}, payload={"line": text})
     get_run_logger().warning(text)
@@ -37,7 +37,7 @@ def alert_overdue() -> None:
 @task(cache_policy=NO_CACHE)
 def compare(old: str, new: str) -> str:
     """Compare two releases; returns the difference's blob."""
-    difference = data.compare(open_workspace(), old, new)
+    difference = releases.compare(open_workspace(), old, new)
     show(f"difference-{old}-{new}", difference.markdown, f"MedDRA {old} to {new}")
     return difference.blob
 
@@ -45,7 +45,7 @@ def compare(old: str, new: str) -> str:
 @task(cache_policy=NO_CACHE)
 def migrate(version: str) -> list[str]:
     """Carry all labels that are not in `version` into it; returns the mappings' blobs."""
-    migrated = data.migrate(open_workspace(), version)
+    migrated = migration.migrate(open_workspace(), version)
     if migrated.classes:
         create_table_artifact(
             migrated.classes, key=f"migration-{version.replace('.', '-')}", description="Migration classes"
@@ -56,7 +56,7 @@ def migrate(version: str) -> list[str]:
 @task(cache_policy=NO_CACHE)
 def adopt(version: str, mappings: list[str]) -> None:
     """Record that the labels are in `version` from here on."""
-    data.adopt(open_workspace(), version, mappings)
+    releases.adopt(open_workspace(), version, mappings)
 
 
 @task(cache_policy=NO_CACHE)
@@ -64,7 +64,7 @@ def build_dataset(version: str, mappings: list[str]) -> str | None:
     """The dataset of all that was admitted and fits `version`; None where nothing new is there."""
     workspace = open_workspace()
     built = data.build_dataset(workspace, version, mappings)
-    for entry in holding.held(workspace, data.pending_batches(workspace)):
+    for entry in holding.held(workspace, arrivals.pending_batches(workspace)):
         show(f"held-{entry.body['batch'][:12]}", holding.page(workspace, entry), "Batch held: agreement")
         get_run_logger().warning(f"{entry.body['name']}: {entry.body['reason']}")
     if built:

@@ -81,12 +81,12 @@ def release(
     import getpass
 
     from pvcore.config import open_workspace
-    from pvcore.cycle import data, holding
+    from pvcore.cycle import arrivals, holding
 
     opened = open_workspace(workspace)
     if not reason.strip():
         raise ConfigError("--reason is empty: say why the batch may be trained on all the same.")
-    entry = holding.release(opened, data.pending_batches(opened), batch, reason, getpass.getuser())
+    entry = holding.release(opened, arrivals.pending_batches(opened), batch, reason, getpass.getuser())
     if as_json:
         emit_json({"entry": entry.sequence, **entry.body})
         return

@@ -147,7 +147,7 @@ def coded(files: list[Path], version: str) -> pd.DataFrame:
 def _adopted(workspace: Path | None, version: str) -> pd.DataFrame | None:
     """Coded rows of the workspace's dataset, if there is one and it is in `version`."""
     from pvcore.config import open_workspace
-    from pvcore.cycle.data import coded_labels
+    from pvcore.cycle.migration import coded_labels
     from pvcore.errors import NotFound
 
     try:

@@ -21,7 +21,7 @@ from pvcore.annotations.discussion import write_pairs
 from pvcore.annotations.label_errors import Suspect, rank
 from pvcore.annotations.merge import CASE_FIELDS, JSON_FIELDS
 from pvcore.config import Workspace
-from pvcore.cycle import data, holding
+from pvcore.cycle import arrivals, data, holding
 from pvcore.errors import ConfigError, NotFound
 from pvcore.evaluation.baseline import tfidf
 from pvcore.meddra.release import Dictionary
@@ -49,7 +49,7 @@ def material(workspace: Workspace, name: str = "") -> Material:
     except NotFound:
         if not name:
             raise
-        return _of_batch(workspace, data.load_batch(workspace, name), name)
+        return _of_batch(workspace, arrivals.load_batch(workspace, name), name)
 
 
 def dataset_name(workspace: Workspace, name: str = "") -> str:
@@ -83,7 +83,7 @@ def _case(row: dict[Any, Any]) -> Case:
 
 def _of_batch(workspace: Workspace, batch: Batch, name: str) -> Material:
     """The other annotators of a batch's cases may have come in another file, or stand in the latest dataset."""
-    waiting = [data.load_batch(workspace, e.body["digest"]) for e in data.pending_batches(workspace)]
+    waiting = [arrivals.load_batch(workspace, e.body["digest"]) for e in arrivals.pending_batches(workspace)]
     try:
         base = dataset_name(workspace)
     except NotFound:

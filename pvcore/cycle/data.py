@@ -1,11 +1,10 @@
-"""From admitted releases and batches to a dataset: compare, migrate, adopt, build, and read it back."""
+"""From admitted batches to a dataset, and a dataset read back."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -20,37 +19,16 @@ from pvcore.annotations.consistency_tables import inert, markdown
 from pvcore.annotations.dataset import DatasetInfo
 from pvcore.config import Workspace
 from pvcore.cycle import holding
+from pvcore.cycle.arrivals import last, load_batch, pending_batches
 from pvcore.cycle.inbox import known_releases, load_dictionary, version_order
+from pvcore.cycle.releases import difference
 from pvcore.errors import NotFound, RegistryError
-from pvcore.meddra.chain import migrate_through as carry
-from pvcore.meddra.diff import DictionaryDiff, diff
-from pvcore.meddra.mapping import Migration
-from pvcore.meddra.migrate import Nearest
 from pvcore.meddra.release import Dictionary
 from pvcore.problems import PROBLEMS
 from pvcore.records import Annotation, Example, digest
 from pvcore.registry.ledger import Entry, State
 from pvcore.registry.store import get_blob, put_blob
 from pvcore.training.specification import Specification
-
-EARLY = timedelta(days=31)
-"""A release that is adopted so long before its due date is the one that was due."""
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """The difference of two releases, kept as a blob, with its table."""
-
-    blob: str
-    markdown: str
-
-
-@dataclass(frozen=True)
-class Migrated:
-    """Mappings (blobs) into one version, and how many rows fell into which class."""
-
-    mappings: list[str]
-    classes: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,234 +38,6 @@ class Built:
     digest: str
     line: str
     markdown: str
-
-
-# --- releases ---------------------------------------------------------------------------------------
-
-
-def adopted_version(workspace: Workspace) -> str | None:
-    """The MedDRA version that the labels are in, or None before the first release."""
-    entry = _last(workspace, "DictionaryAdopted")
-    return str(entry.body["version"]) if entry else None
-
-
-def newest_release(workspace: Workspace, version: str = "", *, today: date | None = None) -> str | None:
-    """The release to update to, never older than the adopted one; None if a release is overdue.
-
-    An update to the adopted release finds done what was done and goes on where it was cut off. A
-    `version` older than the adopted one only brings the codes that labels are carried over from, so
-    it too leads to the adopted one. Without `version`, a release is overdue if none was adopted
-    since the last due date. Raises NotFound for a version that was not admitted.
-    """
-    known, adopted = known_releases(workspace), _last(workspace, "DictionaryAdopted")
-    if version and version not in known:
-        raise NotFound(
-            f"MedDRA {version} {workspace.settings.language} was not admitted. Put its zip into inbox/meddra/ "
-            f"(`pv ingest FILE`). Admitted: {', '.join(known) or 'none'}"
-        )
-    newest = max([version] if version else known, key=version_order, default=None)
-    if adopted is None:
-        return newest
-    current = str(adopted.body["version"])
-    if newest and version_order(newest) > version_order(current):
-        return newest
-    since = last_due(today or date.today()) - EARLY
-    return current if version or date.fromisoformat(adopted.time[:10]) >= since else None
-
-
-def last_due(today: date) -> date:
-    """The last day on which a MedDRA release was due: 1 March and 1 September."""
-    due = (date(today.year, 9, 1), date(today.year, 3, 1), date(today.year - 1, 9, 1))
-    return next(day for day in due if day <= today)
-
-
-def overdue_text(workspace: Workspace) -> str:
-    """What the alert says when a scheduled update finds no release."""
-    adopted = adopted_version(workspace)
-    return (
-        f"A MedDRA release is due and none newer than {adopted or 'nothing'} was admitted. Download it from the "
-        "maintenance organisation and put the zip into inbox/meddra/ (`pv ingest FILE`); the watcher starts the update."
-    )
-
-
-def compare(workspace: Workspace, old: str, new: str) -> Compared:
-    """Compare two admitted releases and keep the difference."""
-    found = difference(workspace, old, new)
-    return Compared(put_blob(workspace.store, found.to_json().encode()), found.summary())
-
-
-def difference(workspace: Workspace, old: str, new: str) -> DictionaryDiff:
-    """The difference of two admitted releases."""
-    return diff(load_dictionary(workspace, old), load_dictionary(workspace, new))
-
-
-def adopt(workspace: Workspace, version: str, mappings: list[str]) -> None:
-    """Record that labels are in `version` from here on. Raises RegistryError where a newer one was adopted."""
-    name = known_releases(workspace)[version]
-
-    def body(state: State) -> dict[str, Any]:
-        before = next((e for e in reversed(state.entries) if e.kind == "DictionaryAdopted"), None)
-        current = str(before.body["version"]) if before else None
-        if current and version_order(current) > version_order(version):
-            raise RegistryError(f"MedDRA {current} was adopted already: labels do not go back to {version}.")
-        return {"version": version, "digest": name, "from": current, "mappings": mappings}
-
-    workspace.ledger.append("DictionaryAdopted", body, actor="update", key=version)
-
-
-# --- batches and migration ----------------------------------------------------------------------------
-
-
-def pending_batches(workspace: Workspace) -> list[Entry]:
-    """Admitted batches that are in no dataset yet, in the order of admission."""
-    latest = _last(workspace, "DatasetBuilt")
-    taken = set(latest.body["batches"]) if latest else set()
-    return [
-        entry
-        for entry in workspace.ledger.entries()
-        if entry.kind == "BatchAdmitted" and entry.body["digest"] not in taken
-    ]
-
-
-def load_batch(workspace: Workspace, name: str) -> Batch:
-    """An admitted batch by its digest or the key that it lay under. Raises NotFound."""
-    for entry in workspace.ledger.entries():
-        body = entry.body
-        if entry.kind == "BatchAdmitted" and name in (body["digest"], body["object"]["key"], body["name"]):
-            return batches.batch_from_bytes(
-                get_blob(workspace.store, body["blob"]),
-                name=body["name"],
-                format=body["format"],
-                dropped=body["dropped"],
-            )
-    raise NotFound(f"no batch {name} was admitted. `pv status` lists the batches.")
-
-
-def migrate(workspace: Workspace, version: str) -> Migrated:
-    """Map every coded label that is in another version into `version`, by the workspace's policy.
-
-    Through every admitted release in between, so that an update that comes late decides as the updates
-    in time would have (`pvcore.meddra.chain`). Labels in a newer version than `version` are not
-    touched: their batch waits for its update.
-    """
-    latest = _last(workspace, "DatasetBuilt")
-    done = latest is not None and latest.body["version"] == version
-    coded = _coded(workspace, pending_only=done)
-    # What the dataset's own mappings left open stays decided as it was: they go with it.
-    mappings: list[str] = list(latest.body["mappings"]) if latest and done else []
-    classes: list[dict[str, Any]] = []
-    releases = sorted(known_releases(workspace), key=version_order)
-    for old in sorted({row["version"] for row in coded} & set(releases), key=version_order):
-        if version_order(old) >= version_order(version):
-            continue
-        rows = pd.DataFrame([row for row in coded if row["version"] == old])[
-            ["row_id", "llt_code", "verbatim"]
-        ]
-        between = [v for v in releases if version_order(old) <= version_order(v) < version_order(version)]
-        moved = carry(
-            rows,
-            [load_dictionary(workspace, v) for v in (*between, version)],
-            policy=workspace.settings.meddra_policy,
-            nearest=_nearest(workspace),
-        )
-        blob = put_blob(workspace.store, _bytes(moved))
-        entry = workspace.ledger.append(
-            "Migrated",
-            {"from": old, "to": version, "mapping": blob, "counts": dict(moved.counts), "rows": len(rows)},
-            actor="update",
-            key=digest([old, version, blob]),
-        )
-        mappings += [blob] if blob not in mappings else []
-        classes += [
-            {"from": old, "to": version, "class": name, "rows": count}
-            for name, count in entry.body["counts"].items()
-        ]
-    return Migrated(mappings, classes)
-
-
-def _nearest(workspace: Workspace) -> Nearest | None:
-    """The coding champion, asked for suggestions only where a row needs a person; None without one.
-
-    It costs what scoring costs: the dictionary's current terms are embedded once.
-    """
-    from pvcore.cycle import candidate  # which knows this module
-
-    champion = candidate.champion_of(workspace, "coding")
-    if champion is None:
-        return None
-    trained = candidate.load_specification(workspace, champion.manifest.specification)
-
-    def ranked(texts: Sequence[str], terms: pd.DataFrame) -> list[list[str]]:
-        questions = [(str(number), text) for number, text in enumerate(texts)]
-        files, base = champion.manifest.adapter["files"], trained.settings["base"]
-        answers = candidate.predict(workspace, files, base, questions, terms)
-        return [[code for code, _ in answer.ranked] for answer in answers]
-
-    return ranked
-
-
-def _coded(workspace: Workspace, *, pending_only: bool) -> list[dict[str, str]]:
-    """All coded labels, of the latest dataset (unless `pending_only`) and of pending batches.
-
-    A row has row_id, llt_code, verbatim, version.
-    """
-    said: list[tuple[str, str, Mapping[str, Any], str | None]] = []
-    latest = _last(workspace, "DatasetBuilt")
-    if latest and not pending_only:
-        loaded = datasets.load(workspace.store, latest.body["dataset"])
-        coded = loaded.labels[loaded.labels["problem"] == "coding"]
-        said += [(r.case_id, r.target, json.loads(r.value), r.meddra_version) for r in coded.itertuples()]
-        waiting = [item.annotation for item in datasets.open_items(workspace.store, loaded.info)]
-        said += [(a.case_id, a.target, a.value, a.meddra_version) for a in waiting if a.problem == "coding"]
-    for entry in pending_batches(workspace):
-        for a in load_batch(workspace, entry.body["digest"]).annotations:
-            if a.problem == "coding":
-                said.append((a.case_id, a.target, a.value, a.meddra_version))
-    unique = {
-        (version, datasets.row_id(case, target, value["llt_code"])): {
-            "row_id": datasets.row_id(case, target, value["llt_code"]),
-            "llt_code": value["llt_code"],
-            "verbatim": target,
-            "version": version,
-        }
-        for case, target, value, version in said
-        if value.get("llt_code") and version
-    }
-    return [unique[key] for key in sorted(unique)]
-
-
-def coded_labels(workspace: Workspace, version: str) -> pd.DataFrame | None:
-    """Coded labels of the latest dataset: row_id, case_id, verbatim, llt_code, pt_name, meddra_version.
-
-    None if there is no dataset, or its labels are in another version than `version`.
-    """
-    latest = _last(workspace, "DatasetBuilt")
-    if latest is None or latest.body["version"] != version:
-        return None
-    labels = datasets.load(workspace.store, latest.body["dataset"]).labels
-    coded = labels[labels["problem"] == "coding"]
-    values = [json.loads(value) for value in coded["value"]]
-    codes = [str(value.get("llt_code") or "") for value in values]
-    said = zip(coded["case_id"], coded["target"], codes, strict=True)
-    return pd.DataFrame(
-        {
-            "row_id": [datasets.row_id(*one) for one in said],
-            "case_id": coded["case_id"].tolist(),
-            "verbatim": coded["target"].tolist(),
-            "llt_code": codes,
-            "pt_name": [str(value.get("pt_name") or "") for value in values],
-            "meddra_version": coded["meddra_version"].tolist(),
-        },
-        dtype="str",
-    )
-
-
-def _bytes(migration: Migration) -> bytes:
-    text = migration.to_json()
-    return text if isinstance(text, bytes) else text.encode()
-
-
-# --- datasets ---------------------------------------------------------------------------------------
 
 
 class _Overtaken(RegistryError):
@@ -309,7 +59,7 @@ def build_dataset(workspace: Workspace, version: str | None, mappings: list[str]
 
 
 def _build_dataset(workspace: Workspace, version: str | None, mappings: list[str]) -> Built | None:
-    latest = _last(workspace, "DatasetBuilt")
+    latest = last(workspace, "DatasetBuilt")
     needs = any(PROBLEMS[name].kind == "ranking" for name in workspace.recipes())
     if not needs:
         # No recipe asks for terms: a new release changes nothing that is trained on.
@@ -423,11 +173,7 @@ def _page(info: DatasetInfo, later: list[Entry], held: list[Entry], kappas: Mapp
     return "\n".join(lines)
 
 
-def _last(workspace: Workspace, kind: str) -> Entry | None:
-    return next((entry for entry in reversed(workspace.ledger.entries()) if entry.kind == kind), None)
-
-
-# --- reading a dataset back ---------------------------------------------------------------------------
+# --- reading a dataset back -----------------------------------------------------------------------------------
 
 
 def dataset_entry(workspace: Workspace, dataset: str) -> Entry:

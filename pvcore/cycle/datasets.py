@@ -17,7 +17,7 @@ from pvcore.annotations.dataset_diff import DatasetDiff, compare
 from pvcore.annotations.leakage import SPLITS
 from pvcore.annotations.work_list import WorkList, work_list
 from pvcore.config import Workspace
-from pvcore.cycle import data
+from pvcore.cycle import arrivals, data
 from pvcore.cycle.inbox import load_dictionary
 from pvcore.errors import ConfigError, NotFound
 from pvcore.problems import PROBLEMS
@@ -159,7 +159,7 @@ def difference(workspace: Workspace, old: str, new: str) -> DatasetDiff:
 
 def _named(workspace: Workspace, name: str) -> Batch:
     admitted = workspace.ledger.find("BatchAdmitted", name)
-    batch = data.load_batch(workspace, name)
+    batch = arrivals.load_batch(workspace, name)
     return dataclasses.replace(batch, name=admitted.body["name"]) if admitted else batch
 
 

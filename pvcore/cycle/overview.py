@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from pvcore.config import Workspace
-from pvcore.cycle import data, holding
+from pvcore.cycle import arrivals, data, holding
 from pvcore.cycle.approval import open_requests
 from pvcore.errors import Fault, NotFound, PvError
 from pvcore.registry import promotion
@@ -19,7 +19,7 @@ Row = dict[str, Any]
 
 def overview(workspace: Workspace) -> dict[str, list[Row]]:
     """Champions, requests that wait, batches that wait or are held, what lies in quarantine."""
-    pending = data.pending_batches(workspace)
+    pending = arrivals.pending_batches(workspace)
     held = holding.held(workspace, pending)
     names = {e.body["batch"] for e in held}
     return {

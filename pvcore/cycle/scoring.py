@@ -10,7 +10,7 @@ from typing import Any
 from pvcore.annotations import batch as batches
 from pvcore.annotations.batch import Batch
 from pvcore.config import Workspace
-from pvcore.cycle import candidate, data
+from pvcore.cycle import arrivals, candidate, data, releases
 from pvcore.cycle.inbox import version_in_name
 from pvcore.problems import PROBLEMS
 from pvcore.records import Prediction, canonical
@@ -51,7 +51,7 @@ def score(workspace: Workspace, name: str, batch: Batch) -> tuple[Version, list[
     version = trusted(workspace, name)
     asked = candidate.load_specification(workspace, version.manifest.specification)
     # A coding model answers with the terms of the release that is adopted now, new ones included.
-    adopted = data.adopted_version(workspace)
+    adopted = releases.adopted_version(workspace)
     dictionary = (
         data.load_dictionary(workspace, adopted)
         if PROBLEMS[version.problem].kind == "ranking" and adopted
@@ -82,7 +82,7 @@ def score_file(
 
 def score_batch(workspace: Workspace, name: str, batch: str) -> Scored:
     """Score an admitted batch (digest, key or name) and keep the predictions; recorded in the ledger."""
-    version, answered = score(workspace, name, data.load_batch(workspace, batch))
+    version, answered = score(workspace, name, arrivals.load_batch(workspace, batch))
     blob = put_blob(workspace.store, b"".join(canonical(dataclasses.asdict(p)) + b"\n" for p in answered))
     workspace.ledger.append(
         "Scored",

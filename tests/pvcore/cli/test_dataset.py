@@ -16,7 +16,7 @@ from pvcore.annotations.dataset import load, open_items
 from pvcore.annotations.reading import Source
 from pvcore.cli import app
 from pvcore.config import Workspace, init_workspace, open_workspace
-from pvcore.cycle import data, datasets, inbox
+from pvcore.cycle import data, datasets, inbox, migration, releases
 from pvcore.errors import ConfigError, NotFound, PvError
 
 
@@ -30,8 +30,8 @@ def admit(ws: Workspace, *files: Path, box: str = "annotations", version: str | 
 
 
 def update(ws: Workspace, version: str) -> str:
-    migrated = data.migrate(ws, version)
-    data.adopt(ws, version, migrated.mappings)
+    migrated = migration.migrate(ws, version)
+    releases.adopt(ws, version, migrated.mappings)
     built = data.build_dataset(ws, version, migrated.mappings)
     assert built
     return built.digest

@@ -13,7 +13,7 @@ import pytest
 
 from expectations import validate_batch, validate_release
 from pvcore.config import open_workspace
-from pvcore.cycle import approval, candidate, data, inbox
+from pvcore.cycle import approval, candidate, data, inbox, migration, releases
 from pvcore.errors import InputError
 
 
@@ -56,13 +56,13 @@ class Told:
     def update(self) -> str:
         """What meddra-update and retrain do, up to the signed promotion; returns the dataset."""
         ws = self.workspace
-        release, old = data.newest_release(ws), data.adopted_version(ws)
+        release, old = releases.newest_release(ws), releases.adopted_version(ws)
         assert release
         if old:
-            self.difference = data.compare(ws, old, release).markdown
-        migrated = data.migrate(ws, release)
+            self.difference = releases.compare(ws, old, release).markdown
+        migrated = migration.migrate(ws, release)
         self.classes = migrated.classes
-        data.adopt(ws, release, migrated.mappings)
+        releases.adopt(ws, release, migrated.mappings)
         built = data.build_dataset(ws, release, migrated.mappings)
         assert built
         for problem in ws.recipes():

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pvcore.cycle import approval, candidate, data, inbox, overview, scoring
+from pvcore.cycle import approval, arrivals, candidate, data, inbox, migration, overview, releases, scoring
 from pvcore.errors import GateError, NotFound, PvError, RegistryError, SignatureRefused
 
 
@@ -40,8 +40,8 @@ def test_the_ledger_tells_the_whole_story(told: Any) -> None:
 def test_doing_every_step_again_writes_nothing(told: Any) -> None:
     ws, before = told.workspace, len(told.workspace.ledger.entries())
     told.admit()
-    migrated = data.migrate(ws, "90.1")
-    data.adopt(ws, "90.1", migrated.mappings)
+    migrated = migration.migrate(ws, "90.1")
+    releases.adopt(ws, "90.1", migrated.mappings)
     again = data.build_dataset(ws, "90.1", migrated.mappings)
     assert again and again.digest == told.town.entries("DatasetBuilt")[-1].key
     for specification in told.specifications.values():
@@ -84,7 +84,7 @@ def test_the_champion_has_a_say_in_suggestions_and_only_there(told: Any) -> None
     from pvcore.registry.store import get_blob
 
     ws = told.workspace
-    nearest = data._nearest(ws)
+    nearest = migration._nearest(ws)
     assert nearest is not None
     terms = data.load_dictionary(ws, "90.1").current_llts()
     found = nearest(["heart pain", "liver pain"], terms)
@@ -97,12 +97,12 @@ def test_the_champion_has_a_say_in_suggestions_and_only_there(told: Any) -> None
 def test_coded_labels_are_those_of_the_adopted_version(told: Any) -> None:
     from pvcore.annotations.coded import COLUMNS
 
-    labels = data.coded_labels(told.workspace, "90.1")
+    labels = migration.coded_labels(told.workspace, "90.1")
     assert labels is not None and tuple(labels.columns) == COLUMNS
     assert labels["row_id"].is_unique and (labels["meddra_version"] == "90.1").all()
     dictionary = data.load_dictionary(told.workspace, "90.1")
     assert labels["llt_code"].map(dictionary.is_current).all() and (labels["verbatim"] != "").all()
-    assert data.coded_labels(told.workspace, "90.0") is None
+    assert migration.coded_labels(told.workspace, "90.0") is None
 
 
 def test_a_held_out_case_stays_held_out(told: Any) -> None:
@@ -171,7 +171,7 @@ def test_verify_finds_an_altered_blob(told: Any) -> None:
 
 def test_the_same_cases_scored_twice_are_the_same_bytes(told: Any) -> None:
     ws = told.workspace
-    batch = data.load_batch(ws, "inbox/annotations/second.xml")
+    batch = arrivals.load_batch(ws, "inbox/annotations/second.xml")
     first, second = (scoring.score(ws, "seriousness@champion", batch)[1] for _ in range(2))
     assert first == second and len(first) == len(batch.cases)
     assert {p.version for p in first} == {"seriousness@2"}
@@ -346,11 +346,11 @@ def test_what_was_quarantined_is_looked_at_again(own: Any) -> None:
 
 def test_labels_never_go_back_to_an_older_release(own: Any) -> None:
     ws = own.workspace
-    assert data.newest_release(ws, "90.0") == "90.1"
-    assert data.newest_release(ws) == "90.1"
+    assert releases.newest_release(ws, "90.0") == "90.1"
+    assert releases.newest_release(ws) == "90.1"
     before = _kinds(own)
-    data.adopt(ws, "90.0", [])  # adopted once, long ago: nothing happens
-    assert data.adopted_version(ws) == "90.1" and _kinds(own) == before
+    releases.adopt(ws, "90.0", [])  # adopted once, long ago: nothing happens
+    assert releases.adopted_version(ws) == "90.1" and _kinds(own) == before
 
 
 def test_a_release_is_overdue_from_its_due_date_on(told: Any) -> None:
@@ -359,12 +359,12 @@ def test_a_release_is_overdue_from_its_due_date_on(told: Any) -> None:
     due = next(
         d for d in (date(y, m, 1) for y in (adopted.year, adopted.year + 1) for m in (3, 9)) if d > adopted
     )
-    if due - adopted > data.EARLY:
-        assert data.newest_release(ws, today=due - timedelta(days=1)) == "90.1"
-        assert data.newest_release(ws, today=due) is None
-    assert data.newest_release(ws, today=due + timedelta(days=200)) is None
-    assert data.last_due(date(2026, 2, 28)) == date(2025, 9, 1)
-    assert data.last_due(date(2026, 3, 1)) == date(2026, 3, 1)
+    if due - adopted > releases.EARLY:
+        assert releases.newest_release(ws, today=due - timedelta(days=1)) == "90.1"
+        assert releases.newest_release(ws, today=due) is None
+    assert releases.newest_release(ws, today=due + timedelta(days=200)) is None
+    assert releases.last_due(date(2026, 2, 28)) == date(2025, 9, 1)
+    assert releases.last_due(date(2026, 3, 1)) == date(2026, 3, 1)
 
 
 def test_a_dataset_that_another_run_built_meanwhile_is_not_lost(told: Any, monkeypatch: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from pvcore.annotations import label_studio
 from pvcore.config import Workspace, init_workspace, open_workspace
-from pvcore.cycle import consistency, data, holding, inbox, overview
+from pvcore.cycle import arrivals, consistency, data, holding, inbox, overview
 from pvcore.errors import ConfigError, InputError, NotFound
 from pvcore.records import Annotation, Case
 
@@ -54,7 +54,7 @@ def arrive(ws: Workspace, name: str, said: list[Annotation]) -> None:
 
 
 def held(ws: Workspace) -> list[Any]:
-    return holding.held(ws, data.pending_batches(ws))
+    return holding.held(ws, arrivals.pending_batches(ws))
 
 
 def test_both_batches_are_held_with_the_pairs_to_talk_about(ws: Workspace) -> None:
@@ -82,8 +82,8 @@ def test_a_release_is_recorded_and_takes_its_own_batch_only(ws: Workspace) -> No
     arrive(ws, "bob", answers("bob", 20))
     data.build_dataset(ws, None, [])
     with pytest.raises(NotFound, match=r"ann\.json.*bob\.json"):
-        holding.release(ws, data.pending_batches(ws), "cat.json", "why", "me")
-    entry = holding.release(ws, data.pending_batches(ws), "ann.json", "ann wrote the guideline", "me")
+        holding.release(ws, arrivals.pending_batches(ws), "cat.json", "why", "me")
+    entry = holding.release(ws, arrivals.pending_batches(ws), "ann.json", "ann wrote the guideline", "me")
     assert (
         entry.body["held"] == held(ws)[0].sequence - 1 and entry.body["reason"] == "ann wrote the guideline"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pvcore.annotations import label_studio, prodigy, table
 from pvcore.config import Workspace, init_workspace, open_workspace
-from pvcore.cycle import data, inbox
+from pvcore.cycle import arrivals, inbox
 from pvcore.records import CRITERIA, Annotation, Case, Drug, Reaction
 
 CASES = [
@@ -47,7 +47,7 @@ def test_another_format_or_name_is_already_admitted(tmp_path: Path) -> None:
     assert [(o.kind, o.digest) for o in again] == [("AlreadyAdmitted", first.digest)] * 3
     assert "has the content of inbox/annotations/export.json" in again[0].line
     assert [o.kind for o in admit(workspace, tmp_path / "less.json")] == ["BatchAdmitted"]
-    kept = data.load_batch(workspace, first.digest)
+    kept = arrivals.load_batch(workspace, first.digest)
     assert (kept.digest, kept.format, kept.name, list(kept.cases)) == (
         first.digest,
         "label_studio",
