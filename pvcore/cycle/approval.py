@@ -59,7 +59,10 @@ def request(workspace: Workspace, version: str, action: str, occasion: str = "")
         workspace.ledger,
         found,
         action,  # type: ignore[arg-type]
-        candidate.latest_evaluation(workspace, found).entry.body["report"],
+        # Who was champion is not judged anew: it comes back on the report that it was promoted on.
+        found.manifest.report
+        if action == "rollback"
+        else candidate.latest_evaluation(workspace, found).entry.body["report"],
         policy.digest,
         actor="promote",
         occasion=occasion,
@@ -246,8 +249,14 @@ def _taken(workspace: Workspace, asked: Request, name: str, url: str) -> str:
 
 
 def _measured(workspace: Workspace, asked: Request) -> tuple[Report, Decision]:
-    version = resolve(workspace.store, workspace.ledger, asked.version)
-    judged = candidate.latest_evaluation(workspace, version)
+    """The report that the request names, with its decision."""
+    report = _entry(workspace, asked).body["report"]
+    found = next(
+        entry
+        for entry in reversed(workspace.ledger.entries())
+        if entry.kind == "Evaluated" and entry.body["report"] == report
+    )
+    judged = candidate.evaluation(workspace, found.key)
     return judged.report, judged.decision
 
 
