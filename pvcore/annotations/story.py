@@ -46,6 +46,8 @@ class Story:
 
     def tell(self, criteria: tuple[str, ...]) -> str:
         """40 to 110 words; says what `criteria` name, and no other criterion of this reaction."""
+        if "death" in criteria and self.voice == "self":
+            self.voice = "report"  # the dead tell no tales
         if self.brief:
             return self._note(criteria)
         rng = self.rng
@@ -168,13 +170,13 @@ class Story:
             "dose": f"{pick((5, 10, 20, 50, 100, 250), rng)} mg", "month": pick(words().months, rng),
             "cause": pick(words().causes, rng), "operation": pick(words().operations, rng),
             "ward": pick(words().wards, rng), "relative": pick(words().relatives, rng),
-            "side": pick(("left", "right"), rng),
+            "side": pick(("left", "right"), rng), "n_word": words().numbers[number].lower(),
         }  # fmt: skip
         upper = {name.capitalize(): text[:1].upper() + text[1:] for name, text in values.items()}
         past = self.year - 2 - int(rng.random() * min(18, max(1, self.age - 2)))
         return sentence.format(
             **values, **upper, He_was=f"{upper['He']} was", age=self.age, now=self.year, year=past,
-            n=number + 2, n_word=words().numbers[number],
+            n=number + 2,
         )  # fmt: skip
 
     def _person(self) -> tuple[str, str]:

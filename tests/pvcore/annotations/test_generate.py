@@ -114,3 +114,11 @@ def test_a_fact_of_somebody_else_is_theirs(truth: Truth) -> None:
         if re.match(r"(My|His|Her) \w+ (lost|took|breathed)", s)
     ]
     assert about and not [s for s in about if re.search(r"(lost|took|breathed) (my|his|her) ", s)]
+
+
+@pytest.mark.parametrize("brief", [False, True])
+def test_the_dead_do_not_report(truth: Truth, brief: bool) -> None:
+    cases, said = generate_cases(truth.dictionary, n=400, seed=7, prefix="Q", brief=brief, disagreement=0)
+    dead = {a.case_id for a in said if "death" in a.value.get("criteria", ())}
+    told = [c.narrative for c in cases if c.case_id in dead]
+    assert len(told) > 8 and not [text for text in told if re.match(r"I (am|was|started)\b", text)]
