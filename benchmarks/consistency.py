@@ -31,7 +31,7 @@ from pvcore.annotations.coefficients import observed
 from pvcore.annotations.contradictions import cluster_names, contradictions
 from pvcore.annotations.label_errors import rank
 from pvcore.annotations.personal_data import KINDS, find
-from pvcore.annotations.reading import Content
+from pvcore.annotations.reading import Content, Source
 from pvcore.cycle.consistency import out_of_fold
 from pvcore.problems import PROBLEMS
 from pvcore.records import Example
@@ -44,7 +44,7 @@ ERRORS_YEAR, PLANTED = 2001, 200
 def years() -> Iterator[tuple[int, Content]]:
     """Every VAERS year that is there."""
     for file in sorted((SHARED / "vaers").glob("*VAERSData.zip")):
-        yield int(file.name[:4]), vaers.read(file.read_bytes(), file.name)
+        yield int(file.name[:4]), vaers.read(Source.of(file))
 
 
 # --- identifiers ------------------------------------------------------------------------------------

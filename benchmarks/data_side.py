@@ -1,12 +1,12 @@
 """The data side measured beside its alternatives, in the same run.
 
     python benchmarks/data_side.py release|diff|migrate            [--rounds 5]
-    python benchmarks/data_side.py e2b         [--cases 10000]     [--rounds 3]
     python benchmarks/data_side.py duplicates FOLDER_WITH_VAERS    [--rounds 1] [--sample 4000]
 
 Each prints one table. The sides take turns; seconds are those of the processor (all threads), medians over
 the rounds, because a shared machine's clock measures its neighbours; wall seconds stand beside them. The
-ratio is the median of the rounds' ratios. `duplicates` needs datasketch (the extra `dev`).
+ratio is the median of the rounds' ratios. `duplicates` needs datasketch (the extra `dev`). Ingestion of E2B has a
+benchmark of its own, e2b_ingestion.py.
 """
 
 from __future__ import annotations
@@ -14,13 +14,11 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib.metadata
-import multiprocessing
 import platform
 import re
 import statistics
 import sys
 import tempfile
-import threading
 import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +28,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import psutil
 
 from pvcore.meddra.generate import Size, Truth, generate
 from pvcore.meddra.release import read
@@ -147,85 +144,12 @@ def coded_rows(current: pd.DataFrame, number: int) -> pd.DataFrame:
     )
 
 
-def e2b(folder: Path, options: argparse.Namespace) -> None:
-    file, fewer = folder / "cases.xml", folder / "fewer.xml"
-    write_e2b(fewer, options.cases // 10)
-    write_e2b(file, options.cases)
-    sides = {"ingest E2B(R3)": ingest, "lxml.iterparse, cleared": iterparse}
-    taken = measured({name: partial(run, file) for name, run in sides.items()}, options.rounds)
-    notes = {
-        name: f"peak {peak(run, file):,.0f} MiB, {peak(run, fewer):,.0f} MiB at a tenth of the cases"
-        for name, run in sides.items()
-    }
-    notes["lxml.iterparse, cleared"] += "; goal 1.67 or less (60% of its speed)"
-    size = file.stat().st_size / 2**20
-    table(f"{options.cases:,} cases in one E2B(R3) file of {size:,.0f} MiB", taken, notes)
-
-
-def ingest(file: Path) -> None:
-    from pvcore.annotations import e2b_r3
-
-    e2b_r3.read(file.read_bytes(), file.name)
-
-
-def iterparse(file: Path) -> None:
-    from lxml import etree
-
-    for _, node in etree.iterparse(file, tag="{urn:hl7-org:v3}PORR_IN049016UV", huge_tree=True):
-        node.clear()
-        while node.getprevious() is not None:
-            del node.getparent()[0]
-
-
-def write_e2b(file: Path, cases: int, chunk: int = 500) -> None:
-    """A batch of generated cases: `chunk` of them again and again, each time under other ids."""
-    from pvcore.annotations import e2b_r3
-    from pvcore.annotations.generate import generate_cases
-
-    truth = generate(file.parent, version="29.0", seed=1, size=Size.small())
-    e2b_r3.write(*generate_cases(truth.dictionary, n=chunk, seed=1, prefix="PFX0000"), file, "29.0")
-    text = file.read_bytes()
-    begin, end = text.index(b"<PORR_IN049016UV"), text.rindex(b"</PORR_IN049016UV>") + 18
-    with file.open("wb") as out:
-        out.write(text[:begin])
-        for number in range(max(cases // chunk, 1)):
-            out.write(text[begin:end].replace(b"PFX0000", b"PFX%04d" % number))
-        out.write(text[end:])
-
-
-def peak(run: Callable[[Path], None], file: Path) -> float:
-    """MiB that a fresh process needs at most, beyond what it has after its imports."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak, (run, file))
-
-
-def _peak(run: Callable[[Path], None], file: Path) -> float:
-    import pvcore.annotations.e2b_r3  # noqa: F401
-
-    process, done = psutil.Process(), threading.Event()
-    before = most = process.memory_info().rss
-
-    def watch() -> None:
-        nonlocal most
-        while not done.wait(0.002):
-            most = max(most, process.memory_info().rss)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    run(file)
-    done.set()
-    watcher.join()
-    return (most - before) / 2**20
-
-
 def duplicates(folder: Path, options: argparse.Namespace) -> None:
-    from pvcore.annotations import vaers
+    from pvcore.annotations import batch
     from pvcore.annotations.duplicates import clusters
 
     texts = [
-        case.narrative
-        for file in sorted(options.folder.glob("*.zip"))
-        for case in vaers.read(file.read_bytes(), file.name).cases
+        case.narrative for file in sorted(options.folder.glob("*.zip")) for case in batch.read(file).cases
     ]
     found: dict[str, Any] = {}
     sides = {
@@ -295,7 +219,7 @@ def near_pairs(texts: Sequence[str], sample: int) -> list[tuple[int, int]]:
     )
 
 
-COMMANDS = {run.__name__: run for run in (release, diff, migrate, e2b, duplicates)}
+COMMANDS = {run.__name__: run for run in (release, diff, migrate, duplicates)}
 
 
 def main() -> int:
@@ -306,7 +230,6 @@ def main() -> int:
     parser.add_argument("folder", nargs="?", type=Path, help="duplicates: folder with the zips of VAERS")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=1_000_000, help="migrate: coded rows")
-    parser.add_argument("--cases", type=int, default=10_000, help="e2b: cases; 100000 shows flat memory")
     parser.add_argument(
         "--sample", type=int, default=4000, help="duplicates: texts whose pairs are all known"
     )
