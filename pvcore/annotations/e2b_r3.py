@@ -49,12 +49,7 @@ def read(source: Source, meddra_version: str | None = None) -> Content:
     such: it is what carries entities.
     """
     found = Findings(source.name)
-    cases: list[Case] = []
-    annotations: list[Annotation] = []
-    for case, said in records(source, meddra_version, found):
-        cases.append(case)
-        annotations += said
-    return found.finish(cases, annotations)
+    return found.gather(records(source, meddra_version, found))
 
 
 def records(

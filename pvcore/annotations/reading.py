@@ -7,7 +7,7 @@ import json
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -54,6 +54,15 @@ class Findings:
     def drop(self, reason: str, number: int = 1) -> None:
         if number:
             self.dropped[reason] += number
+
+    def gather(self, records: Iterable[tuple[Case, Iterable[Annotation]]]) -> Content:
+        """The content of cases as they are read, each with what is said of it; BatchError with every fault."""
+        cases: list[Case] = []
+        annotations: list[Annotation] = []
+        for case, said in records:
+            cases.append(case)
+            annotations += said
+        return self.finish(cases, annotations)
 
     def finish(self, cases: list[Case], annotations: list[Annotation]) -> Content:
         """The content, or BatchError with every fault."""

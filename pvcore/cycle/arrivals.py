@@ -37,4 +37,4 @@ def load_batch(workspace: Workspace, name: str) -> Batch:
 
 def last(workspace: Workspace, kind: str) -> Entry | None:
     """The newest ledger entry of a kind, or None."""
-    return next((entry for entry in reversed(workspace.ledger.entries()) if entry.kind == kind), None)
+    return workspace.ledger.state().last(kind)

@@ -110,7 +110,7 @@ def _build_dataset(workspace: Workspace, version: str | None, mappings: list[str
     }
 
     def unless_overtaken(state: State) -> dict[str, Any]:
-        newest = next((e for e in reversed(state.entries) if e.kind == "DatasetBuilt"), None)
+        newest = state.last("DatasetBuilt")
         if (newest and newest.digest) != (latest and latest.digest):
             raise _Overtaken(f"dataset {info.digest[:12]}: another one was built meanwhile")
         return body

@@ -87,7 +87,7 @@ def adopt(workspace: Workspace, version: str, mappings: list[str]) -> None:
     name = known_releases(workspace)[version]
 
     def body(state: State) -> dict[str, Any]:
-        before = next((e for e in reversed(state.entries) if e.kind == "DictionaryAdopted"), None)
+        before = state.last("DictionaryAdopted")
         current = str(before.body["version"]) if before else None
         if current and version_order(current) > version_order(version):
             raise RegistryError(f"MedDRA {current} was adopted already: labels do not go back to {version}.")

@@ -81,6 +81,10 @@ class State:
         """The entry of this kind and key, of which there is at most one."""
         return self._by_key.get((kind, key))
 
+    def last(self, kind: str) -> Entry | None:
+        """The newest entry of this kind, or None."""
+        return next((entry for entry in reversed(self.entries) if entry.kind == kind), None)
+
     def versions(self, problem: str) -> tuple[Entry, ...]:
         """The Registered entries of a problem, by number."""
         return tuple(e for e in self._of(REGISTERED) if e.body["problem"] == problem)
