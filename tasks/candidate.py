@@ -12,7 +12,8 @@ from prefect.cache_policies import NO_CACHE
 from pvcore.config import open_workspace
 from pvcore.cycle import approval as approvals
 from pvcore.cycle import candidate as candidates
-from pvcore.cycle.candidate import Receipt
+from pvcore.cycle import judging, pictures, registration
+from pvcore.cycle.registration import Receipt
 from pvcore.registry.manifest import name_of as name_of
 from tasks.inbox import show
 
@@ -48,7 +49,7 @@ def training_curve(specification: str) -> None:
     """The training curve as an artifact."""
     show(
         f"curve-{specification[:12]}",
-        candidates.curve_markdown(open_workspace(), specification),
+        pictures.curve_markdown(open_workspace(), specification),
         "Training curve",
     )
 
@@ -58,10 +59,10 @@ def training_curve(specification: str) -> None:
 def evaluate(specification: str) -> str:
     """Predict, measure, compare with the champion, decide; returns the evaluation's ledger key."""
     workspace = open_workspace()
-    key = candidates.evaluate(workspace, specification)
+    key = judging.evaluate(workspace, specification)
     show(
         f"gate-{specification[:12]}",
-        candidates.gate_markdown(workspace, key),
+        pictures.gate_markdown(workspace, key),
         "Gate: candidate against champion",
     )
     return key
@@ -70,7 +71,7 @@ def evaluate(specification: str) -> str:
 @task(cache_policy=NO_CACHE)
 def register(specification: str, evaluation: str) -> str:
     """Put the candidate with its dossier into the registry; returns its name ("seriousness@2")."""
-    name = candidates.register(open_workspace(), specification, evaluation)
+    name = registration.register(open_workspace(), specification, evaluation)
     get_run_logger().info("registered %s", name)
     return name
 
@@ -79,8 +80,8 @@ def register(specification: str, evaluation: str) -> str:
 def judge_again(version: str) -> None:
     """Evaluate a registered version under today's policy and champion, unless that was done."""
     workspace = open_workspace()
-    if candidates.stale(workspace, version):
-        evaluate.fn(candidates.specification_of(workspace, version))
+    if judging.stale(workspace, version):
+        evaluate.fn(registration.specification_of(workspace, version))
 
 
 @task(cache_policy=NO_CACHE)
@@ -92,12 +93,12 @@ def standing(version: str) -> str:
 @task(cache_policy=NO_CACHE)
 def specification_of(version: str) -> str:
     """The specification that a registered version was trained by."""
-    return candidates.specification_of(open_workspace(), version)
+    return registration.specification_of(open_workspace(), version)
 
 
 @task(cache_policy=NO_CACHE)
 def compare_rebuilt(version: str) -> Receipt:
     """Compare a rebuilt adapter with the registered one and record the receipt."""
-    receipt = candidates.compare_rebuilt(open_workspace(), version)
+    receipt = registration.compare_rebuilt(open_workspace(), version)
     show(f"rebuilt-{version}", f"## {version} rebuilt\n\n{receipt.line}", "Receipt of a rebuild")
     return receipt

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pvcore.config import Workspace
-from pvcore.cycle import candidate
+from pvcore.cycle import candidate, judging, pictures
 from pvcore.dossier import plots
 from pvcore.errors import NotFound, PlatformError, RegistryError, SignatureRefused
 from pvcore.evaluation.gate import Decision
@@ -62,7 +62,7 @@ def request(workspace: Workspace, version: str, action: str, occasion: str = "")
         # Who was champion is not judged anew: it comes back on the report that it was promoted on.
         found.manifest.report
         if action == "rollback"
-        else candidate.latest_evaluation(workspace, found).entry.body["report"],
+        else judging.latest_evaluation(workspace, found).entry.body["report"],
         policy.digest,
         actor="promote",
         occasion=occasion,
@@ -87,7 +87,7 @@ def _rejection(entry: Entry) -> str:
 def standing(workspace: Workspace, version: str) -> str:
     """Why no person is to be asked about a version: the gate's decision, or an answer that was given; or ""."""
     found = resolve(workspace.store, workspace.ledger, version)
-    outcome = candidate.latest_evaluation(workspace, found).decision.outcome
+    outcome = judging.latest_evaluation(workspace, found).decision.outcome
     if outcome != "pass":
         return f"{outcome}, registered for the record"
     for entry in reversed(workspace.ledger.entries()):
@@ -256,7 +256,7 @@ def _measured(workspace: Workspace, asked: Request) -> tuple[Report, Decision]:
         for entry in reversed(workspace.ledger.entries())
         if entry.kind == "Evaluated" and entry.body["report"] == report
     )
-    judged = candidate.evaluation(workspace, found.key)
+    judged = judging.evaluation(workspace, found.key)
     return judged.report, judged.decision
 
 
@@ -287,12 +287,12 @@ def form_markdown(workspace: Workspace, asked: Request, refusal: str = "") -> st
 def page_markdown(workspace: Workspace, asked: Request) -> str:
     """The approval request as an artifact: the form's text with the plots."""
     _, decision = _measured(workspace, asked)
-    pictures = [candidate.image(plots.gate_intervals(decision))]
+    images = [pictures.image(plots.gate_intervals(decision))]
     version = resolve(workspace.store, workspace.ledger, asked.version)
-    pictures.append(
-        candidate.image(plots.training_curve(candidate.curve(workspace, version.manifest.specification)))
+    images.append(
+        pictures.image(plots.training_curve(candidate.curve(workspace, version.manifest.specification)))
     )
-    return form_markdown(workspace, asked) + "\n\n" + "\n\n".join(pictures)
+    return form_markdown(workspace, asked) + "\n\n" + "\n\n".join(images)
 
 
 def decisions(workspace: Workspace, since: int = 0) -> list[str]:
@@ -306,7 +306,7 @@ def decisions(workspace: Workspace, since: int = 0) -> list[str]:
         if entry.kind == "DatasetBuilt":
             lines += [f"kappa, {who}: {value} ({of} judged)" for who, (value, of) in body["kappa"].items()]
         if entry.kind == "Evaluated":
-            report = candidate.evaluation(workspace, entry.key).report
+            report = judging.evaluation(workspace, entry.key).report
             lines.append(f"{report.problem}: {body['outcome']}, {report.overall.rows} held-out examples")
             for result in report.overall.results.values():
                 others = [f"{name} {_value(c.reference.value)}" for name, c in result.against.items()]

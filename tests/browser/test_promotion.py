@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pvcore.cycle import approval, candidate, data, inbox
+from pvcore.cycle import approval, candidate, data, inbox, judging, registration
 from pvcore.platform import embedded
 from pvcore.platform.prefect_api import Platform
 
@@ -35,7 +35,7 @@ def town(tiny_base: Path, town_module: Any, tmp_path_factory: pytest.TempPathFac
     assert built
     specification = candidate.specify(ws, "seriousness", built.digest)
     assert specification
-    candidate.register(ws, specification, candidate.evaluate(ws, specification))
+    registration.register(ws, specification, judging.evaluate(ws, specification))
     return town
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from expectations import validate_batch, validate_release
 from pvcore.config import open_workspace
-from pvcore.cycle import approval, candidate, data, inbox, migration, releases
+from pvcore.cycle import approval, candidate, data, inbox, judging, migration, registration, releases
 from pvcore.errors import InputError
 
 
@@ -70,7 +70,7 @@ class Told:
             assert specification
             self.specifications[problem] = specification
             candidate.train(ws, specification)
-            name = candidate.register(ws, specification, candidate.evaluate(ws, specification))
+            name = registration.register(ws, specification, judging.evaluate(ws, specification))
             self.sign(approval.request(ws, name, "promote"))
         return built.digest
 

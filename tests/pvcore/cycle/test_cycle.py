@@ -10,7 +10,19 @@ from typing import Any
 
 import pytest
 
-from pvcore.cycle import approval, arrivals, candidate, data, inbox, migration, overview, releases, scoring
+from pvcore.cycle import (
+    approval,
+    arrivals,
+    candidate,
+    data,
+    inbox,
+    judging,
+    migration,
+    overview,
+    registration,
+    releases,
+    scoring,
+)
 from pvcore.errors import GateError, NotFound, PvError, RegistryError, SignatureRefused
 
 
@@ -46,7 +58,7 @@ def test_doing_every_step_again_writes_nothing(told: Any) -> None:
     assert again and again.digest == told.town.entries("DatasetBuilt")[-1].key
     for specification in told.specifications.values():
         candidate.train(ws, specification)
-        candidate.register(ws, specification, candidate.evaluate(ws, specification))
+        registration.register(ws, specification, judging.evaluate(ws, specification))
     assert len(ws.ledger.entries()) == before
 
 
@@ -136,7 +148,7 @@ def test_the_second_version_continues_the_first_with_replay(told: Any) -> None:
 
 def test_both_models_are_judged_on_the_same_cases_in_the_new_dictionary(told: Any) -> None:
     entry = [e for e in told.workspace.ledger.entries() if e.kind == "Evaluated"][-2]
-    judged = candidate.evaluation(told.workspace, entry.key)
+    judged = judging.evaluation(told.workspace, entry.key)
     assert "champion" in judged.report.references and "TF-IDF" in judged.report.references
     assert judged.decision.first is False
 
@@ -182,7 +194,7 @@ def test_the_same_cases_scored_twice_are_the_same_bytes(told: Any) -> None:
 def test_a_rebuild_gives_the_same_bytes(told: Any) -> None:
     ws = told.workspace
     candidate.train(ws, told.specifications["seriousness"], rebuild=True)
-    receipt = candidate.compare_rebuilt(ws, "seriousness@2")
+    receipt = registration.compare_rebuilt(ws, "seriousness@2")
     assert receipt.same, receipt.line
 
 
@@ -273,16 +285,16 @@ def test_a_changed_policy_is_judged_anew_and_a_rejection_stands(own: Any) -> Non
     specification = candidate.specify(
         ws, "seriousness", own.town.entries("DatasetBuilt")[-1].key, scratch=True
     )
-    name = candidate.register(ws, specification, candidate.evaluate(ws, specification))
-    assert not candidate.stale(ws, name) and approval.standing(ws, name) == ""
+    name = registration.register(ws, specification, judging.evaluate(ws, specification))
+    assert not judging.stale(ws, name) and approval.standing(ws, name) == ""
     policy = ws.root / "recipes" / "policy.yaml"
     kept = policy.read_text()
     policy.write_text(kept + "- {name: New, principal: new@example.org, roles: [safety-physician]}\n")
     with pytest.raises(GateError, match="Evaluate the candidate again"):
         approval.request(ws, name, "promote")
-    assert candidate.stale(ws, name)
-    candidate.evaluate(ws, specification)
-    assert not candidate.stale(ws, name)
+    assert judging.stale(ws, name)
+    judging.evaluate(ws, specification)
+    assert not judging.stale(ws, name)
     request = approval.request(ws, name, "promote")
     assert own.sign(request, decision="reject", reason="too small").final
     assert "too small" in approval.request(ws, name, "promote").closed

@@ -1,0 +1,147 @@
+"""What a candidate is worth: measured beside the champion and a baseline, decided by the policy's gate."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pvcore.config import Workspace
+from pvcore.cycle import data
+from pvcore.cycle.candidate import champion_of, load_specification, predict, train
+from pvcore.errors import NotFound
+from pvcore.evaluation.baseline import nearest_terms, tfidf_predictions
+from pvcore.evaluation.compare import evaluate as measure
+from pvcore.evaluation.compare import frame, held_out_digest
+from pvcore.evaluation.gate import Decision, decide
+from pvcore.evaluation.report import Report
+from pvcore.problems import PROBLEMS
+from pvcore.records import Example, Prediction, canonical, digest
+from pvcore.registry.ledger import Entry
+from pvcore.registry.manifest import Version, resolve
+from pvcore.registry.store import get_blob, put_blob
+
+
+def evaluate(workspace: Workspace, specification: str) -> str:
+    """Judge what a specification trained against the champion on the same held-out cases; returns the key.
+
+    Both are held against the same labels in the same dictionary, so that a change of the dictionary
+    is not taken for one of the model. Recorded once a candidate, policy and champion.
+    """
+    asked = load_specification(workspace, specification)
+    recipe = workspace.recipe(asked.problem)
+    policy = workspace.policy(recipe.policy)
+    champion = champion_of(workspace, asked.problem)
+    if champion and champion.manifest.specification == specification:
+        # Asked again after its own promotion: the record of that time stands.
+        return str(_evaluations(workspace, specification)[-1].key)
+    key = digest([specification, policy.digest, champion.digest if champion else None])
+    if workspace.ledger.find("Evaluated", key):
+        return key
+    trained = train(workspace, specification)
+    problem = PROBLEMS[asked.problem]
+    examples = data.examples(workspace, asked.problem, asked.dataset)
+    test, terms = examples.get("test", []), data.terms(workspace, asked)
+    answered = predict(workspace, trained["files"], asked.settings["base"], test, terms)
+    before = None
+    if champion:
+        theirs = load_specification(workspace, champion.manifest.specification)
+        before = frame(
+            test, predict(workspace, champion.manifest.adapter["files"], theirs.settings["base"], test, terms)
+        )
+    candidate = frame(test, answered)
+    held_out = held_out_digest(candidate)
+    report = measure(
+        asked.problem,
+        problem.metrics_for(data.dictionary_by_digest(workspace, asked.dictionary)),
+        candidate,
+        before,
+        policy.gate,
+        asked.seed,
+        baselines={"TF-IDF": frame(test, baseline(asked.problem, examples, terms))},
+        uses=1 + _uses(workspace, held_out),
+    )
+    decision = decide(report, policy.gate, first=champion is None)
+    workspace.ledger.append(
+        "Evaluated",
+        {
+            "specification": specification,
+            "problem": asked.problem,
+            "adapter": trained["adapter"],
+            "champion": champion.digest if champion else None,
+            "outcome": decision.outcome,
+            "reasons": list(decision.reasons),
+            "held_out": held_out,
+            "report": put_blob(workspace.store, canonical(report.to_json())),
+            "decision": put_blob(workspace.store, canonical(decision.to_json())),
+            "policy": put_blob(workspace.store, canonical(dict(policy.raw))),
+            "predictions": put_blob(workspace.store, _lines(answered)),
+        },
+        actor="evaluate",
+        key=key,
+    )
+    return key
+
+
+def baseline(problem: str, examples: Mapping[str, list[Example]], terms: Any) -> list[Prediction]:
+    """What a word list makes of the same rows: TF-IDF with logistic regression, or the nearest term by letters."""
+    train, test, chosen = examples["train"], examples.get("test", []), PROBLEMS[problem]
+    if chosen.kind == "ranking":
+        return nearest_terms(list(zip(terms["llt_code"], terms["llt_name"], strict=True)), train, test)
+    negative = next(label for label in chosen.labels if label != chosen.positive)
+    return tfidf_predictions(train, test, positive=str(chosen.positive), negative=negative)
+
+
+def _uses(workspace: Workspace, held_out: str) -> int:
+    return sum(e.kind == "Evaluated" and e.body["held_out"] == held_out for e in workspace.ledger.entries())
+
+
+def _lines(predictions: list[Prediction]) -> bytes:
+    return b"".join(canonical(dataclasses.asdict(p)) + b"\n" for p in predictions)
+
+
+def _evaluations(workspace: Workspace, specification: str) -> list[Entry]:
+    return [
+        entry
+        for entry in workspace.ledger.entries()
+        if entry.kind == "Evaluated" and entry.body["specification"] == specification
+    ]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A recorded evaluation, read back."""
+
+    entry: Entry
+    report: Report
+    decision: Decision
+
+
+def evaluation(workspace: Workspace, key: str) -> Evaluation:
+    """A recorded evaluation by its key. Raises NotFound."""
+    entry = workspace.ledger.find("Evaluated", key)
+    if entry is None:
+        raise NotFound(f"the ledger has no evaluation {key}")
+    report = Report.from_json(json.loads(get_blob(workspace.store, entry.body["report"])))
+    decision = Decision.from_json(json.loads(get_blob(workspace.store, entry.body["decision"])))
+    return Evaluation(entry, report, decision)
+
+
+def latest_evaluation(workspace: Workspace, version: Version) -> Evaluation:
+    """What the gate said last of a version: it is judged again when the champion or the policy changes."""
+    return evaluation(workspace, _evaluations(workspace, version.manifest.specification)[-1].key)
+
+
+def stale(workspace: Workspace, version: str) -> bool:
+    """Whether a version was judged beside another champion, or by another policy, than there is today.
+
+    A version that was champion is not judged again: it is rolled back to.
+    """
+    found = resolve(workspace.store, workspace.ledger, version)
+    state, body = workspace.ledger.state(), latest_evaluation(workspace, found).entry.body
+    if found.digest in {entry.body["version"] for entry in state.history(found.problem)}:
+        return False
+    policy = workspace.policy(workspace.recipe(found.problem).policy)
+    return (body["champion"], body["policy"]) != (state.champion(found.problem), policy.digest)
