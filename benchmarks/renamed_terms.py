@@ -126,8 +126,9 @@ def embedded(names: Sequence[str], texts: Sequence[str]) -> np.ndarray:
     """Cosines of the embeddings of the built-in base, as it is, shape (texts, names)."""
     import yaml
 
-    from pvcore.inference import model, scoring
+    from pvcore.inference import model
     from pvcore.inference.base import resolve_base
+    from pvcore.inference.heads.embedding import embeddings
     from pvcore.inference.text import encode
 
     recipe = yaml.safe_load((ROOT / "pvcore" / "recipes" / "coding.yaml").read_text("utf-8"))
@@ -137,7 +138,7 @@ def embedded(names: Sequence[str], texts: Sequence[str]) -> np.ndarray:
 
     def vectors(of: Sequence[str]) -> np.ndarray:
         room = recipe["text"]["max_tokens"]
-        return scoring.embeddings(network, tokenizer, [encode(tokenizer, text, room) for text in of])
+        return embeddings(network, tokenizer, [encode(tokenizer, text, room) for text in of])
 
     return np.round(vectors(texts) @ vectors(names).T, 6)
 

@@ -16,7 +16,6 @@ from pvcore.records import canonical
 
 FILE = "pv.json"
 FORMAT = 1
-HEADS = ("classification", "embedding", "label_tokens")
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Card:
             card = cls(**{**values, "labels": tuple(values["labels"])})
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise TrainingError(f"{folder} is no adapter of this platform: {FILE}: {error}") from None
-        if card.format != FORMAT or card.head not in HEADS:
+        if card.format != FORMAT:
             raise TrainingError(
                 f"{folder}: format {card.format}, head {card.head!r} is of a later pv. Update pv."
             )

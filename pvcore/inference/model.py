@@ -10,9 +10,8 @@ from typing import Any
 
 from pvcore.errors import TrainingError
 from pvcore.inference import backend
+from pvcore.inference.heads import HEADS
 
-TASKS = {"classification": "SEQ_CLS", "embedding": "FEATURE_EXTRACTION", "label_tokens": "CAUSAL_LM"}
-"""PEFT's task type of each head."""
 ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
 """Set to 0: with it torch leaves the fused attention, whose result is the same on any number of threads."""
 NEW_HEADS = ("classifier", "score")
@@ -50,11 +49,11 @@ def load_base(base: Path, *, head: str, labels: tuple[str, ...], bits: int, comp
     import torch
     import transformers
 
-    dtype = getattr(torch, compute)
-    if head != "label_tokens" and bits == 16 and dtype != torch.float32:
+    chosen, dtype = HEADS[head], getattr(torch, compute)
+    if not chosen.causal and bits == 16 and dtype != torch.float32:
         raise TrainingError("an unquantised encoder computes in float32: write compute: float32, or bits: 4")
     options: dict[str, Any] = {
-        "dtype": dtype if head == "label_tokens" else torch.float32,
+        "dtype": dtype if chosen.causal else torch.float32,
         "device_map": {"": str(backend.device())},
         "trust_remote_code": False,
         "local_files_only": True,
@@ -68,22 +67,17 @@ def load_base(base: Path, *, head: str, labels: tuple[str, ...], bits: int, comp
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=dtype,
             # None lets transformers skip the output head; a list replaces that, so only for new heads.
-            llm_int8_skip_modules=list(NEW_HEADS) if head == "classification" else None,
+            llm_int8_skip_modules=list(NEW_HEADS) if chosen.layer else None,
         )
-    if head == "classification":
+    if chosen.layer:
         options |= {"num_labels": len(labels), "id2label": dict(enumerate(labels))}
         options["label2id"] = {label: number for number, label in enumerate(labels)}
-    auto = {
-        "classification": transformers.AutoModelForSequenceClassification,
-        "embedding": transformers.AutoModel,
-        "label_tokens": transformers.AutoModelForCausalLM,
-    }[head]
     try:
         with quiet():
             config = transformers.AutoConfig.from_pretrained(
                 str(base), trust_remote_code=False, local_files_only=True
             )
-            model = auto.from_pretrained(
+            model = getattr(transformers, chosen.auto).from_pretrained(
                 str(base), **options, **{n: 0.0 for n in ATTENTION_DROPOUT if getattr(config, n, None)}
             )
     except (OSError, ValueError, KeyError) as error:

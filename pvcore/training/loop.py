@@ -15,7 +15,7 @@ from pvcore.errors import TrainingError
 from pvcore.records import digest
 from pvcore.training import checkpoint
 from pvcore.training.checkpoint import State
-from pvcore.training.objective import Objective
+from pvcore.training.objectives.objective import Objective
 from pvcore.training.qlora import trainable
 from pvcore.training.settings import TrainingSettings
 

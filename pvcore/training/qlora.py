@@ -10,7 +10,8 @@ from pvcore.errors import TrainingError
 from pvcore.inference.base import complete, file_digest
 from pvcore.inference.card import FILE as CARD
 from pvcore.inference.card import Card
-from pvcore.inference.model import TASKS, keep_training_layout, load_adapter, quiet
+from pvcore.inference.heads import HEADS
+from pvcore.inference.model import keep_training_layout, load_adapter, quiet
 from pvcore.records import digest
 from pvcore.training.settings import Lora
 
@@ -23,13 +24,13 @@ def attach(model: Any, lora: Lora, head: str) -> Any:
     from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(
-        task_type=TASKS[head],
+        task_type=HEADS[head].task,
         r=lora.rank,
         lora_alpha=lora.alpha,  # type: ignore[arg-type]
         lora_dropout=lora.dropout,
         target_modules=list(lora.targets),
         # Pooled output is not used by embeddings: its layer would get matrices and never a gradient.
-        exclude_modules=r".*pooler.*" if head == "embedding" else None,
+        exclude_modules=r".*pooler.*" if HEADS[head].pooling else None,
         bias="none",
     )
     try:

@@ -22,12 +22,13 @@ from pvcore.errors import LeakageError, TrainingError
 from pvcore.inference import backend
 from pvcore.inference.base import beside_digests
 from pvcore.inference.card import Card
+from pvcore.inference.heads import head_for
 from pvcore.inference.model import load_base, load_tokenizer
 from pvcore.inference.predict import Model
 from pvcore.problems import Problem, problem
 from pvcore.records import Example, digest
-from pvcore.training import causal, encoder, loop, qlora
-from pvcore.training.objective import Objective
+from pvcore.training import loop, qlora
+from pvcore.training.objectives import OBJECTIVES, PREPARE, Given
 from pvcore.training.settings import Sections, sections
 from pvcore.training.specification import Specification
 
@@ -79,12 +80,13 @@ def train(
     settings, task = sections(specification.settings), problem(specification.problem)
     card = _card(specification, settings, task, base)
     rows, tune = list(examples.get("train", ())), list(examples.get("tune", ()))
-    _check(specification, task, card, rows, tune, parent, terms)
+    _check(specification, task, card, rows, tune, parent)
     with backend.deterministic(threads):
         network, tokenizer = _network(specification, settings, card, base, parent)
-        if parent is None and card.head == "classification":
-            encoder.probe(network, rows, card.labels, tokenizer, settings.text.max_tokens)
-        objective = _objective(task, card, rows, terms, tokenizer, settings, specification.seed)
+        given = Given(tokenizer, settings, specification.seed, terms)
+        if parent is None and card.head in PREPARE:
+            PREPARE[card.head](network, task, rows, given)
+        objective = OBJECTIVES[card.head](task, rows, given)
         model = Model(card, network, tokenizer)
         run = loop.run(
             network,
@@ -149,16 +151,11 @@ def best_threshold(scores: Sequence[float], positive: Sequence[bool]) -> float:
 
 
 def _card(specification: Specification, settings: Sections, task: Problem, base: Path) -> Card:
-    if specification.family == "causal":
-        if task.kind == "ranking":
-            raise TrainingError(f"{task.name} is a ranking over terms: use family: encoder in its recipe")
-        head = "label_tokens"
-    else:
-        head = "embedding" if task.kind == "ranking" else "classification"
+    head = head_for(specification.family, task)
     return Card(
         problem=task.name,
         family=specification.family,
-        head=head,
+        head=head.name,
         labels=task.labels,
         positive=task.positive,
         max_tokens=settings.text.max_tokens,
@@ -168,7 +165,7 @@ def _card(specification: Specification, settings: Sections, task: Problem, base:
         bits=settings.quantisation.bits,
         compute=settings.quantisation.compute,
         specification=specification.digest,
-        pooling="mean" if head == "embedding" else None,
+        pooling=head.pooling,
     )
 
 
@@ -179,12 +176,9 @@ def _check(
     rows: Sequence[Example],
     tune: Sequence[Example],
     parent: Path | None,
-    terms: pd.DataFrame | None,
 ) -> None:
     if not rows:
         raise TrainingError(f"{task.name}: there is no row to train on")
-    if task.kind == "ranking" and terms is None:
-        raise TrainingError(f"{task.name} needs the terms of a dictionary: train(..., terms=...)")
     foreign = sorted({row.label for row in (*rows, *tune)} - set(task.labels)) if task.labels else []
     if foreign:
         raise TrainingError(f"{task.name}: labels {', '.join(foreign)} are none of {', '.join(task.labels)}")
@@ -225,27 +219,11 @@ def _network(
     return qlora.continue_from(network, parent, settings.lora, card), tokenizer
 
 
-def _objective(
-    task: Problem,
-    card: Card,
-    rows: Sequence[Example],
-    terms: pd.DataFrame | None,
-    tokenizer: Any,
-    settings: Sections,
-    seed: int,
-) -> Objective:
-    if card.head == "embedding" and terms is not None:
-        return encoder.contrastive(rows, terms, tokenizer, settings, seed)
-    if card.head == "label_tokens":
-        return causal.label_tokens(rows, task.labels, task.prompt, tokenizer, settings, seed)
-    return encoder.classification(rows, task.labels, tokenizer, settings, seed)
-
-
 def _with_threshold(model: Model, tune: Sequence[Example]) -> Card:
     card = model.card
-    if card.positive is None:
+    if card.positive is None or model.head.probabilities is None:
         return card
-    scores, _ = model.scores([row.text for row in tune])
+    scores, _ = model.head.probabilities(model, [row.text for row in tune])
     column = card.labels.index(card.positive)
     found = best_threshold(
         [float(row[column]) for row in scores], [row.label == card.positive for row in tune]
@@ -259,7 +237,7 @@ def _measure(
     """The problem's metrics on the tune split; one that its rows do not define is left out."""
     import pandas as pd
 
-    model._terms.clear()  # the network has changed since they were embedded
+    model.kept.clear()  # the network has changed since
     found = model.predict(tune, terms=terms, threads=threads)
     frame = pd.DataFrame(
         {

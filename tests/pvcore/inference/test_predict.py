@@ -14,8 +14,9 @@ import torch
 from pvcore.errors import TrainingError
 from pvcore.inference.base import base_digest, beside_digests
 from pvcore.inference.card import Card
+from pvcore.inference.heads.labels import decide
 from pvcore.inference.model import load_base
-from pvcore.inference.predict import decide, load
+from pvcore.inference.predict import load
 from pvcore.records import canonical
 from pvcore.training import qlora
 from pvcore.training.settings import Lora

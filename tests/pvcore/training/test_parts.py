@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import doctest
 
-import pandas as pd
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pvcore.errors import TrainingError
 from pvcore.records import Example
-from pvcore.training import encoder, loop, mixture
+from pvcore.training import loop, mixture
 from pvcore.training.mixture import mix, sample
-from pvcore.training.objective import plan_by_length
+from pvcore.training.objectives.objective import plan_by_length
 from pvcore.training.settings import sections
 from pvcore.training.specification import Specification, code_digest
 
@@ -135,35 +133,3 @@ def test_the_rate_rises_and_falls():
     assert rates[-1] == pytest.approx(1 / 19)
     assert all(0 < rate <= 1 for rate in rates)
     assert loop.rate_at(1, 1, 0.1) == 1.0
-
-
-def test_another_row_of_the_same_code_is_no_negative(monkeypatch):
-    """Three pairs, the first two of one code: by hand, their terms do not compete."""
-    vectors = torch.nn.functional.normalize(torch.tensor([[1.0, 0.2], [0.9, 0.1], [0.1, 1.0]] * 2), dim=1)
-    monkeypatch.setattr(encoder, "batch", lambda *a: (None, None))
-    monkeypatch.setattr(encoder, "embed", lambda *a: vectors)
-    terms = pd.DataFrame(
-        [("90000001", "pain", "90000001"), ("90000002", "rash", "90000002")],
-        columns=["llt_code", "llt_name", "pt_code"],
-    )
-    rows = [
-        Example("a", "a", "ache", "90000001", "a"), Example("b", "b", "sore", "90000001", "b"),
-        Example("c", "c", "spots", "90000002", "c"),
-    ]  # fmt: skip
-
-    class Words:
-        pad_token_id = 0
-
-        def num_special_tokens_to_add(self, pair):
-            return 0
-
-        def __call__(self, text, **options):
-            return {"input_ids": [1], "offset_mapping": [(0, len(text))]}
-
-    settings = sections({**BASE, "training": {"temperature": 1.0, "epochs": 1}})
-    objective = encoder.contrastive(rows, terms, Words(), settings, seed=1)
-    s = (vectors[:3] @ vectors[3:].T).double()
-    rivals = {0: [0, 2], 1: [1, 2], 2: [0, 1, 2]}
-    by_hand = [torch.logsumexp(s[i, columns], 0) - s[i, i] for i, columns in rivals.items()]
-    assert objective.loss(None, [0, 1, 2]).item() == pytest.approx(float(sum(by_hand) / 3), abs=1e-5)
-    assert not objective.divisible

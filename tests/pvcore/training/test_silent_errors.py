@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from pvcore.inference import backend, model, scoring
+from pvcore.inference.heads.classification import class_probabilities
+from pvcore.inference.heads.label_tokens import completion, completion_losses
 from pvcore.inference.text import Encoded
 from pvcore.training import loop, qlora
 from pvcore.training.settings import Lora
@@ -150,12 +152,12 @@ def test_the_loss_of_a_padded_batch_is_that_of_its_rows(tiny_phi3):
         tokenizer("short:")["input_ids"],
         tokenizer("a good deal longer than the other one:")["input_ids"],
     ]
-    endings = [scoring.completion(tokenizer, label) for label in LABELS]
+    endings = [completion(tokenizer, label) for label in LABELS]
     sequences = [(*p, *e) for p, e in zip(prompts, endings, strict=True)]
     from pvcore.inference.text import pad
 
     ids, mask = map(torch.tensor, pad(sequences, width=64, rows=2, pad_id=0, left=True))
-    together = scoring.completion_losses(made, ids, mask, [len(e) for e in endings])
+    together = completion_losses(made, ids, mask, [len(e) for e in endings])
     for sequence, prompt, found in zip(sequences, prompts, together, strict=True):
         logits = made(torch.tensor([sequence])).logits[0, :-1].float()
         plain = torch.nn.functional.cross_entropy(
@@ -167,8 +169,8 @@ def test_the_loss_of_a_padded_batch_is_that_of_its_rows(tiny_phi3):
 def test_padding_rows_and_company_do_not_change_a_probability(tiny_base):
     made, tokenizer = network(tiny_base).eval(), model.load_tokenizer(tiny_base)
     texts = [Encoded(tuple(range(5, 5 + n)), "") for n in (3, 9, 9, 20, 31, 7, 40)]
-    together = scoring.class_probabilities(made, tokenizer, texts)
-    alone = [scoring.class_probabilities(made, tokenizer, [text])[0] for text in texts]
+    together = class_probabilities(made, tokenizer, texts)
+    alone = [class_probabilities(made, tokenizer, [text])[0] for text in texts]
     assert all((a == b).all() for a, b in zip(together, alone, strict=True))
 
 

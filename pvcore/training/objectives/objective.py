@@ -7,13 +7,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pvcore.inference.text import Encoded, pad
 from pvcore.records import digest
+from pvcore.training.settings import Sections
 
 if TYPE_CHECKING:
+    import pandas as pd
     import torch
 
 Plan = list[list[int]]
 """The items of every step, fixed before the first: to resume is to go on reading at a step."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What rows become items with: the base's tokenizer, the recipe's settings, the seed, and the
+    dictionary's current terms (llt_code, llt_name, pt_code) for problems that answer with them.
+    """
+
+    tokenizer: Any
+    settings: Sections
+    seed: int
+    terms: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -53,3 +68,13 @@ def plan_by_length(lengths: Sequence[int], *, epochs: int, batch: int, seed: int
 def content_digest(*parts: Any) -> str:
     """Digest of what an objective was made of."""
     return digest(list(parts))
+
+
+def batch(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> tuple[Any, Any]:
+    """(ids, mask) on the network's device, padded to the longest text, up to a multiple of eight."""
+    import torch
+
+    device = next(network.parameters()).device
+    width = -(-max(len(item.ids) for item in encoded) // 8) * 8
+    ids, mask = pad([e.ids for e in encoded], width=width, rows=len(encoded), pad_id=tokenizer.pad_token_id)
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)

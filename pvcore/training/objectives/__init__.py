@@ -1,0 +1,24 @@
+"""What each head is trained for, one file each, and the table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pvcore.problems import Problem
+from pvcore.records import Example
+from pvcore.training.objectives.classification import classification, probe
+from pvcore.training.objectives.contrastive import contrastive
+from pvcore.training.objectives.label_tokens import label_tokens
+from pvcore.training.objectives.objective import Given, Objective
+
+OBJECTIVES: Mapping[str, Callable[[Problem, Sequence[Example], Given], Objective]] = {
+    "classification": classification,
+    "embedding": contrastive,
+    "label_tokens": label_tokens,
+}
+"""Head -> its objective over rows."""
+PREPARE: Mapping[str, Callable[[Any, Problem, Sequence[Example], Given], None]] = {"classification": probe}
+"""Head -> what is done to a network that starts from the base, before it is trained."""
+
+__all__ = ["OBJECTIVES", "PREPARE", "Given", "Objective"]

@@ -1,0 +1,63 @@
+"""An encoder with a classifying layer: cross-entropy, from a head that was fitted first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pvcore.inference.heads.classification import classifier, head_inputs
+from pvcore.inference.text import encode
+from pvcore.problems import Problem
+from pvcore.records import Example
+from pvcore.training.objectives.objective import Given, Objective, batch, content_digest, plan_by_length
+
+if TYPE_CHECKING:
+    import torch
+
+
+def classification(task: Problem, rows: Sequence[Example], given: Given) -> Objective:
+    """Cross-entropy over the problem's labels; every row's label must be one of them."""
+    import torch
+
+    tokenizer, labels = given.tokenizer, task.labels
+    encoded = [encode(tokenizer, row.text, given.settings.text.max_tokens) for row in rows]
+    targets = [labels.index(row.label) for row in rows]
+    training = given.settings.training
+
+    def loss(network: Any, items: Sequence[int]) -> torch.Tensor:
+        ids, mask = batch(network, tokenizer, [encoded[i] for i in items])
+        wanted = torch.tensor([targets[i] for i in items], device=ids.device)
+        return torch.nn.functional.cross_entropy(network(ids, mask).logits.float(), wanted)
+
+    lengths = [len(item.ids) for item in encoded]
+    plan = plan_by_length(lengths, epochs=training.epochs, batch=training.batch, seed=given.seed)
+    return Objective(plan, loss, content_digest(list(labels), [item.ids for item in encoded], targets))
+
+
+def probe(network: Any, task: Problem, rows: Sequence[Example], given: Given) -> None:
+    """Fit a new head to the frozen base's features before anything is fine-tuned.
+
+    A head of noise would first pull the base's features apart: linear probing, then fine-tuning (Kumar et
+    al. 2022, arXiv 2202.10054). One forward pass over `rows` and a logistic regression in one thread.
+    """
+    import numpy as np
+    import torch
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
+
+    if len({row.label for row in rows}) < 2:
+        return
+    encoded = [encode(given.tokenizer, row.text, given.settings.text.max_tokens) for row in rows]
+    features = head_inputs(network, given.tokenizer, encoded).astype(np.float64)
+    truth = np.array([task.labels.index(row.label) for row in rows])
+    with threadpool_limits(1):
+        # Not standardised: the penalty keeps the head from leaning on features that hardly vary.
+        fitted = LogisticRegression(C=1.0, max_iter=1000).fit(features, truth)
+    rows_of, offsets = fitted.coef_, fitted.intercept_
+    if len(rows_of) == 1:  # two classes: one row of coefficients, shared out
+        rows_of, offsets = np.vstack([-rows_of, rows_of]) / 2, np.concatenate([-offsets, offsets]) / 2
+    head = classifier(network)
+    with torch.no_grad():
+        for found, place in enumerate(int(label) for label in fitted.classes_):
+            head.weight[place] = torch.tensor(rows_of[found], dtype=head.weight.dtype)
+            head.bias[place] = torch.tensor(offsets[found], dtype=head.bias.dtype)
