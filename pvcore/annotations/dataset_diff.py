@@ -19,6 +19,7 @@ from pvcore.annotations.batch import Batch
 from pvcore.annotations.changes import CASE_CHANGES, Change, Contents, Sources, case_changes
 from pvcore.annotations.dataset import Blobs, load, migrations, open_items, set_aside
 from pvcore.annotations.label_changes import LABEL_CHANGES, label_changes
+from pvcore.annotations.passage import Passage
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,9 @@ def difference(
     one, other = old.dataset.info, new.dataset.info
     fresh = tuple(name for name in other.batches if name not in one.batches)
     sources = Sources(fresh, batches)
-    cases = tuple(case_changes(old, new, sources))
-    labels = label_changes(old, new, sources, mappings, {change.case_id: change for change in cases})
+    passage = Passage(mappings, other.meddra_version)
+    cases = tuple(case_changes(old, new, sources, passage))
+    labels = label_changes(old, new, sources, passage, {change.case_id: change for change in cases})
     return DatasetDiff(
         old=one.digest,
         new=other.digest,
