@@ -1,4 +1,6 @@
-"""What changed among the cases of two datasets, and why; labels are in `label_changes`.
+"""What changed among the cases of two datasets, and why.
+
+Labels are in `label_changes`, the PT names of reactions in `reaction_changes`.
 
 A reason is taken from what the datasets hold: the batch that a case or an annotation came with, the
 cluster that it fell into, the row of a migration, the reason that an open item carries. Where the new
@@ -7,8 +9,7 @@ batches are not at hand, a thing is said to come from one of them.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,15 +18,13 @@ import pandas as pd
 from pvcore.annotations.batch import Batch
 from pvcore.annotations.dataset import Dataset
 from pvcore.annotations.merge import CASE_FIELDS, Open, case_of, row_of
-from pvcore.annotations.passage import Moved, Passage
-from pvcore.annotations.reactions import carry, passed, stopped
+from pvcore.annotations.passage import Passage
+from pvcore.annotations.reactions import carry
 
 CASE_CHANGES: Mapping[str, str] = {
     "added": "stands in the new dataset only",
     "replaced": "came again with another narrative (a follow-up)",
     "filled": "same narrative; fields that were not known are known now",
-    "carried": "a reaction coded by a PT name is in the new MedDRA version",
-    "waits": "the PT name of a reaction could not be carried over: a person decides",
     "moved": "is in another split, was set aside, or was taken in again",
     "lost": "stands in the old dataset only; never where the new one is built on the old one",
 }
@@ -37,7 +36,8 @@ class Change:
     """One thing that changed. `reason` groups; `detail` is of this one alone.
 
     `problem` and `target` are empty for a case. `before` and `after` are the split of a case (ASIDE for
-    one that is set aside) or what a label says, with its MedDRA version; "" where there was nothing.
+    one that is set aside) or what a label or reaction says, with its MedDRA version; "" where there was
+    nothing.
     """
 
     case_id: str
@@ -93,16 +93,16 @@ class Sources:
 
 
 def case_changes(old: Contents, new: Contents, sources: Sources, passage: Passage) -> Iterator[Change]:
-    """Every change of a case, in order of case ids; one case can be carried and moved."""
-    before, after = _rows(old), _rows(new)
+    """Every change of a case, in order of case ids; one case can be replaced and moved.
+
+    That its reactions were carried to another MedDRA version is none.
+    """
+    before, after = rows_of(old), rows_of(new)
     stayed = {
         row["cluster"]: name
         for name, row in after.items()
         if name in before and before[name]["split"] == row["split"]
     }
-    asked: defaultdict[str, set[str]] = defaultdict(set)
-    for item in old.open:
-        asked[item.annotation.case_id].add(item.annotation.target)
     same_settings = old.dataset.info.split == new.dataset.info.split
     for name in sorted({*before, *after}):
         was, now = before.get(name), after.get(name)
@@ -112,8 +112,6 @@ def case_changes(old: Contents, new: Contents, sources: Sources, passage: Passag
             reason = f"batch {was['batch'][:12]} is not in the new dataset"
             yield Change(name, "lost", was["split"], "", reason)
         elif was is not None and now is not None:
-            if was["narrative"].split() == now["narrative"].split():
-                yield from _reactions(was, now, passage, asked[name])
             carried, _ = carry(case_of(was), passage)
             yield from _content(name, was | {"reactions": row_of(carried)["reactions"]}, now, sources)
             if was["split"] != now["split"]:
@@ -121,7 +119,8 @@ def case_changes(old: Contents, new: Contents, sources: Sources, passage: Passag
                 yield Change(name, "moved", was["split"], now["split"], reason, detail)
 
 
-def _rows(contents: Contents) -> dict[str, dict[str, Any]]:
+def rows_of(contents: Contents) -> dict[str, dict[str, Any]]:
+    """The table row of every case, those set aside too, by case id."""
     tables = [contents.dataset.cases, contents.aside.assign(split=ASIDE)]
     return {row["case_id"]: row for table in tables for row in table.to_dict("records")}
 
@@ -133,30 +132,6 @@ def _content(name: str, was: Mapping[str, Any], now: Mapping[str, Any], sources:
         yield Change(name, "replaced", was["split"], now["split"], reason, ", ".join(fields))
     elif fields:
         yield Change(name, "filled", was["split"], now["split"], sources.case(name), ", ".join(fields))
-
-
-def _reactions(
-    was: Mapping[str, Any], now: Mapping[str, Any], passage: Passage, asked: Collection[str]
-) -> Iterator[Change]:
-    """What migrations say of the reactions of a case; `asked` are the words that a person was asked about."""
-    case = case_of(was)
-    ways = [passed(case.case_id, reaction, passage) for reaction in case.reactions]
-    found = {
-        "carried": [rows for rows in ways if rows and rows[-1].after],
-        "waits": [[moved] for said, moved in stopped(case, passage) if said.target not in asked],
-    }
-    for kind, passages in found.items():
-        if passages:
-            by = dict.fromkeys(f"migration {moved.mapping[:12]}" for rows in passages for moved in rows)
-            detail = "; ".join(map(_way, passages))
-            yield Change(case.case_id, kind, was["split"], now["split"], "; ".join(by), detail)
-
-
-def _way(rows: Sequence[Moved]) -> str:
-    first, last = rows[0], rows[-1]
-    to = f" to {last.after}" if last.after else ""
-    verdicts = ", ".join(moved.verdict for moved in rows)
-    return f"{first.before}{to}, MedDRA {first.old} to {last.new}: {verdicts}"
 
 
 def _moved(

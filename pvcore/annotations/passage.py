@@ -18,9 +18,10 @@ def row_id(case_id: str, target: str, coded: str) -> str:
     """The name of a coded label in a migration; `coded` is its LLT code, or its PT name.
 
     That is part of it, so that two annotators who coded one verbatim differently have a row each:
-    `pvcore.meddra.migrate` takes every row once.
+    `pvcore.meddra.migrate` takes every row once. Where a term's own name stands for the words, as in a
+    work list, there are none: the row keeps its name while the term is renamed.
     """
-    return digest([case_id, target, coded])[:32]
+    return digest([case_id, target if target != coded else "", coded])[:32]
 
 
 class Moved(NamedTuple):

@@ -18,36 +18,34 @@ REPORTED = "as reported"
 
 
 class Named(NamedTuple):
-    """A reaction coded by a PT name alone, in a version that is known.
+    """A reaction coded by a PT name alone, in a version that is known."""
 
-    `words` are what it is called in migrations and work lists: its verbatim, or else its PT name.
-    """
-
-    words: str
+    verbatim: str
     name: str
     version: str
-    verbatim: str
+
+    @property
+    def words(self) -> str:
+        """What it is called in a work list."""
+        return self.verbatim or self.name
 
 
 def named(reaction: Reaction) -> Named | None:
     """The reaction as coded by a PT name; None for one that is not."""
-    name, version, verbatim = reaction.pt_name, reaction.meddra_version, reaction.verbatim
-    if not name or not version or reaction.llt_code:
-        return None
-    return Named(verbatim or name, name, version, verbatim)
+    name, version = reaction.pt_name, reaction.meddra_version
+    return Named(reaction.verbatim, name, version) if name and version and not reaction.llt_code else None
 
 
 def all_named(cases: Iterable[Case]) -> Iterator[tuple[str, Named]]:
     """(row id in a migration, reaction) of every one of them."""
     for case in cases:
         for found in filter(None, map(named, case.reactions)):
-            yield row_id(case.case_id, found.words, found.name), found
+            yield row_id(case.case_id, found.verbatim, found.name), found
 
 
-def passed(case_id: str, reaction: Reaction, passage: Passage) -> list[Moved]:
+def passed(case_id: str, found: Named | None, passage: Passage) -> list[Moved]:
     """The rows of migrations that a reaction passes through; [] for one that is not coded by a PT name."""
-    found = named(reaction)
-    return passage.of(case_id, found.words, found.name, found.version) if found else []
+    return passage.of(case_id, *found) if found else []
 
 
 def carry(case: Case, passage: Passage) -> tuple[Case, int]:
@@ -57,7 +55,7 @@ def carry(case: Case, passage: Passage) -> tuple[Case, int]:
     """
     reactions, number = [], 0
     for reaction in case.reactions:
-        rows = passed(case.case_id, reaction, passage)
+        rows = passed(case.case_id, named(reaction), passage)
         if rows and rows[-1].after and rows[-1].new == passage.version:
             reaction = dataclasses.replace(reaction, pt_name=rows[-1].after, meddra_version=rows[-1].new)
             number += 1
@@ -68,12 +66,8 @@ def carry(case: Case, passage: Passage) -> tuple[Case, int]:
 def stopped(case: Case, passage: Passage) -> Iterator[tuple[Annotation, Moved]]:
     """Codes of reactions that a person has to choose anew, as annotations, with the migration's answer."""
     for found in filter(None, map(named, case.reactions)):
-        rows = passage.of(case.case_id, found.words, found.name, found.version)
+        rows = passed(case.case_id, found, passage)
         if rows and rows[-1].after is None:
-            value = {"pt_name": found.name}
-            yield (
-                Annotation(
-                    case.case_id, "coding", value, REPORTED, found.words, meddra_version=found.version
-                ),
-                rows[-1],
-            )
+            said = {"pt_name": found.name}
+            a = Annotation(case.case_id, "coding", said, REPORTED, found.words, meddra_version=found.version)
+            yield a, rows[-1]
