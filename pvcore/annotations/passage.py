@@ -64,13 +64,13 @@ class Passage:
     """The rows of migrations that a code passes through on its way to `version`.
 
     A row that waits for a person is asked about again by every update, so there may be several
-    migrations from its version: the last one that has the row counts.
+    migrations from its version: the last one that has the row counts. Nothing passes to no version.
     """
 
     def __init__(self, mappings: Sequence[bytes], version: str | None) -> None:
         self.version = version
         self._steps: dict[str, dict[tuple[str, str], Moved]] = {}
-        for data in mappings:
+        for data in mappings if version else ():
             old, rows = _rows(data)
             self._steps.setdefault(old, {}).update(rows)
 

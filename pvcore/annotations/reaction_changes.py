@@ -19,16 +19,19 @@ REACTION_CHANGES: Mapping[str, str] = {
 def reaction_changes(old: Contents, new: Contents, passage: Passage) -> Iterator[Change]:
     """Every reaction of the old dataset that a migration of the new one decided on, in order of case ids."""
     before, after = rows_of(old), rows_of(new)
-    asked = {(o.annotation.case_id, o.annotation.target) for o in old.open}
-    for name in sorted({*before, *after}):
-        if name not in before or name not in after or before[name]["narrative"] != after[name]["narrative"]:
+    waiting = _open(new) - _open(old)
+    for name in sorted(before.keys() & after.keys()):
+        if before[name]["narrative"] != after[name]["narrative"]:
             continue
         for _, reaction in all_named([case_of(before[name])]):
             rows = passed(name, reaction, passage)
-            waits = bool(rows) and rows[-1].after is None
-            arrived = bool(rows) and not waits and rows[-1].new == passage.version
-            if arrived or (waits and (name, reaction.words) not in asked):
+            arrived = bool(rows) and rows[-1].after and rows[-1].new == passage.version
+            if arrived or (rows and (name, reaction.words) in waiting):
                 yield _change(name, reaction.words, rows)
+
+
+def _open(contents: Contents) -> set[tuple[str, str]]:
+    return {(o.annotation.case_id, o.annotation.target) for o in contents.open}
 
 
 def _change(case_id: str, words: str, rows: list[Moved]) -> Change:

@@ -152,8 +152,8 @@ def _coded(workspace: Workspace, *, pending_only: bool) -> list[Coded]:
 def coded_labels(workspace: Workspace, version: str) -> pd.DataFrame | None:
     """What of the latest dataset is coded: row_id, case_id, verbatim, llt_code, pt_name, meddra_version.
 
-    Labels, and reactions that are coded by a PT name alone. None if there is no dataset, or its labels
-    are in another version than `version`.
+    Labels, and reactions that are coded by a PT name alone and have no label. None if there is no
+    dataset, or its labels are in another version than `version`.
     """
     latest = last(workspace, "DatasetBuilt")
     if latest is None or latest.body["version"] != version:
@@ -165,7 +165,9 @@ def coded_labels(workspace: Workspace, version: str) -> pd.DataFrame | None:
         row = datasets.row_id(r.case_id, r.target, coded_as(value) or "")
         said = (str(value.get(name) or "") for name in ("llt_code", "pt_name"))
         rows[row] = (r.case_id, r.target, *said, r.meddra_version)
+    labelled = {(case_id, target) for case_id, target, *_ in rows.values()}
     for case in datasets.cases_of(workspace.store, loaded):
         for row, found in reactions.all_named([case]):
-            rows.setdefault(row, (case.case_id, found.verbatim, "", found.name, found.version))
+            if (case.case_id, found.words) not in labelled:
+                rows[row] = (case.case_id, found.verbatim, "", found.name, found.version)
     return pd.DataFrame([(row, *said) for row, said in rows.items()], columns=list(COLUMNS), dtype="str")
