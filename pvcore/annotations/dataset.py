@@ -3,7 +3,8 @@
 A dataset is made of another one (`base`), batches that are new, and stored migrations. Its manifest is
 a blob of canonical JSON that names the blobs of the tables, so one digest stands for all of it:
 
-    cases.parquet   every field of a Case (drugs and reactions as JSON), cluster, split, batch
+    cases.parquet   every field of a Case (drugs and reactions as JSON; PT names that reactions are coded
+                    by alone are carried over), cluster, split, batch
     labels.parquet  case_id, problem, target, value (JSON), annotators, meddra_version, time
     annotations.parquet  everything that was said, one row each, codes carried over where they could be
     aside.parquet   cases that the split has no place for now; a dataset with another split may have one
