@@ -45,7 +45,6 @@ def migrate(workspace: Workspace, version: str) -> Migrated:
     mappings: list[str] = list(latest.body["mappings"]) if latest and done else []
     classes: list[dict[str, Any]] = []
     release = cache(lambda name: load_dictionary(workspace, name))
-    nearest = _nearest(workspace)
     for old, label in sorted(
         {(c.version, c.label) for c in coded}, key=lambda c: (version_order(c[0]), c[1])
     ):
@@ -58,7 +57,10 @@ def migrate(workspace: Workspace, version: str) -> Migrated:
         )
         start = release(old) if label == "llt_code" or old in known_releases(workspace) else old
         moved = carry(
-            rows, [start, *map(release, way)], policy=workspace.settings.meddra_policy, nearest=nearest
+            rows,
+            [start, *map(release, way)],
+            policy=workspace.settings.meddra_policy,
+            nearest=_nearest(workspace),
         )
         blob = put_blob(workspace.store, moved.to_json().encode())
         entry = workspace.ledger.append(
