@@ -1,4 +1,6 @@
-"""What changed among the cases of two datasets, and why; labels are in `label_changes`.
+"""What changed among the cases of two datasets, and why.
+
+Labels are in `label_changes`, the PT names of reactions in `reaction_changes`.
 
 A reason is taken from what the datasets hold: the batch that a case or an annotation came with, the
 cluster that it fell into, the row of a migration, the reason that an open item carries. Where the new
@@ -15,7 +17,9 @@ import pandas as pd
 
 from pvcore.annotations.batch import Batch
 from pvcore.annotations.dataset import Dataset
-from pvcore.annotations.merge import CASE_FIELDS, Open
+from pvcore.annotations.merge import CASE_FIELDS, Open, case_of, row_of
+from pvcore.annotations.passage import Passage
+from pvcore.annotations.reactions import carry
 
 CASE_CHANGES: Mapping[str, str] = {
     "added": "stands in the new dataset only",
@@ -32,7 +36,8 @@ class Change:
     """One thing that changed. `reason` groups; `detail` is of this one alone.
 
     `problem` and `target` are empty for a case. `before` and `after` are the split of a case (ASIDE for
-    one that is set aside) or what a label says, with its MedDRA version; "" where there was nothing.
+    one that is set aside) or what a label or reaction says, with its MedDRA version; "" where there was
+    nothing.
     """
 
     case_id: str
@@ -87,9 +92,12 @@ class Sources:
         return f"batch {self._names.get(batch, batch[:12])}"
 
 
-def case_changes(old: Contents, new: Contents, sources: Sources) -> Iterator[Change]:
-    """Every change of a case, in order of case ids; one case can be replaced and moved."""
-    before, after = _rows(old), _rows(new)
+def case_changes(old: Contents, new: Contents, sources: Sources, passage: Passage) -> Iterator[Change]:
+    """Every change of a case, in order of case ids; one case can be replaced and moved.
+
+    That its reactions were carried to another MedDRA version is none.
+    """
+    before, after = rows_of(old), rows_of(new)
     stayed = {
         row["cluster"]: name
         for name, row in after.items()
@@ -104,13 +112,15 @@ def case_changes(old: Contents, new: Contents, sources: Sources) -> Iterator[Cha
             reason = f"batch {was['batch'][:12]} is not in the new dataset"
             yield Change(name, "lost", was["split"], "", reason)
         elif was is not None and now is not None:
-            yield from _content(name, was, now, sources)
+            carried, _ = carry(case_of(was), passage)
+            yield from _content(name, was | {"reactions": row_of(carried)["reactions"]}, now, sources)
             if was["split"] != now["split"]:
                 reason, detail = _moved(was, now, stayed.get(now["cluster"]), same_settings)
                 yield Change(name, "moved", was["split"], now["split"], reason, detail)
 
 
-def _rows(contents: Contents) -> dict[str, dict[str, Any]]:
+def rows_of(contents: Contents) -> dict[str, dict[str, Any]]:
+    """The table row of every case, those set aside too, by case id."""
     tables = [contents.dataset.cases, contents.aside.assign(split=ASIDE)]
     return {row["case_id"]: row for table in tables for row in table.to_dict("records")}
 

@@ -3,7 +3,8 @@
 A dataset is made of another one (`base`), batches that are new, and stored migrations. Its manifest is
 a blob of canonical JSON that names the blobs of the tables, so one digest stands for all of it:
 
-    cases.parquet   every field of a Case (drugs and reactions as JSON), cluster, split, batch
+    cases.parquet   every field of a Case (drugs and reactions as JSON; PT names that reactions are coded
+                    by alone are carried over), cluster, split, batch
     labels.parquet  case_id, problem, target, value (JSON), annotators, meddra_version, time
     annotations.parquet  everything that was said, one row each, codes carried over where they could be
     aside.parquet   cases that the split has no place for now; a dataset with another split may have one
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -25,10 +26,10 @@ import pyarrow.parquet as pq
 
 from pvcore.annotations.batch import Batch, batch_from_bytes
 from pvcore.annotations.leakage import SplitSettings
-from pvcore.annotations.merge import Merged, Open, Pool
+from pvcore.annotations.merge import Merged, Open, Pool, case_of
 from pvcore.annotations.passage import row_id as row_id
 from pvcore.errors import BatchError, ConfigError, Fault
-from pvcore.records import Annotation, canonical, digest
+from pvcore.records import Annotation, Case, canonical, digest
 
 FORMAT = 1
 CASE_COLUMNS = pa.schema(
@@ -149,6 +150,12 @@ def load(store: Blobs, name: str) -> Dataset:
 def set_aside(store: Blobs, info: DatasetInfo) -> pd.DataFrame:
     """The cases that the split has no place for now, with the columns of `Dataset.cases`."""
     return _table(_get(store, info.aside))
+
+
+def cases_of(store: Blobs, dataset: Dataset) -> Iterator[Case]:
+    """Every case of a dataset, those set aside too."""
+    for table in (dataset.cases, set_aside(store, dataset.info)):
+        yield from map(case_of, table.to_dict("records"))
 
 
 def migrations(store: Blobs, info: DatasetInfo) -> list[bytes]:

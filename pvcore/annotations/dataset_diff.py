@@ -4,14 +4,14 @@
     >>> found.counts()["labels"]                                                 # doctest: +SKIP
     {'added': 80, 'changed': 3, 'carried': 512, 'confirmed': 0, 'lost': 2}
 
-Every case and every label that is not as it was stands in it once, with its reason. A case can have two
-changes (a follow-up that falls into a held-out cluster is replaced and moved).
+Every case, label and reaction (coded by a PT name) that is not as it was stands in it once, with its
+reason. A case can have two changes (a follow-up that falls into a held-out cluster is replaced and moved).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +19,22 @@ from pvcore.annotations.batch import Batch
 from pvcore.annotations.changes import CASE_CHANGES, Change, Contents, Sources, case_changes
 from pvcore.annotations.dataset import Blobs, load, migrations, open_items, set_aside
 from pvcore.annotations.label_changes import LABEL_CHANGES, label_changes
+from pvcore.annotations.passage import Passage
+from pvcore.annotations.reaction_changes import REACTION_CHANGES, reaction_changes
+
+KINDS: Mapping[str, Mapping[str, str]] = {
+    "cases": CASE_CHANGES,
+    "reactions": REACTION_CHANGES,
+    "labels": LABEL_CHANGES,
+}
+"""What can change, and how."""
 
 
 @dataclass(frozen=True)
 class DatasetDiff:
     """All changes from `old` to `new` (digests). `batches` and `mappings` are those that are new.
 
-    Cases are in order of their ids, labels in order of case, problem and target.
+    Cases and reactions are in order of case ids, labels in order of case, problem and target.
     """
 
     old: str
@@ -35,20 +44,18 @@ class DatasetDiff:
     batches: tuple[str, ...]
     mappings: tuple[str, ...]
     cases: tuple[Change, ...]
+    reactions: tuple[Change, ...]
     labels: tuple[Change, ...]
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Changes of each kind, zero included."""
-        cases, labels = Counter(c.change for c in self.cases), Counter(c.change for c in self.labels)
-        return {
-            "cases": {kind: cases[kind] for kind in CASE_CHANGES},
-            "labels": {kind: labels[kind] for kind in LABEL_CHANGES},
-        }
+        found = {what: Counter(c.change for c in getattr(self, what)) for what in KINDS}
+        return {what: {kind: found[what][kind] for kind in kinds} for what, kinds in KINDS.items()}
 
     def table(self) -> list[dict[str, Any]]:
         """A row for each kind of change and reason, with the number and one of them as an example."""
         groups: dict[tuple[str, str, str], list[Change]] = {}
-        for what, changes in (("case", self.cases), ("label", self.labels)):
+        for what, changes in (("case", self.cases), ("reaction", self.reactions), ("label", self.labels)):
             for change in changes:
                 name = f"{what}: {change.problem}" if change.problem else what
                 groups.setdefault((name, change.change, change.reason), []).append(change)
@@ -65,8 +72,7 @@ class DatasetDiff:
             "batches": list(self.batches),
             "mappings": list(self.mappings),
             "counts": self.counts(),
-            "cases": [_json(change) for change in self.cases],
-            "labels": [_json(change) for change in self.labels],
+            **{what: [_json(change) for change in getattr(self, what)] for what in KINDS},
         }
 
 
@@ -92,8 +98,9 @@ def difference(
     one, other = old.dataset.info, new.dataset.info
     fresh = tuple(name for name in other.batches if name not in one.batches)
     sources = Sources(fresh, batches)
-    cases = tuple(case_changes(old, new, sources))
-    labels = label_changes(old, new, sources, mappings, {change.case_id: change for change in cases})
+    passage = Passage(mappings, other.meddra_version)
+    cases = tuple(case_changes(old, new, sources, passage))
+    labels = label_changes(old, new, sources, passage, {change.case_id: change for change in cases})
     return DatasetDiff(
         old=one.digest,
         new=other.digest,
@@ -102,6 +109,7 @@ def difference(
         batches=fresh,
         mappings=tuple(name for name in other.mappings if name not in one.mappings),
         cases=cases,
+        reactions=tuple(reaction_changes(old, new, passage)),
         labels=tuple(labels),
     )
 

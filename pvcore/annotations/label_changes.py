@@ -11,7 +11,7 @@ import pandas as pd
 
 from pvcore.annotations.changes import Change, Contents, Sources
 from pvcore.annotations.merge import Open
-from pvcore.annotations.passage import Moved, Passage
+from pvcore.annotations.passage import Moved, Passage, carried, coded_as
 from pvcore.annotations.reading import ADJUDICATION
 from pvcore.records import canonical
 
@@ -29,12 +29,11 @@ _SAID = ("case_id", "problem", "target", "annotator", "value", "time", "guidelin
 
 
 def label_changes(
-    old: Contents, new: Contents, sources: Sources, mappings: Sequence[bytes], cases: Mapping[str, Change]
+    old: Contents, new: Contents, sources: Sources, passage: Passage, cases: Mapping[str, Change]
 ) -> Iterator[Change]:
     """Every change of a label, in order of case, problem and target; `cases` are the changes of cases."""
     before, after = _by_key(old.dataset.labels), _by_key(new.dataset.labels)
     was_open, is_open = _reasons(old.open), _reasons(new.open)
-    passage = Passage(mappings, new.dataset.info.meddra_version)
     said = _new_annotations(old.dataset.annotations, new.dataset.annotations, passage)
     for key in sorted({*before, *after}):
         was, now = before.get(key), after.get(key)
@@ -46,7 +45,7 @@ def label_changes(
         elif was is not None and now is not None and _stands(was) != _stands(now):
             kind = _kind(was, now)
             moved = _passed(passage, was) if was["meddra_version"] != now["meddra_version"] else []
-            by_migration = bool(moved) and moved[-1].code == _code(now)
+            by_migration = bool(moved) and moved[-1].after == _coded(now)
             reason = _told(moved) if by_migration else _said_again(kind, sources, said[key])
             yield _change(key, kind, was, now, reason, "" if by_migration else _who(said[key]))
 
@@ -65,8 +64,8 @@ def _new_annotations(old: pd.DataFrame, new: pd.DataFrame, passage: Passage) -> 
     for row in old[list(_SAID)].to_dict("records"):
         known.add(tuple(row.values()))
         passed = _passed(passage, row)
-        if passed and passed[-1].code:
-            value = canonical({**json.loads(row["value"]), "llt_code": passed[-1].code}).decode()
+        if passed and passed[-1].after:
+            value = canonical(carried(json.loads(row["value"]), passed)).decode()
             known.add(tuple({**row, "value": value, "meddra_version": passage.version}.values()))
     found: defaultdict[Key, list[Row]] = defaultdict(list)
     for row in new[list(_SAID)].to_dict("records"):
@@ -86,10 +85,7 @@ def _kind(was: Row, now: Row) -> str:
 
 
 def _told(passed: Sequence[Moved]) -> str:
-    return "; ".join(
-        f"migration {moved.mapping[:12]}: {moved.kind}" + (f" ({moved.rule})" if moved.rule else "")
-        for moved in passed
-    )
+    return "; ".join(map(str, passed))
 
 
 def _added(open_before: str | None, sources: Sources, said: Sequence[Row]) -> tuple[str, str]:
@@ -125,12 +121,11 @@ def _who(said: Sequence[Row]) -> str:
 
 
 def _passed(passage: Passage, row: Row) -> list[Moved]:
-    return passage.of(row["case_id"], row["target"], _code(row), row["meddra_version"])
+    return passage.of(row["case_id"], row["target"], _coded(row), row["meddra_version"])
 
 
-def _code(label: Row) -> str | None:
-    code = json.loads(label["value"]).get("llt_code")
-    return str(code) if code else None
+def _coded(label: Row) -> str | None:
+    return coded_as(json.loads(label["value"]))
 
 
 def _change(key: Key, kind: str, was: Row | None, now: Row | None, reason: str, detail: str) -> Change:

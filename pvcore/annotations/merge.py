@@ -14,7 +14,8 @@ import pandas as pd
 from pvcore.annotations.agreement import consensus
 from pvcore.annotations.batch import case_from_dict, case_to_dict
 from pvcore.annotations.leakage import EXCLUDED, SplitSettings, assign_splits, check_leakage, clusters
-from pvcore.annotations.passage import row_id, steps_of
+from pvcore.annotations.passage import Moved, Passage, carried, coded_as
+from pvcore.annotations.reactions import carry, stopped
 from pvcore.records import Annotation, Case, canonical, digest
 
 JSON_FIELDS = ("drugs", "reactions")
@@ -59,11 +60,17 @@ def case_of(row: Mapping[str, Any]) -> Case:
     return case_from_dict(values)
 
 
+def row_of(case: Case) -> dict[str, Any]:
+    """The fields of a case as a dataset's table holds them."""
+    row = case_to_dict(case)
+    return row | {name: canonical(row[name]).decode() for name in JSON_FIELDS}
+
+
 class Pool:
     """Collects batch by batch; `finish` makes the tables."""
 
     def __init__(self, meddra_version: str | None, mappings: Sequence[bytes]) -> None:
-        self.version = meddra_version
+        self.passage = Passage(mappings, meddra_version)
         self.cases: dict[str, tuple[Case, str]] = {}
         self.known: dict[str, str] = {}
         self.once_held_out: list[tuple[str, str, str]] = []
@@ -72,7 +79,6 @@ class Pool:
         self.counts: Counter[str] = Counter(
             {"cases repeated": 0, "cases replaced": 0, "annotations superseded": 0}
         )
-        self.steps = steps_of(mappings)
 
     def start(self, cases: pd.DataFrame, annotations: pd.DataFrame) -> None:
         """Begin with the tables of an earlier dataset."""
@@ -118,6 +124,7 @@ class Pool:
     def finish(self, split: SplitSettings, seed: int) -> Merged:
         """Migrate, find what is agreed on, cluster and split. Raises LeakageError never, by construction."""
         excluded: Counter[str] = Counter()
+        self._carry_reactions()
         table = self._split(split, seed)
         aside = table[table["split"] == EXCLUDED].reset_index(drop=True)
         table = table[table["split"] != EXCLUDED].reset_index(drop=True)
@@ -135,7 +142,7 @@ class Pool:
         # an old code that could not be carried over is settled when somebody codes the verbatim anew
         open_items += [
             o
-            for o in waiting
+            for o in (*waiting, *self._open_reactions(gone))
             if (o.annotation.case_id, o.annotation.problem, o.annotation.target) not in settled
         ]
         for item in open_items:
@@ -168,9 +175,9 @@ class Pool:
         splits = assign_splits([*ids, *keys], names, received, known, settings, seed)
         rows = []
         for case, cluster, place in zip(cases, names, splits, strict=False):
-            row = case_to_dict(case)
-            row |= {name: canonical(row[name]).decode() for name in JSON_FIELDS}
-            rows.append({**row, "cluster": cluster, "split": place, "batch": self.cases[case.case_id][1]})
+            rows.append(
+                {**row_of(case), "cluster": cluster, "split": place, "batch": self.cases[case.case_id][1]}
+            )
         frame = pd.DataFrame(rows, columns=[*CASE_FIELDS, "cluster", "split", "batch"])
         frame["age_years"] = frame["age_years"].astype("float64")
         return frame
@@ -184,7 +191,7 @@ class Pool:
         ]
 
     def _migrated(self, gone: set[str]) -> tuple[list[Annotation], list[Open]]:
-        """Annotations with codes of `self.version`, and those for which there is no such code.
+        """Annotations with codes of the dataset's version, and those for which there is no such code.
 
         Where one of several codes of a verbatim could not be carried over, the others wait with it:
         annotators who disagreed do not agree because a migration silenced one of them.
@@ -196,7 +203,7 @@ class Pool:
             for a in self.said[key]:
                 if key[0] in gone:
                     waiting.append(Open(a, "aside: the split has no place for the case"))
-                elif a.problem != "coding" or a.meddra_version == self.version:
+                elif a.problem != "coding" or a.meddra_version == self.passage.version:
                     usable.append(a)
                 elif isinstance(moved := self._carry(a), str):
                     waiting.append(Open(a, moved))
@@ -215,22 +222,37 @@ class Pool:
 
     def _carry(self, a: Annotation) -> Annotation | str:
         """The annotation in the dataset's MedDRA version, or why not; through several migrations if need be."""
-        if self.version is None:
+        version = self.passage.version
+        if version is None:
             return "no MedDRA version: the dataset has none"
-        seen = set()
-        while a.meddra_version != self.version:
-            version, code = a.meddra_version, str(a.value.get("llt_code"))
-            if version is None or version in seen or version not in self.steps:
-                return f"no mapping: from MedDRA {version} to {self.version}"
-            seen.add(version)
-            target, rows = self.steps[version]
-            found = rows.get((row_id(a.case_id, a.target, code), code))
-            if found is None:
-                return f"no mapping: the migration from {version} to {target} does not have this row"
-            if found.code is None:
-                return f"{found.kind}: MedDRA {version} {code} in {target}"
-            a = dataclasses.replace(a, value={**a.value, "llt_code": found.code}, meddra_version=target)
-        return a
+        passed = self.passage.of(a.case_id, a.target, coded_as(a.value), a.meddra_version)
+        if passed and passed[-1].after is None:
+            return _stopped(passed[-1])
+        at = passed[-1].new if passed else a.meddra_version
+        if at != version:
+            return f"no mapping: from MedDRA {at} to {version}"
+        return dataclasses.replace(a, value=carried(a.value, passed), meddra_version=version)
+
+    def _carry_reactions(self) -> None:
+        """Cases with reactions that are coded by PT names alone in the dataset's MedDRA version."""
+        for case_id, (case, batch) in self.cases.items():
+            moved, number = carry(case, self.passage)
+            if number:
+                self.cases[case_id] = (moved, batch)
+                self.counts["reactions carried"] += number
+
+    def _open_reactions(self, gone: set[str]) -> list[Open]:
+        """Codes of reactions that a person has to choose anew, each once."""
+        found = {
+            _place(said): Open(said, _stopped(moved))
+            for case_id in sorted(set(self.cases) - gone)
+            for said, moved in stopped(self.cases[case_id][0], self.passage)
+        }
+        return list(found.values())
+
+
+def _stopped(moved: Moved) -> str:
+    return f"{moved.kind}: MedDRA {moved.old} {moved.before} in {moved.new}"
 
 
 def _filled(before: Case, now: Case) -> Case:

@@ -2,75 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from pvcore.errors import BatchError, Fault
 from pvcore.records import digest
 
 
-def row_id(case_id: str, target: str, llt_code: str) -> str:
-    """The name of a coded label in a migration.
+def coded_as(value: Mapping[str, Any]) -> str | None:
+    """What the value of a coding says: its LLT code, or the name of a PT where there is no code."""
+    said = value.get("llt_code") or value.get("pt_name")
+    return str(said) if said else None
 
-    The code is part of it, so that two annotators who coded one verbatim differently have a row each:
-    `pvcore.meddra.migrate` takes every row once.
+
+def row_id(case_id: str, target: str, coded: str) -> str:
+    """The name of a coded label in a migration; `coded` is its LLT code, or its PT name.
+
+    That is part of it, so that two annotators who coded one verbatim differently have a row each:
+    `pvcore.meddra.migrate` takes every row once. Where a term's own name stands for the words, as in a
+    work list, there are none: the row keeps its name while the term is renamed.
     """
-    return digest([case_id, target, llt_code])[:32]
+    return digest([case_id, target if target != coded else "", coded])[:32]
 
 
 class Moved(NamedTuple):
-    """What a migration says of one row; `mapping` is its digest, `code` None where a person has to choose."""
+    """What a migration (`mapping`, its digest) says of one row, from version `old` to `new`.
 
-    code: str | None
+    `before` and `after` are LLT codes or PT names; `after` is None where a person has to choose.
+    """
+
+    old: str
+    new: str
+    before: str
+    after: str | None
     kind: str
     rule: str
     mapping: str
     suggestions: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return f"migration {self.mapping[:12]}: {self.verdict}"
 
-Rows = dict[tuple[str, str], Moved]
-"""By row id and old code."""
+    @property
+    def verdict(self) -> str:
+        """Class and rule."""
+        return f"{self.kind} ({self.rule})" if self.rule else self.kind
 
 
-def steps_of(mappings: Sequence[bytes]) -> dict[str, tuple[str, Rows]]:
-    """Old version -> (new version, rows), of migrations as `pvcore.meddra.migrate` stores them."""
-    from pvcore.meddra.migrate import Migration
+def carried(value: Mapping[str, Any], passed: Sequence[Moved]) -> dict[str, Any]:
+    """The value of a coding after its passage, which ended on a term.
 
-    steps: dict[str, tuple[str, Rows]] = {}
-    for data in mappings:
-        moved, name = Migration.from_json(data), digest(data)
-        wanted = ("row_id", "old_code", "new_code", "class", "rule", "suggestions")
-        columns = (moved.rows[column].tolist() for column in wanted)
-        rows: Rows = {
-            (row, old): Moved(new or None, kind, rule, name, tuple(suggested))
-            for row, old, new, kind, rule, suggested in zip(*columns, strict=True)
-        }
-        if moved.old_version in steps and steps[moved.old_version][0] != moved.new_version:
-            raise BatchError(
-                "mappings", [Fault(f"from {moved.old_version}", "two migrations to different versions")]
-            )
-        known = steps.setdefault(moved.old_version, (moved.new_version, {}))[1]
-        known.update(rows)
-    return steps
+    A PT name beside an LLT code goes unless all is as it was: the PT follows from the LLT.
+    """
+    if not value.get("llt_code"):
+        return {**value, "pt_name": passed[-1].after}
+    stands = all(moved.kind == "unchanged" for moved in passed)
+    kept = {name: said for name, said in value.items() if stands or name != "pt_name"}
+    return {**kept, "llt_code": passed[-1].after}
 
 
 class Passage:
-    """The rows of migrations that a code passes through on its way to `version`."""
+    """The rows of migrations that a code passes through on its way to `version`.
+
+    A row that waits for a person is asked about again by every update, so there may be several
+    migrations from its version: the last one that has the row counts. Nothing passes to no version.
+    """
 
     def __init__(self, mappings: Sequence[bytes], version: str | None) -> None:
         self.version = version
-        self._steps = steps_of(mappings)
+        self._steps: dict[str, dict[tuple[str, str], Moved]] = {}
+        for data in mappings if version else ():
+            old, rows = _rows(data)
+            self._steps.setdefault(old, {}).update(rows)
 
-    def of(self, case_id: str, target: str, code: str | None, version: str | None) -> list[Moved]:
-        """One row a step; the last has no code where a person has to choose. [] where there is no row."""
+    def of(self, case_id: str, target: str, coded: str | None, version: str | None) -> list[Moved]:
+        """One row a step; the last has no term where a person has to choose. [] where there is no row."""
         passed: list[Moved] = []
         for _ in self._steps:
-            if version == self.version or code is None or version not in self._steps:
+            if version == self.version or coded is None or version not in self._steps:
                 break
-            version, rows = self._steps[version]
-            moved = rows.get((row_id(case_id, target, code), code))
+            moved = self._steps[version].get((row_id(case_id, target, coded), coded))
             if moved is None:
                 break
             passed.append(moved)
-            code = moved.code
+            version, coded = moved.new, moved.after
         return passed
+
+
+def _rows(data: bytes) -> tuple[str, dict[tuple[str, str], Moved]]:
+    """Old version and, by row id and what the row was coded as, rows of a migration as it is stored."""
+    from pvcore.meddra.mapping import LABELS, Migration
+
+    moved, name = Migration.from_json(data), digest(data)
+    wanted = ("row_id", *LABELS[moved.label], "class", "rule", "suggestions")
+    columns = (moved.rows[column].tolist() for column in wanted)
+    return moved.old_version, {
+        (row, old): Moved(
+            moved.old_version, moved.new_version, old, new or None, kind, rule, name, tuple(suggested)
+        )
+        for row, old, new, kind, rule, suggested in zip(*columns, strict=True)
+    }

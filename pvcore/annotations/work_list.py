@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from pvcore.annotations.dataset import Blobs, load, migrations, open_items
 from pvcore.annotations.merge import case_of
-from pvcore.annotations.passage import Moved, Passage
+from pvcore.annotations.passage import Moved, Passage, carried, coded_as
 from pvcore.records import Annotation, Case
 
 ASIDE = "aside"
@@ -44,7 +44,7 @@ def work_list(store: Blobs, name: str) -> WorkList:
     ranked: dict[tuple[str, str], tuple[str, ...]] = {}
     for item in waiting:
         passed = _passed(item.annotation, passage)
-        suggestions = passed[-1].suggestions if passed and passed[-1].code is None else ()
+        suggestions = passed[-1].suggestions if passed and passed[-1].after is None else ()
         said.append(_shown(item.annotation, passage.version, passed))
         if suggestions:
             ranked[item.annotation.case_id, item.annotation.target] = tuple(suggestions)
@@ -62,15 +62,14 @@ def work_list(store: Blobs, name: str) -> WorkList:
 
 
 def _passed(a: Annotation, passage: Passage) -> list[Moved]:
-    return passage.of(a.case_id, a.target, a.value.get("llt_code"), a.meddra_version)
+    return passage.of(a.case_id, a.target, coded_as(a.value), a.meddra_version)
 
 
 def _shown(a: Annotation, version: str | None, passed: Sequence[Moved]) -> Annotation:
     """The annotation as a prediction: its own code if that could be carried over, else the first suggestion."""
     if a.problem != "coding" or a.meddra_version == version:
         return a
-    code = passed[-1].code if passed else None
-    if code:
-        return dataclasses.replace(a, value={"llt_code": code}, meddra_version=version)
+    if passed and passed[-1].after:
+        return dataclasses.replace(a, value=carried(a.value, passed), meddra_version=version)
     value = {"llt_code": passed[-1].suggestions[0]} if passed and passed[-1].suggestions else {}
     return dataclasses.replace(a, value=value, annotator="suggested", meddra_version=version)

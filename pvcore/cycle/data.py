@@ -64,14 +64,10 @@ def _build_dataset(workspace: Workspace, version: str | None, mappings: list[str
     if not needs:
         # No recipe asks for terms: a new release changes nothing that is trained on.
         version = latest.body["version"] if latest else None
-    fits = {version, *known_releases(workspace)} if version else set()
-    newer = {v for v in fits if v and version and version_order(v) > version_order(version)}
     taken: list[Entry] = []
     later: list[Entry] = []
     for entry in pending_batches(workspace):
-        versions = set(entry.body["meddra_versions"])
-        waits = needs and versions and (not version or not versions <= fits or versions & newer)
-        (later if waits else taken).append(entry)
+        (later if needs and _waits(workspace, entry, version) else taken).append(entry)
     arrived = [(entry, _sampled(workspace, load_batch(workspace, entry.body["digest"]))) for entry in taken]
     passed, held = holding.hold(workspace, arrived, latest.body["dataset"] if latest else None)
     moved = bool(latest and version and latest.body["version"] != version)
@@ -117,6 +113,23 @@ def _build_dataset(workspace: Workspace, version: str | None, mappings: list[str
 
     entry = workspace.ledger.append("DatasetBuilt", unless_overtaken, actor="update", key=info.digest)
     return _built(workspace, entry, later, held)
+
+
+def _waits(workspace: Workspace, entry: Entry, version: str | None) -> bool:
+    """Whether a batch waits for a release: codes in one not at hand, or anything newer than `version`.
+
+    PT names of an older version that is not at hand need not wait: they are carried by name.
+    """
+    versions = set(entry.body["meddra_versions"])
+    if not version or not versions:
+        return bool(versions)
+    absent = versions - set(known_releases(workspace))
+    if any(version_order(v) > version_order(version) for v in versions):
+        return True
+    return bool(absent) and any(
+        a.problem == "coding" and a.meddra_version in absent and a.value.get("llt_code")
+        for a in load_batch(workspace, entry.body["digest"]).annotations
+    )
 
 
 def _built(workspace: Workspace, entry: Entry, later: list[Entry], held: list[Entry]) -> Built:

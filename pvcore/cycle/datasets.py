@@ -102,6 +102,7 @@ def migrations(workspace: Workspace, mappings: tuple[str, ...]) -> list[Row]:
             "mapping": name,
             "from": recorded[name]["from"],
             "to": recorded[name]["to"],
+            "coded by": "PT name" if recorded[name].get("label") == "pt_name" else "LLT",
             **{kind: number for kind, number in recorded[name]["counts"].items()},
         }
         for name in dict.fromkeys(mappings)

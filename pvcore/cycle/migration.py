@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from pvcore.annotations import dataset as datasets
+from pvcore.annotations import reactions
+from pvcore.annotations.coded import COLUMNS
+from pvcore.annotations.passage import coded_as
 from pvcore.config import Workspace
 from pvcore.cycle.arrivals import last, load_batch, pending_batches
 from pvcore.cycle.inbox import known_releases, load_dictionary, version_order
 from pvcore.meddra.chain import migrate_through as carry
-from pvcore.meddra.mapping import Migration
 from pvcore.meddra.migrate import Nearest
-from pvcore.records import digest
+from pvcore.records import Case, digest
 from pvcore.registry.store import put_blob
 
 
@@ -32,8 +35,8 @@ def migrate(workspace: Workspace, version: str) -> Migrated:
     """Map every coded label that is in another version into `version`, by the workspace's policy.
 
     Through every admitted release in between, so that an update that comes late decides as the updates
-    in time would have (`pvcore.meddra.chain`). Labels in a newer version than `version` are not
-    touched: their batch waits for its update.
+    in time would have (`pvcore.meddra.chain`). PT names need no release of their own version. What is
+    in a newer version than `version` is not touched: its batch waits for its update.
     """
     latest = last(workspace, "DatasetBuilt")
     done = latest is not None and latest.body["version"] == version
@@ -41,33 +44,47 @@ def migrate(workspace: Workspace, version: str) -> Migrated:
     # What the dataset's own mappings left open stays decided as it was: they go with it.
     mappings: list[str] = list(latest.body["mappings"]) if latest and done else []
     classes: list[dict[str, Any]] = []
-    releases = sorted(known_releases(workspace), key=version_order)
-    for old in sorted({row["version"] for row in coded} & set(releases), key=version_order):
-        if version_order(old) >= version_order(version):
+    release = cache(lambda name: load_dictionary(workspace, name))
+    for old, label in sorted(
+        {(c.version, c.label) for c in coded}, key=lambda c: (version_order(c[0]), c[1])
+    ):
+        way = _way(workspace, old, label, version)
+        if not way:
             continue
-        rows = pd.DataFrame([row for row in coded if row["version"] == old])[
-            ["row_id", "llt_code", "verbatim"]
-        ]
-        between = [v for v in releases if version_order(old) <= version_order(v) < version_order(version)]
+        rows = pd.DataFrame(
+            [(c.row_id, c.coded, c.verbatim) for c in coded if (c.version, c.label) == (old, label)],
+            columns=["row_id", label, "verbatim"],
+        )
+        start = release(old) if label == "llt_code" or old in known_releases(workspace) else old
         moved = carry(
             rows,
-            [load_dictionary(workspace, v) for v in (*between, version)],
+            [start, *map(release, way)],
             policy=workspace.settings.meddra_policy,
             nearest=_nearest(workspace),
         )
-        blob = put_blob(workspace.store, _bytes(moved))
+        blob = put_blob(workspace.store, moved.to_json().encode())
         entry = workspace.ledger.append(
             "Migrated",
-            {"from": old, "to": version, "mapping": blob, "counts": dict(moved.counts), "rows": len(rows)},
+            {"from": old, "to": version, "label": label, "mapping": blob, "counts": dict(moved.counts),
+             "rows": len(rows)},
             actor="update",
             key=digest([old, version, blob]),
-        )
+        )  # fmt: skip
         mappings += [blob] if blob not in mappings else []
         classes += [
-            {"from": old, "to": version, "class": name, "rows": count}
+            {"from": old, "to": version, "label": label, "class": name, "rows": count}
             for name, count in entry.body["counts"].items()
         ]
     return Migrated(mappings, classes)
+
+
+def _way(workspace: Workspace, old: str, label: str, version: str) -> list[str]:
+    """The releases that labels in `old` go through, the last being `version`; [] where they do not go."""
+    known = known_releases(workspace)
+    if version_order(old) >= version_order(version) or (label == "llt_code" and old not in known):
+        return []
+    order = (version_order(old), version_order(version))
+    return sorted((v for v in known if order[0] < version_order(v) <= order[1]), key=version_order)
 
 
 def _nearest(workspace: Workspace) -> Nearest | None:
@@ -91,12 +108,23 @@ def _nearest(workspace: Workspace) -> Nearest | None:
     return ranked
 
 
-def _coded(workspace: Workspace, *, pending_only: bool) -> list[dict[str, str]]:
-    """All coded labels, of the latest dataset (unless `pending_only`) and of pending batches.
+class Coded(NamedTuple):
+    """One row to carry: what it is coded by (`label`: llt_code or pt_name), in which version."""
 
-    A row has row_id, llt_code, verbatim, version.
+    version: str
+    row_id: str
+    label: str
+    coded: str
+    verbatim: str
+
+
+def _coded(workspace: Workspace, *, pending_only: bool) -> list[Coded]:
+    """All coded rows, of the latest dataset (unless `pending_only`) and of pending batches, each once.
+
+    These are the annotations for coding, and the reactions that are coded by PT names alone.
     """
     said: list[tuple[str, str, Mapping[str, Any], str | None]] = []
+    cases: list[Case] = []
     latest = last(workspace, "DatasetBuilt")
     if latest and not pending_only:
         loaded = datasets.load(workspace.store, latest.body["dataset"])
@@ -104,49 +132,44 @@ def _coded(workspace: Workspace, *, pending_only: bool) -> list[dict[str, str]]:
         said += [(r.case_id, r.target, json.loads(r.value), r.meddra_version) for r in coded.itertuples()]
         waiting = [item.annotation for item in datasets.open_items(workspace.store, loaded.info)]
         said += [(a.case_id, a.target, a.value, a.meddra_version) for a in waiting if a.problem == "coding"]
+        cases += datasets.cases_of(workspace.store, loaded)
     for entry in pending_batches(workspace):
-        for a in load_batch(workspace, entry.body["digest"]).annotations:
+        batch = load_batch(workspace, entry.body["digest"])
+        cases += batch.cases
+        for a in batch.annotations:
             if a.problem == "coding":
                 said.append((a.case_id, a.target, a.value, a.meddra_version))
-    unique = {
-        (version, datasets.row_id(case, target, value["llt_code"])): {
-            "row_id": datasets.row_id(case, target, value["llt_code"]),
-            "llt_code": value["llt_code"],
-            "verbatim": target,
-            "version": version,
-        }
-        for case, target, value, version in said
-        if value.get("llt_code") and version
-    }
+    unique: dict[tuple[str, str], Coded] = {}
+    for case, target, value, version in said:
+        term = coded_as(value)
+        if term and version:
+            row = datasets.row_id(case, target, term)
+            label = "llt_code" if value.get("llt_code") else "pt_name"
+            unique[version, row] = Coded(version, row, label, term, target)
+    for row, found in reactions.all_named(cases):
+        unique[found.version, row] = Coded(found.version, row, "pt_name", found.name, found.verbatim)
     return [unique[key] for key in sorted(unique)]
 
 
 def coded_labels(workspace: Workspace, version: str) -> pd.DataFrame | None:
-    """Coded labels of the latest dataset: row_id, case_id, verbatim, llt_code, pt_name, meddra_version.
+    """What of the latest dataset is coded: row_id, case_id, verbatim, llt_code, pt_name, meddra_version.
 
-    None if there is no dataset, or its labels are in another version than `version`.
+    Labels, and reactions that are coded by a PT name alone and have no label. None if there is no
+    dataset, or its labels are in another version than `version`.
     """
     latest = last(workspace, "DatasetBuilt")
     if latest is None or latest.body["version"] != version:
         return None
-    labels = datasets.load(workspace.store, latest.body["dataset"]).labels
-    coded = labels[labels["problem"] == "coding"]
-    values = [json.loads(value) for value in coded["value"]]
-    codes = [str(value.get("llt_code") or "") for value in values]
-    said = zip(coded["case_id"], coded["target"], codes, strict=True)
-    return pd.DataFrame(
-        {
-            "row_id": [datasets.row_id(*one) for one in said],
-            "case_id": coded["case_id"].tolist(),
-            "verbatim": coded["target"].tolist(),
-            "llt_code": codes,
-            "pt_name": [str(value.get("pt_name") or "") for value in values],
-            "meddra_version": coded["meddra_version"].tolist(),
-        },
-        dtype="str",
-    )
-
-
-def _bytes(migration: Migration) -> bytes:
-    text = migration.to_json()
-    return text if isinstance(text, bytes) else text.encode()
+    loaded = datasets.load(workspace.store, latest.body["dataset"])
+    rows: dict[str, tuple[str, ...]] = {}
+    for r in loaded.labels[loaded.labels["problem"] == "coding"].itertuples():
+        value = json.loads(r.value)
+        row = datasets.row_id(r.case_id, r.target, coded_as(value) or "")
+        said = (str(value.get(name) or "") for name in ("llt_code", "pt_name"))
+        rows[row] = (r.case_id, r.target, *said, r.meddra_version)
+    labelled = {(case_id, target) for case_id, target, *_ in rows.values()}
+    for case in datasets.cases_of(workspace.store, loaded):
+        for row, found in reactions.all_named([case]):
+            if (case.case_id, found.words) not in labelled:
+                rows[row] = (case.case_id, found.verbatim, "", found.name, found.version)
+    return pd.DataFrame([(row, *said) for row, said in rows.items()], columns=list(COLUMNS), dtype="str")

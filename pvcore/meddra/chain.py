@@ -9,7 +9,9 @@ direct way from the first release to the last can differ, because it does not se
 - a name that went to another code, where one of the two codes was renamed again later: on the way the
   row follows the name as it was chosen, directly that name is nowhere, or somewhere else;
 - a verbatim that is the name of an LLT that came and lost its currency on the way (policy 3);
-- a term that was renamed, or moved, and came back: on the way that is a change, directly it is none.
+- a term that was renamed, or moved, and came back: on the way that is a change, directly it is none;
+- a PT name of a release that is not at hand, whose PT was renamed later: on the way the first release at
+  hand still has it, directly that name is nowhere.
 
 What an update at every version would have decided is what the chain decides, so `pv` uses the chain of
 all releases at hand.
@@ -32,16 +34,27 @@ _RANK = {name: number for number, name in enumerate(CLASSES)}
 
 
 def migrate_through(
-    rows: pd.DataFrame, releases: Sequence[Dictionary], *, policy: int = 3, nearest: Nearest | None = None
+    rows: pd.DataFrame,
+    releases: Sequence[Dictionary | str],
+    *,
+    policy: int = 3,
+    nearest: Nearest | None = None,
 ) -> Migration:
     """Carry `rows` (as for `migrate`, or `migrate_names`) through all `releases`, in their order.
 
-    A row that stops on the way gets the suggestions of the direct way, which are terms of the last
-    release. Raises ConfigError for fewer than two releases, and what the steps raise.
+    The first release of PT names may be its version alone, where it is not at hand: the first step goes
+    by name, to the release nearest in time, and the others by code. A row that stops on the way gets the
+    suggestions of the direct way, which are terms of the last release. Raises ConfigError for fewer than
+    two releases or one that is needed and not at hand, and what the steps raise.
     """
     if len(releases) < 2:
         raise ConfigError("a migration needs the release that rows are coded in and one to carry them to")
     label = "llt_code" if "llt_code" in rows else "pt_name"
+    absent = [r for r in (releases if label == "llt_code" else releases[1:]) if isinstance(r, str)]
+    if absent:
+        raise ConfigError(
+            f"MedDRA {', '.join(absent)}: only PT names, and those of the first release, go without it"
+        )
     step: Callable[..., Migration] = migrate if label == "llt_code" else migrate_names
 
     def carried(given: pd.DataFrame, number: int) -> Migration:
@@ -123,7 +136,7 @@ def _unfit(first: Migration, second: Migration) -> list[Fault]:
 def _advised(
     whole: Migration,
     rows: pd.DataFrame,
-    releases: Sequence[Dictionary],
+    releases: Sequence[Dictionary | str],
     step: Callable[..., Migration],
     nearest: Nearest | None,
 ) -> Migration:

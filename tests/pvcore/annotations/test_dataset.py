@@ -12,12 +12,13 @@ import pytest
 
 from pvcore.annotations import dataset
 from pvcore.annotations.batch import batch_to_bytes, make_batch
+from pvcore.annotations.dataset_diff import compare
 from pvcore.annotations.generate import generate_cases
 from pvcore.annotations.leakage import SplitSettings, check_leakage
 from pvcore.errors import BatchError, ConfigError
 from pvcore.meddra.generate import Truth
-from pvcore.meddra.migrate import Migration
-from pvcore.records import Annotation, Case, digest
+from pvcore.meddra.mapping import Migration, columns
+from pvcore.records import Annotation, Case, Reaction, digest
 
 SPLIT = SplitSettings()
 
@@ -236,6 +237,102 @@ def test_through_two_migrations(store) -> None:
     two = migration(store, [("c0", "90000001", "90000002", "recoded")], "29.1", "30.0")
     info = build(store, version="30.0", base=first.digest, mappings=[one, two])
     assert json.loads(dataset.load(store, info.digest).labels["value"][0]) == {"llt_code": "90000002"}
+
+
+def test_a_row_that_waits_is_asked_about_by_every_update(store) -> None:
+    """So two migrations start at its version; the one that decided last counts, and both can be read."""
+    first = build(
+        store,
+        make_batch("1", "x", [case("c0"), case("c1")], [coded("c0", "90000000"), coded("c1", "90000001")]),
+    )
+    one = migration(
+        store, [("c0", "90000000", None, "needs_review"), ("c1", "90000001", "90000001", "unchanged")]
+    )
+    second = build(store, version="29.1", base=first.digest, mappings=[one])
+    again = migration(store, [("c0", "90000000", "90000004", "recoded")], "29.0", "30.0")
+    other = migration(store, [("c1", "90000001", "90000001", "unchanged")], "29.1", "30.0")
+    third = build(store, version="30.0", base=second.digest, mappings=[again, other])
+    assert third.counts["labels"] == {"coding": 2} and third.counts["open"] == 0
+    (change,) = (c for c in compare(store, first.digest, third.digest).labels if c.case_id == "c0")
+    assert change.reason == f"migration {again[:12]}: recoded"
+
+
+def test_a_pt_name_beside_a_code_goes_when_its_pt_may_be_another(store) -> None:
+    said = [dataclasses.replace(coded(f"c{i}", f"9000000{i}"), value={"llt_code": f"9000000{i}", "pt_name": "Rash"})
+            for i in range(2)]  # fmt: skip
+    first = build(store, make_batch("1", "x", [case("c0"), case("c1")], said))
+    mapping = migration(store, [
+        ("c0", "90000000", "90000000", "unchanged"), ("c1", "90000001", "90000001", "hierarchy_refreshed"),
+    ])  # fmt: skip
+    second = build(store, version="29.1", base=first.digest, mappings=[mapping])
+    values = dataset.load(store, second.digest).labels.set_index("case_id")["value"].map(json.loads)
+    assert values.to_dict() == {
+        "c0": {"llt_code": "90000000", "pt_name": "Rash"}, "c1": {"llt_code": "90000001"},
+    }  # fmt: skip
+
+
+def names(
+    store, rows: list[tuple[str, str, str, str | None, str]], old: str = "8.1", new: str = "29.0"
+) -> str:
+    """A stored migration of PT names: case, verbatim, name, new name, class."""
+    table = [
+        (dataset.row_id(name, said, pt), "", to and "1", to and "1", kind, "", [], pt, to)
+        for name, said, pt, to, kind in rows
+    ]
+    moved = Migration(
+        old,
+        new,
+        "",
+        "d2",
+        3,
+        pd.DataFrame(table, columns=list(columns("pt_name")), dtype="object"),
+        "pt_name",
+    )
+    data = moved.to_json().encode()
+    store.put_if_absent(f"blobs/sha256/{digest(data)}", data)
+    return digest(data)
+
+
+def test_reactions_by_pt_name_are_carried_in_their_case(store) -> None:
+    """A reaction with an LLT, and one in an unknown version, stay as they were reported."""
+    reactions = (
+        Reaction(pt_name="Fits", meddra_version="8.1", outcome="recovered"),
+        Reaction("felt odd", pt_name="Odd", meddra_version="8.1"),
+        Reaction(pt_name="Gone", meddra_version="8.1"),
+        Reaction(pt_name="Undated"),
+        Reaction("rash", "90000001", "8.1", "Fits"),
+    )
+    made = make_batch("1", "x", [case("c0", reactions=reactions)], [judged("c0", True)])
+    mapping = names(store, [
+        ("c0", "", "Fits", "Seizure", "recoded"), ("c0", "felt odd", "Odd", "Odd", "unchanged"),
+        ("c0", "", "Gone", None, "needs_review"),
+    ])  # fmt: skip
+    info = build(store, made, mappings=[mapping])
+    (found,) = dataset.cases_of(store, dataset.load(store, info.digest))
+    assert found.reactions == (
+        dataclasses.replace(reactions[0], pt_name="Seizure", meddra_version="29.0"),
+        dataclasses.replace(reactions[1], meddra_version="29.0"), *reactions[2:],
+    )  # fmt: skip
+    assert info.counts["reactions carried"] == 2
+    (waits,) = dataset.open_items(store, info)
+    assert (waits.annotation.target, waits.annotation.value) == ("Gone", {"pt_name": "Gone"})
+    assert waits.reason == "needs_review: MedDRA 8.1 Gone in 29.0"
+    # a dataset that is in no MedDRA version asks nobody
+    assert build(store, made, mappings=[mapping], version=None).counts["open"] == 0
+
+
+def test_a_name_that_changes_twice_keeps_its_row(store) -> None:
+    made = make_batch("1", "x", [case("c0", reactions=(Reaction(pt_name="Fits", meddra_version="8.1"),))],
+                      [judged("c0", True)])  # fmt: skip
+    one = names(store, [("c0", "", "Fits", "Convulsion", "renamed")])
+    two = names(store, [("c0", "", "Convulsion", "Seizure", "renamed")], "29.0", "29.1")
+    first = build(store, made, mappings=[one])
+    second = build(store, version="29.1", base=first.digest, mappings=[two])
+    old = build(store, made, version=None)
+    for base in (old, first):
+        (change,) = compare(store, base.digest, second.digest).reactions
+        assert (change.change, change.after) == ("changed", "Seizure MedDRA 29.1")
+    assert build(store, version="29.1", base=old.digest, mappings=[one, two]).cases == second.cases
 
 
 def test_codes_without_a_mapping_wait(store) -> None:

@@ -99,6 +99,26 @@ def test_names_go_through_a_chain_too(chain: list[Dictionary]) -> None:
     assert set(whole.apply(rows)["pt_name"]) <= set(chain[3].tables["pt"]["pt_name"])
 
 
+def test_names_of_a_version_not_at_hand_start_at_the_next_one(build: Build) -> None:
+    """The name leads to the first release, from there the code goes on: a later new name is no loss."""
+    releases = ["8.1", build(llts=BASE), build(llts={**BASE, B: ("Renal swelling", B, "Y")}, version="29.0")]
+    rows = pd.DataFrame({"row_id": ["1", "2"], "pt_name": ["Renal oedema", "Unheard of"]})
+    whole = migrate_through(rows, releases)
+    found = whole.rows[["new_name", "class", "rule"]].values.tolist()
+    assert found == [
+        ["Renal swelling", "renamed", "name_of_pt"], [None, "needs_review", "no_such_name"],
+    ]  # fmt: skip
+    assert (whole.old_version, whole.old_digest, whole.new_version) == ("8.1", "", "29.0")
+    direct = migrate_through(rows, [releases[0], releases[2]]).rows.iloc[0]
+    assert (direct["class"], direct["rule"]) == ("needs_review", "no_such_name")
+    assert Migration.from_json(whole.to_json()).rows.equals(whole.rows)
+    assert whole.revert(whole.apply(rows)).equals(rows.head(1))
+    for wrong in (rows.rename(columns={"pt_name": "llt_code"}).assign(verbatim=""), rows):
+        asked = releases if "llt_code" in wrong else [releases[1], "29.0"]
+        with pytest.raises(ConfigError, match="only PT names"):
+            migrate_through(wrong, asked)
+
+
 DIFFERENCES: dict[str, tuple[dict, dict, tuple[str | None, str], tuple[str | None, str]]] = {
     # changes in the second version, in the third, by the chain, directly
     "not current for a while": ({X: ("Liver ache", A, "N")}, {}, (A, "recoded"), (X, "unchanged")),
