@@ -1,0 +1,156 @@
+"""Terms in the order of their likeness to a text, by letters alone, for a person to choose from.
+
+TF-IDF over character n-grams of 2 to 4 inside words, as scikit-learn defines it (analyzer char_wb, smoothed
+idf, cosine). A term's n-grams are those of its words and a dictionary has far fewer words than names, so the
+n-grams are taken of each distinct word and multiplied into the names.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.sparse import csr_array
+
+from pvcore.meddra.matching import EMPTY, american, exact, words_of
+
+_SHORTEST, _LONGEST = 2, 4
+_DIGITS = 6
+"""Of a score. Equal scores go by the lower code, so that every machine gives the same ranking."""
+_BLOCK = 64
+_ROUGH = 1e-5
+"""More than what single precision and rounding to _DIGITS can add to a cosine or take from it."""
+
+
+class Likeness:
+    """Cosines between texts and terms (llt_code, llt_name)."""
+
+    def __init__(self, terms: pd.DataFrame) -> None:
+        terms = terms.sort_values("llt_code")
+        self.codes = np.array(terms["llt_code"].tolist(), dtype=object)
+        words = words_of(terms["llt_name"].tolist())
+        of_word = [_grams(word) for word in words.distinct]
+        self._column = {gram: n for n, gram in enumerate(sorted(set().union(*of_word)))}
+        self._in_word = self._counts(of_word)
+        occurrences = np.ones(len(words.which), np.float32)
+        shape = (len(terms), len(words.distinct))
+        self._words = csr_array((occurrences, words.which, words.starts), shape=shape)
+        counts = self._in_terms(self._words)
+        frequency = (np.diff(counts.indptr) + 1).astype(np.float32)
+        self._idf = np.log(np.float32(len(terms) + 1) / frequency) + np.float32(1)
+        self._lengths = _lengths(self._weighted(counts), len(terms))
+
+    def cosines(self, texts: Sequence[str], *, chunk: int = 64) -> Iterator[npt.NDArray[np.float32]]:
+        """For every text the cosines with all terms, shape (terms,), in the order of `codes`."""
+        index = self._index(np.arange(len(self.codes)))
+        for start in range(0, len(texts), chunk):
+            part = self._vectors(texts[start : start + chunk])
+            yield from np.round((part @ index).toarray(), _DIGITS)
+
+    def between(self, texts: Sequence[str], codes: Sequence[str]) -> npt.NDArray[np.float32]:
+        """The cosine of every text with the term of the code beside it, shape (texts,)."""
+        row = {code: row for row, code in enumerate(self.codes)}
+        terms = self._index(np.array([row[code] for code in codes], dtype=int)).T.tocsr()
+        return np.round(np.asarray(self._vectors(texts).multiply(terms).sum(axis=1)).ravel(), _DIGITS)
+
+    def only(self, codes: Collection[str]) -> Likeness:
+        """The same weights with fewer terms to compare with."""
+        rows = np.array([row for row, code in enumerate(self.codes) if code in codes], dtype=int)
+        fewer = copy.copy(self)
+        fewer.codes, fewer._words, fewer._lengths = self.codes[rows], self._words[rows], self._lengths[rows]
+        return fewer
+
+    def rank(self, texts: Sequence[str], *, top: int = 5) -> list[list[str]]:
+        """For every text the codes of the `top` likeliest terms, best first; none that shares nothing."""
+        return [[code for code, _ in found] for found in self.scored(texts, top=top)]
+
+    def scored(self, texts: Sequence[str], *, top: int = 5, chunk: int = 64) -> list[list[tuple[str, float]]]:
+        """The same with the cosine of each."""
+        ranked = []
+        for start in range(0, len(texts), chunk):
+            vectors = self._vectors(texts[start : start + chunk])
+            terms, text = np.nonzero(self._near(vectors, top))
+            among, column = np.unique(terms, return_inverse=True)
+            cosines = np.round((vectors @ self._index(among)).toarray()[text, column], _DIGITS)
+            order = np.lexsort((terms, -cosines, text))
+            ends = np.searchsorted(text[order], np.arange(vectors.shape[0] + 1))
+            for first, last in itertools.pairwise(ends):
+                best = order[first:last][:top]
+                ranked.append(
+                    [(str(self.codes[terms[n]]), float(cosines[n])) for n in best if cosines[n] > 0]
+                )
+        return ranked
+
+    def _near(self, vectors: csr_array, top: int) -> npt.NDArray[np.bool_]:
+        """Terms that can be among the `top` of each text, shape (terms, texts).
+
+        A cosine is a sum over the words of a term, which is quick to get nearly right: so only the best few
+        are calculated to the last digit. The top-th best of the blocks' best is at most the top-th best of all.
+        """
+        by_word = (self._in_word.multiply(self._idf).tocsr() @ vectors.T.tocsr()).toarray()
+        rough = (self._words @ by_word) / self._lengths.astype(np.float32)[:, None]
+        blocks = range(0, len(rough), _BLOCK)
+        if len(blocks) < top:
+            return rough > 0
+        best = np.maximum.reduceat(rough, blocks, axis=0)
+        least = np.partition(best, -top, axis=0)[-top] - _ROUGH
+        return (rough > 0) & (rough >= least)
+
+    def _index(self, terms: npt.NDArray[np.int64]) -> csr_array:
+        """The vectors of some terms, each of length one; shape (n-grams, terms)."""
+        weights = self._weighted(self._in_terms(self._words[terms]))
+        weights.data = (weights.data / self._lengths[terms][weights.indices]).astype(np.float32)
+        return weights
+
+    def _in_terms(self, words: csr_array) -> csr_array:
+        """How often each n-gram is in each term, by the words of the terms; shape (n-grams, terms)."""
+        return self._in_word.T.tocsr() @ words.T.tocsr()
+
+    def _weighted(self, counts: csr_array) -> csr_array:
+        """Counts, n-grams by terms, times the weights of the n-grams; changed in place."""
+        counts.data *= np.repeat(self._idf, np.diff(counts.indptr))
+        return counts
+
+    def _vectors(self, texts: Sequence[str]) -> csr_array:
+        """Shape (texts, n-grams), each of length one; an n-gram that no term has does not count."""
+        counts = self._counts([g for word in exact(text).split() for g in _grams(word)] for text in texts)
+        counts.data *= self._idf[counts.indices]
+        by_gram = counts.T.tocsr()
+        lengths = _lengths(by_gram, len(texts))
+        counts.data = (counts.data / np.repeat(lengths, np.diff(counts.indptr))).astype(np.float32)
+        return counts
+
+    def _counts(self, texts: Iterable[Iterable[str]]) -> csr_array:
+        """How often each n-gram is in each text, shape (texts, n-grams), the n-grams of a text in order."""
+        data, columns, ends = [], [], [0]
+        for grams in texts:
+            found = sorted(Counter(self._column[gram] for gram in grams if gram in self._column).items())
+            columns += [column for column, _ in found]
+            data += [count for _, count in found]
+            ends.append(len(columns))
+        values = (np.array(data, np.float32), np.array(columns, np.int32), np.array(ends))
+        return csr_array(values, shape=(len(ends) - 1, len(self._column)))
+
+
+def _grams(word: str) -> list[str]:
+    """The n-grams of a word of `exact`, in American spelling with a blank on both sides; none of an empty one."""
+    word = american(word)
+    padded = "" if word in EMPTY else f" {word} "
+    return [
+        padded[at : at + length]
+        for length in range(_SHORTEST, min(_LONGEST, len(padded)) + 1)
+        for at in range(len(padded) - length + 1)
+    ]
+
+
+def _lengths(weights: csr_array, number: int) -> npt.NDArray[np.float64]:
+    """The length of every column's vector, shape (number,), 1 for nothing; squares are added from the first row
+    on, in double precision.
+    """
+    squares = np.bincount(weights.indices, weights.data * weights.data, minlength=number)
+    return np.sqrt(np.where(squares > 0, squares, 1))
