@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.sparse import csr_array
 
-from pvcore.meddra.matching import EMPTY, american, exact, words_of
+from pvcore.meddra.matching import EMPTY, Words, american_words, words_of
 
 _SHORTEST, _LONGEST = 2, 4
 _DIGITS = 6
@@ -34,12 +33,12 @@ class Likeness:
         terms = terms.sort_values("llt_code")
         self.codes = np.array(terms["llt_code"].tolist(), dtype=object)
         words = words_of(terms["llt_name"].tolist())
-        of_word = [_grams(word) for word in words.distinct]
-        self._column = {gram: n for n, gram in enumerate(sorted(set().union(*of_word)))}
-        self._in_word = self._counts(of_word)
-        occurrences = np.ones(len(words.which), np.float32)
-        shape = (len(terms), len(words.distinct))
-        self._words = csr_array((occurrences, words.which, words.starts), shape=shape)
+        padded = _padded(words.distinct)
+        self._letters = np.unique(_points(padded))
+        grams, of = _grams(padded, self._letters)
+        self._known, columns = np.unique(grams, return_inverse=True)
+        self._in_word = _counts(of, columns, (len(padded), len(self._known)))
+        self._words = _occurrences(words)
         counts = self._in_terms(self._words)
         frequency = (np.diff(counts.indptr) + 1).astype(np.float32)
         self._idf = np.log(np.float32(len(terms) + 1) / frequency) + np.float32(1)
@@ -118,34 +117,57 @@ class Likeness:
 
     def _vectors(self, texts: Sequence[str]) -> csr_array:
         """Shape (texts, n-grams), each of length one; an n-gram that no term has does not count."""
-        counts = self._counts([g for word in exact(text).split() for g in _grams(word)] for text in texts)
-        counts.data *= self._idf[counts.indices]
-        by_gram = counts.T.tocsr()
+        words = words_of(texts)
+        grams, of = _grams(_padded(words.distinct), self._letters)
+        known = np.isin(grams, self._known)
+        columns = np.searchsorted(self._known, grams[known])
+        in_word = _counts(of[known], columns, (len(words.distinct), len(self._known)))
+        by_gram = self._weighted((_occurrences(words) @ in_word).T.tocsr())
         lengths = _lengths(by_gram, len(texts))
-        counts.data = (counts.data / np.repeat(lengths, np.diff(counts.indptr))).astype(np.float32)
-        return counts
-
-    def _counts(self, texts: Iterable[Iterable[str]]) -> csr_array:
-        """How often each n-gram is in each text, shape (texts, n-grams), the n-grams of a text in order."""
-        data, columns, ends = [], [], [0]
-        for grams in texts:
-            found = sorted(Counter(self._column[gram] for gram in grams if gram in self._column).items())
-            columns += [column for column, _ in found]
-            data += [count for _, count in found]
-            ends.append(len(columns))
-        values = (np.array(data, np.float32), np.array(columns, np.int32), np.array(ends))
-        return csr_array(values, shape=(len(ends) - 1, len(self._column)))
+        by_gram.data = (by_gram.data / lengths[by_gram.indices]).astype(np.float32)
+        return by_gram.T.tocsr()
 
 
-def _grams(word: str) -> list[str]:
-    """The n-grams of a word of `exact`, in American spelling with a blank on both sides; none of an empty one."""
-    word = american(word)
-    padded = "" if word in EMPTY else f" {word} "
-    return [
-        padded[at : at + length]
-        for length in range(_SHORTEST, min(_LONGEST, len(padded)) + 1)
-        for at in range(len(padded) - length + 1)
-    ]
+def _occurrences(words: Words) -> csr_array:
+    """How often each text has each word, shape (texts, words)."""
+    ones = np.ones(len(words.which), np.float32)
+    return csr_array((ones, words.which, words.starts), shape=(len(words.starts) - 1, len(words.distinct)))
+
+
+def _counts(rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64], shape: tuple[int, int]) -> csr_array:
+    return csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=shape)
+
+
+def _padded(words: Sequence[str]) -> list[str]:
+    """Words of `exact` in American spelling with a blank on both sides; "" for an empty one."""
+    return ["" if word in EMPTY else f" {word} " for word in american_words(words)]
+
+
+def _points(texts: Sequence[str]) -> npt.NDArray[np.uint32]:
+    return np.frombuffer("".join(texts).encode("utf-32-le"), np.uint32)
+
+
+def _grams(
+    padded: Sequence[str], letters: npt.NDArray[np.uint32]
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """All n-grams of all words as numbers that are in the order of their texts, and the number of the word of each.
+
+    16 bits for each character's place among the known `letters`, from 1 on: a dictionary has a few thousand
+    at most. Characters that are not among them are one.
+    """
+    points = _points(padded)
+    places = np.where(np.isin(points, letters), np.searchsorted(letters, points) + 1, 0xFFFF)
+    places = places.astype(np.uint64)
+    lengths = np.fromiter(map(len, padded), np.int64, len(padded))
+    word = np.repeat(np.arange(len(padded)), lengths)
+    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(points))
+    grams, of = [], []
+    for length in range(_SHORTEST, _LONGEST + 1):
+        start = np.flatnonzero(left >= length)
+        of.append(word[start])
+        shifts = [np.uint64(16 * (_LONGEST - 1 - at)) for at in range(length)]
+        grams.append(sum((places[start + at] << shift for at, shift in enumerate(shifts)), np.uint64(0)))
+    return np.concatenate(grams), np.concatenate(of)
 
 
 def _lengths(weights: csr_array, number: int) -> npt.NDArray[np.float64]:

@@ -92,6 +92,11 @@ def american(text: str) -> str:
     return text
 
 
+def american_words(words: Sequence[str]) -> list[str]:
+    """`american` of many words of `exact` in one go."""
+    return american("\n".join(words)).split("\n") if words else []
+
+
 def singular(word: str) -> str:
     """A lower-case English word without its plural ending; a word that may be no plural stays."""
     if word in _IRREGULAR:
@@ -138,19 +143,18 @@ def bag(text: str) -> int:
     """A number that two texts share if they have the same `key`, and by rare chance or in another order of
     their words if they have not: a sieve, not a decision.
     """
-    return sum(map(_number, exact(text).split()))
+    return sum(map(_number, american(exact(text)).split()))
 
 
 def bags(texts: Sequence[str]) -> npt.NDArray[np.int64]:
     """`bag` of every text, shape (texts,): the work is for each distinct word, not for each text."""
     words = words_of(texts)
-    numbers = np.array([_number(word) for word in words.distinct], np.int64)
+    numbers = np.array([_number(word) for word in american_words(words.distinct)], np.int64)
     totals = _ends(numbers[words.which])
     return totals[words.starts[1:]] - totals[words.starts[:-1]]
 
 
 def _number(word: str) -> int:
-    word = american(word)
     return 0 if word in EMPTY else zlib.crc32(singular(word).encode())
 
 
