@@ -119,23 +119,29 @@ def migrate(folder: Path, options: argparse.Namespace) -> None:
         old, new = map(replace, pair)  # as just read: nothing that an earlier round looked up is kept
         carry(rows[id(pair)], old, new, policy=policy)
 
-    merge, names = "pandas merge on the code", "weights of all names"
-    sides: dict[str, Callable[[], Any]] = {}
-    for pair, what in ((plain, "invented names"), (wordy, "names of many words")):
-        sides |= {f"policy {n}, {what}": partial(migrated, pair, n) for n in (1, 2, 3)}
-        sides[f"{names}, {what}"] = partial(Likeness, pair[1].current_llts())
+    merge = "pandas merge on the code"
+    few, many = "invented names", "names of many words"
     given, terms = rows[id(plain)], plain[1].tables["llt"]
-    sides[merge] = partial(given.merge, terms, on="llt_code", how="left")
-    taken = measured(sides, options.rounds)
+    taken = measured(
+        {
+            f"policy 2, {few}": partial(migrated, plain, 2),
+            f"policy 3, {few}": partial(migrated, plain, 3),
+            f"policy 3, {many}": partial(migrated, wordy, 3),
+            merge: partial(given.merge, terms, on="llt_code", how="left"),
+            f"weights of {few}": partial(Likeness, plain[1].current_llts()),
+            f"weights of {many}": partial(Likeness, wordy[1].current_llts()),
+        },
+        options.rounds,
+    )
     notes = {merge: "goal 3 or less"}
-    for side in sides:
-        if side.startswith("policy"):
-            what = side.split(", ")[1]
-            parts = {name: taken[name] for name in (side, merge, f"{names}, {what}")}
-            table(f"Migration of {options.rows:,} coded rows, {side}", parts, notes)
-    for pair, what in ((plain, "invented names"), (wordy, "names of many words")):
-        listed = pair[1].current_llts()["llt_name"].str.lower().str.split()
-        print(f"\n{what}: {len(listed):,} terms of {len(set(itertools.chain(*listed))):,} words")
+    for side, kind in ((f"policy 2, {few}", few), (f"policy 3, {few}", few), (f"policy 3, {many}", many)):
+        weights = f"weights of {kind}"
+        notes[weights] = "in the migration, if one row or more needs review"
+        parts = {name: taken[name] for name in (side, merge, weights)}
+        table(f"Migration of {options.rows:,} coded rows, {side}", parts, notes)
+    for (_, new), kind in ((plain, few), (wordy, many)):
+        listed = new.current_llts()["llt_name"].str.lower().str.split()
+        print(f"\n{kind}: {len(listed):,} terms of {len(set(itertools.chain(*listed))):,} words")
 
 
 def many_words(dictionary: Dictionary) -> Dictionary:

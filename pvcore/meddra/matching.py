@@ -128,7 +128,7 @@ class Words:
 def words_of(texts: Sequence[str]) -> Words:
     """All texts taken apart in one go: what `exact(text).split()` gives for each of them."""
     plain = [text if text.isascii() else exact(text) for text in texts]
-    joined = "".join(f"{text} " for text in plain).encode().translate(_LOWER)
+    joined = (" ".join(plain) + " ").encode().translate(_LOWER)
     letters = np.frombuffer(b" " + joined, np.uint8) != ord(" ")
     edges = np.flatnonzero(letters[1:] != letters[:-1])
     begin, end = edges[::2], edges[1::2]
