@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib.metadata
+import itertools
 import platform
 import re
 import statistics
@@ -21,7 +22,9 @@ import sys
 import tempfile
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +33,7 @@ import numpy as np
 import pandas as pd
 
 from pvcore.meddra.generate import Size, Truth, generate
-from pvcore.meddra.release import read
+from pvcore.meddra.release import Dictionary, read
 
 THRESHOLD = 0.8
 """Jaccard similarity of two narratives' word triples from which they are near duplicates."""
@@ -104,27 +107,55 @@ def diff(folder: Path, options: argparse.Namespace) -> None:
 
 
 def migrate(folder: Path, options: argparse.Namespace) -> None:
-    from pvcore.meddra.matching import Likeness
+    from pvcore.meddra.likeness import Likeness
     from pvcore.meddra.migrate import migrate as carry
 
     releases(folder)
-    old, new = read(folder / "29.0"), read(folder / "29.1")
-    rows = coded_rows(old.current_llts(), options.rows)
-    frame = new.tables["llt"]
+    plain = read(folder / "29.0"), read(folder / "29.1")
+    wordy = many_words(plain[0]), many_words(plain[1])
+    rows = {id(pair): coded_rows(pair[0].current_llts(), options.rows) for pair in (plain, wordy)}
+
+    def migrated(pair: tuple[Dictionary, Dictionary], policy: int) -> None:
+        old, new = map(replace, pair)  # as just read: nothing that an earlier round looked up is kept
+        carry(rows[id(pair)], old, new, policy=policy)
+
+    merge = "pandas merge on the code"
+    few, many = "invented names", "names of many words"
+    given, terms = rows[id(plain)], plain[1].tables["llt"]
     taken = measured(
         {
-            "migrate, policy 2": partial(carry, rows, old, new, policy=2),
-            "migrate, policy 3": partial(carry, rows, old, new, policy=3),
-            "pandas merge on the code": partial(rows.merge, frame, on="llt_code", how="left"),
-            "likeness of names alone": partial(Likeness, new.current_llts()),
+            f"policy 2, {few}": partial(migrated, plain, 2),
+            f"policy 3, {few}": partial(migrated, plain, 3),
+            f"policy 3, {many}": partial(migrated, wordy, 3),
+            merge: partial(given.merge, terms, on="llt_code", how="left"),
+            f"weights of {few}": partial(Likeness, plain[1].current_llts()),
+            f"weights of {many}": partial(Likeness, wordy[1].current_llts()),
         },
         options.rounds,
     )
-    notes = {
-        "pandas merge on the code": "goal 3 or less",
-        "likeness of names alone": "in both migrations, if one row or more needs review",
-    }
-    table(f"Migration of {len(rows):,} coded rows", taken, notes)
+    notes = {merge: "goal 3 or less"}
+    for side, kind in ((f"policy 2, {few}", few), (f"policy 3, {few}", few), (f"policy 3, {many}", many)):
+        weights = f"weights of {kind}"
+        notes[weights] = "in the migration, if one row or more needs review"
+        parts = {name: taken[name] for name in (side, merge, weights)}
+        table(f"Migration of {options.rows:,} coded rows, {side}", parts, notes)
+    for (_, new), kind in ((plain, few), (wordy, many)):
+        listed = new.current_llts()["llt_name"].str.lower().str.split()
+        print(f"\n{kind}: {len(listed):,} terms of {len(set(itertools.chain(*listed))):,} words")
+
+
+def many_words(dictionary: Dictionary) -> Dictionary:
+    """The same with 40 times as many different words in the names of its LLTs: invented names have few words
+    beside a real dictionary, and what is done once for each word would look cheaper than it is.
+    """
+    llt = dictionary.tables["llt"]
+    ends = ["".join(pair) for pair in itertools.product("bdfgklmn", "aeiou")]
+    names = [
+        " ".join(word + ends[zlib.crc32(name.encode()) % len(ends)] for word in name.split())
+        for name in llt["llt_name"].tolist()
+    ]
+    tables = {**dictionary.tables, "llt": llt.assign(llt_name=pd.Series(names, index=llt.index, dtype="str"))}
+    return replace(dictionary, tables=tables)
 
 
 def coded_rows(current: pd.DataFrame, number: int) -> pd.DataFrame:

@@ -114,8 +114,8 @@ def candidates(codes: Counter[tuple[str, float]], pairs: Sequence[Pair], labels:
 
 
 def lexical(names: Sequence[str], texts: Sequence[str]) -> np.ndarray:
-    """Cosines of `pvcore.meddra.matching.Likeness`, shape (texts, names)."""
-    from pvcore.meddra.matching import Likeness
+    """Cosines of `pvcore.meddra.likeness.Likeness`, shape (texts, names)."""
+    from pvcore.meddra.likeness import Likeness
 
     codes = [f"{number:08d}" for number in range(len(names))]  # in order, so that equal scores stay in it
     likeness = Likeness(pd.DataFrame({"llt_code": codes, "llt_name": list(names)}))

@@ -1,24 +1,29 @@
 """Names compared as a coder would: case, spelling, word order, plural and empty words do not matter.
 
-`key` makes two names equal that differ in nothing else; `Likeness` orders terms by likeness to a text
-where no name is equal, for a person to choose from. Neither knows medicine. The rules are written down
-in docs/reference/migration.md, with examples of both sides.
+`key` makes two names equal that differ in nothing else; it knows no medicine. The rules are written down in
+docs/reference/migration.md, with examples of both sides. `bags` sieves many texts for equal keys at once.
 """
 
 from __future__ import annotations
 
-import copy
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
-_EMPTY = frozenset({"an", "nos", "of", "the", "unspecified"})
+EMPTY = frozenset({"an", "nos", "of", "the", "unspecified"})
 """Not 'a': hepatitis A is not hepatitis."""
 _WORD = re.compile(r"[^\W_]+")
+_LOWER = bytes(
+    byte if byte >= 0x80 or chr(byte).isalnum() else ord(" ") for byte in bytes(range(256)).lower()
+)
+"""What `exact` makes of ASCII, byte by byte; others are left as they are."""
 _SPELLING: tuple[tuple[str, str], ...] = (
     ("haem", "hem"), ("aemi", "emi"), ("oedem", "edem"), ("oesoph", "esoph"), ("oestr", "estr"),
     ("foet", "fet"), ("faec", "fec"), ("caec", "cec"), ("paed", "ped"), ("aesth", "esth"),
@@ -87,6 +92,11 @@ def american(text: str) -> str:
     return text
 
 
+def american_words(words: Sequence[str]) -> list[str]:
+    """`american` of many words of `exact` in one go."""
+    return american("\n".join(words)).split("\n") if words else []
+
+
 def singular(word: str) -> str:
     """A lower-case English word without its plural ending; a word that may be no plural stays."""
     if word in _IRREGULAR:
@@ -100,65 +110,54 @@ def singular(word: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    return [word for word in american(exact(text)).split() if word not in _EMPTY]
+    return [word for word in american(exact(text)).split() if word not in EMPTY]
 
 
-class Likeness:
-    """Cosines of TF-IDF over character n-grams (2-4, inside words) between texts and terms.
+@dataclass(frozen=True, eq=False)
+class Words:
+    """The words of many texts, as in `exact` of each.
 
-    `terms` has llt_code and llt_name. Scores are rounded to six digits and equal ones go by the lower
-    code, so that the same input gives the same ranking on every machine.
+    `which` has their numbers in `distinct`, text after text; those of text i are from starts[i] to starts[i + 1].
     """
 
-    def __init__(self, terms: pd.DataFrame) -> None:
-        from sklearn.feature_extraction.text import TfidfVectorizer  # costs half a second to import
+    distinct: list[str]
+    which: npt.NDArray[np.int32]
+    starts: npt.NDArray[np.int64]
 
-        terms = terms.sort_values("llt_code")
-        self.codes = np.array(terms["llt_code"].tolist(), dtype=object)
-        self._vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), dtype=np.float32)
-        texts = [" ".join(_words(name)) for name in terms["llt_name"].tolist()]
-        self._index = self._vectorizer.fit_transform(texts) if any(texts) else None
-        self._row = {code: row for row, code in enumerate(self.codes)}
 
-    def cosines(self, texts: Sequence[str], *, chunk: int = 64) -> Iterator[np.ndarray]:
-        """For every text the cosines with all terms, shape (terms,), in the order of `codes`."""
-        if self._index is None:
-            yield from np.zeros((len(texts), len(self.codes)))
-            return
-        columns = self._index.T.tocsr()
-        for start in range(0, len(texts), chunk):
-            part = self._vectors(texts[start : start + chunk])
-            yield from np.round((part @ columns).toarray(), 6)
+def words_of(texts: Sequence[str]) -> Words:
+    """All texts taken apart in one go: what `exact(text).split()` gives for each of them."""
+    plain = [text if text.isascii() else exact(text) for text in texts]
+    joined = (" ".join(plain) + " ").encode().translate(_LOWER)
+    letters = np.frombuffer(b" " + joined, np.uint8) != ord(" ")
+    edges = np.flatnonzero(letters[1:] != letters[:-1])
+    begin, end = edges[::2], edges[1::2]
+    buffers = [None, pa.py_buffer(_ends(end - begin)), pa.py_buffer(joined.replace(b" ", b""))]
+    words = pa.Array.from_buffers(pa.large_string(), len(begin), buffers).dictionary_encode()
+    lengths = pc.binary_length(pa.array(plain, pa.large_string())).to_numpy()
+    starts = np.searchsorted(begin, _ends(lengths + 1))
+    return Words(words.dictionary.to_pylist(), words.indices.to_numpy(), starts)
 
-    def between(self, texts: Sequence[str], codes: Sequence[str]) -> np.ndarray:
-        """The cosine of every text with the term of the code beside it, shape (texts,)."""
-        if self._index is None:
-            return np.zeros(len(texts))
-        terms = self._index[[self._row[code] for code in codes]]
-        return np.round(np.asarray(self._vectors(texts).multiply(terms).sum(axis=1)).ravel(), 6)
 
-    def only(self, codes: Collection[str]) -> Likeness:
-        """The same weights with fewer terms to compare with."""
-        rows = np.array([row for row, code in enumerate(self.codes) if code in codes], dtype=int)
-        fewer = copy.copy(self)
-        fewer.codes = self.codes[rows]
-        fewer._index = None if self._index is None else self._index[rows]
-        fewer._row = {code: row for row, code in enumerate(fewer.codes)}
-        return fewer
+def bag(text: str) -> int:
+    """A number that two texts share if they have the same `key`, and by rare chance or in another order of
+    their words if they have not: a sieve, not a decision.
+    """
+    return sum(map(_number, american(exact(text)).split()))
 
-    def rank(self, texts: Sequence[str], *, top: int = 5) -> list[list[str]]:
-        """For every text the codes of the `top` likeliest terms, best first; none that shares nothing."""
-        return [[code for code, _ in found] for found in self.scored(texts, top=top)]
 
-    def scored(self, texts: Sequence[str], *, top: int = 5) -> list[list[tuple[str, float]]]:
-        """The same with the cosine of each."""
-        ranked = []
-        for cosines in self.cosines(texts):
-            least = np.partition(cosines, -top)[-top] if len(cosines) > top else 0.0
-            found = np.flatnonzero((cosines >= least) & (cosines > 0))
-            best = found[np.argsort(-cosines[found], kind="stable")][:top]
-            ranked.append([(str(self.codes[i]), float(cosines[i])) for i in best])
-        return ranked
+def bags(texts: Sequence[str]) -> npt.NDArray[np.int64]:
+    """`bag` of every text, shape (texts,): the work is for each distinct word, not for each text."""
+    words = words_of(texts)
+    numbers = np.array([_number(word) for word in american_words(words.distinct)], np.int64)
+    totals = _ends(numbers[words.which])
+    return totals[words.starts[1:]] - totals[words.starts[:-1]]
 
-    def _vectors(self, texts: Sequence[str]) -> Any:
-        return self._vectorizer.transform([" ".join(_words(text)) for text in texts])
+
+def _number(word: str) -> int:
+    return 0 if word in EMPTY else zlib.crc32(singular(word).encode())
+
+
+def _ends(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """0, the first, the first two together, and so on; one longer than `lengths`."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])

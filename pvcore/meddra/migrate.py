@@ -22,14 +22,16 @@ No row stays on an LLT that is not current, whatever the policy, and nothing amb
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from pvcore.errors import BatchError, ConfigError, Fault
 from pvcore.meddra import matching
+from pvcore.meddra.columns import is_in, looked_up
+from pvcore.meddra.likeness import Likeness
 from pvcore.meddra.mapping import CLASSES, COLUMNS, Migration
 from pvcore.meddra.release import Dictionary
 
@@ -77,20 +79,27 @@ def migrate(
     codes, verbatims = rows["llt_code"].astype("str"), rows["verbatim"].fillna("").astype("str")
     which, pairs = _distinct(codes, verbatims)
     rules = Rules(old, new, policy)
-    decided = [rules.decide(*pair) for pair in pairs]
+    asked = np.flatnonzero(~rules.settled(pairs)).tolist()
+    said = list(pairs.iloc[asked].itertuples(index=False, name=None))
+    decided = [rules.decide(*pair) for pair in said]
     if policy == 4:
-        for number, answer in rules.closer(pairs, decided).items():
+        for number, answer in rules.closer(said, decided).items():
             decided[number] = answer
     review = [number for number, answer in enumerate(decided) if answer[0] is None]
-    ranked = rules.suggest([pairs[n] for n in review], [decided[n][3] for n in review], nearest=nearest)
+    ranked = rules.suggest([said[n] for n in review], [decided[n][3] for n in review], nearest=nearest)
     suggestions = dict(zip(review, ranked, strict=True))
+    pts = looked_up(pairs["llt_code"], rules.current, "llt_code", "pt_code")
     made: dict[str, list[object]] = {
-        "new_code": [code for code, *_ in decided],
-        "new_pt_code": [new.pt_of(code) if code else None for code, *_ in decided],
-        "class": [name for _, name, *_ in decided],
-        "rule": [rule for _, _, rule, _ in decided],
-        "suggestions": [suggestions.get(number, []) for number in range(len(pairs))],
+        "new_code": pairs["llt_code"].tolist(),
+        "new_pt_code": pts["pt_code"].tolist(),
+        "class": ["unchanged"] * len(pairs),
+        "rule": [""] * len(pairs),
+        "suggestions": [[]] * len(pairs),
     }
+    for number, (at, (code, kind, rule, _)) in enumerate(zip(asked, decided, strict=True)):
+        row = (code, new.pt_of(code) if code else None, kind, rule, suggestions.get(number, []))
+        for values, value in zip(made.values(), row, strict=True):
+            values[at] = value
     table = pd.DataFrame({"row_id": rows["row_id"].astype("str").array, "old_code": codes.array})
     for name, values in made.items():
         table[name] = spread(values, which, "str" if name in ("class", "rule") else "object")
@@ -110,19 +119,25 @@ def check(rows: pd.DataFrame, label: str, policy: int) -> None:
         raise BatchError("rows to migrate", faults)
 
 
-def _distinct(codes: pd.Series, verbatims: pd.Series) -> tuple[np.ndarray, list[tuple[str, str]]]:
-    """For every row the number of its pair, and the pairs in the order in which they first come."""
+def _distinct(codes: pd.Series, verbatims: pd.Series) -> tuple[np.ndarray, pd.DataFrame]:
+    """For every row the number of its pair, and the pairs (llt_code, verbatim) in the order in which they
+    first come.
+    """
     (code, code_values), (said, said_values) = codes.factorize(), verbatims.factorize()
-    which, values = pd.factorize(code * max(len(said_values), 1) + said)
     wide = max(len(said_values), 1)
-    return which, [(str(code_values[v // wide]), str(said_values[v % wide])) for v in values.tolist()]
+    which, pairs = pd.factorize(code * wide + said)
+    taken = {
+        "llt_code": code_values.array.take(pairs // wide),
+        "verbatim": said_values.array.take(pairs % wide),
+    }
+    return which, pd.DataFrame(taken)
 
 
 def spread(values: Sequence[object], which: np.ndarray, dtype: str) -> pd.Series:
     """The value of every row, by its number among `values`."""
     array = np.empty(len(values), dtype=object)
     array[:] = values
-    return pd.Series(array[which], dtype=dtype)
+    return pd.Series(pd.array(array, dtype=dtype).take(which), dtype=dtype)
 
 
 Answer = tuple[str | None, str, str, tuple[str, ...]]
@@ -135,17 +150,57 @@ class Rules:
     def __init__(self, old: Dictionary, new: Dictionary, policy: int) -> None:
         self.old, self.new, self.policy = old, new, policy
         self.current = new.current_llts()
-        self.direct: dict[str, list[str]] = defaultdict(list)
-        self.lexical: dict[str, list[str]] = defaultdict(list)
-        self.named: dict[str, list[str]] = defaultdict(list)
-        for code, name in zip(
-            self.current["llt_code"].tolist(), self.current["llt_name"].tolist(), strict=True
-        ):
-            self.named[name].append(code)
-            self.direct[matching.exact(name)].append(code)
-            self.lexical[matching.key(name)].append(code)
-        self.fresh = {c for c in self.current["llt_code"].tolist() if c not in old or not old.is_current(c)}
+        usable = old.tables["llt"].loc[old.tables["llt"]["llt_currency"] == "Y", "llt_code"]
+        self._is_fresh = ~is_in(self.current["llt_code"], usable)
+        self.fresh = set(self.current["llt_code"][self._is_fresh].tolist())
         self._code: dict[str, Answer] = {}
+
+    def settled(self, pairs: pd.DataFrame) -> np.ndarray:
+        """Whether `decide` can only say "unchanged" to a pair (llt_code, verbatim); shape (pairs,).
+
+        Most rows of a release are such, so this is decided for all at once. Not in policy 4, which looks at
+        every verbatim.
+        """
+        if self.policy == 4:
+            return np.zeros(len(pairs), dtype=bool)
+        before = looked_up(
+            self.current["llt_code"], self.old.tables["llt"], "llt_code", "llt_name", "pt_code"
+        )
+        same = (before == self.current[["llt_name", "pt_code"]]).all(axis=1)
+        same &= is_in(self.current["pt_code"], self._same_path)
+        settled = is_in(pairs["llt_code"], self.current["llt_code"][same])
+        if self.policy == 3:
+            settled &= ~np.isin(matching.bags(pairs["verbatim"].tolist()), self._bags[self._is_fresh])
+        return settled
+
+    @cached_property
+    def _same_path(self) -> pd.Index:
+        """Codes of the PTs whose primary path is the same in both releases."""
+        before, after = self.old.paths, self.new.paths
+        return after.index[(before.reindex(after.index) == after).all(axis=1)]
+
+    @cached_property
+    def _stayed(self) -> frozenset[str]:
+        return frozenset(self._same_path)
+
+    @cached_property
+    def _bags(self) -> np.ndarray:
+        """`matching.bag` of the name of every current LLT."""
+        return matching.bags(self.current["llt_name"].tolist())
+
+    @cached_property
+    def _by_bag(self) -> tuple[np.ndarray, list[str], list[str]]:
+        """Bags in their order, and the codes and names of the current LLTs that they belong to."""
+        order = np.argsort(self._bags, kind="stable")
+        terms = self.current.iloc[order]
+        return self._bags[order], terms["llt_code"].tolist(), terms["llt_name"].tolist()
+
+    def _called(self, text: str, normal: Callable[[str], str] = str) -> list[str]:
+        """Codes of the current LLTs whose name is `text`, or is made the same by `normal`."""
+        bags, codes, names = self._by_bag
+        number, wanted = matching.bag(text), normal(text)
+        first, last = np.searchsorted(bags, [number, number + 1])
+        return [codes[n] for n in range(first, last) if normal(names[n]) == wanted]
 
     def decide(self, code: str, verbatim: str) -> Answer:
         """What becomes of a row, by its code and, from policy 3 on, its verbatim."""
@@ -162,16 +217,16 @@ class Rules:
             return None, "unknown_code", "not_in_old", (code,) if code in new and new.is_current(code) else ()
         name = old.llt_name(code)
         if code not in new:
-            return None, "needs_review", "not_in_new", tuple(self.named.get(name, ()))
+            return None, "needs_review", "not_in_new", tuple(self._called(name))
         if not new.is_current(code):
             return self._not_current(code, name)
         if new.llt_name(code) != name:
-            moved = [c for c in self.named.get(name, ()) if c != code]
+            moved = [c for c in self._called(name) if c != code]
             if moved and (self.policy < 3 or len(moved) > 1):
                 return None, "needs_review", "name_moved", tuple(moved)
             return (moved[0], "recoded", "code_switch", ()) if moved else (code, "renamed", "", ())
-        before, after = old.primary_path(old.pt_of(code)), new.primary_path(new.pt_of(code))
-        return code, "unchanged" if before == after else "hierarchy_refreshed", "", ()
+        same = old.pt_of(code) == new.pt_of(code) and new.pt_of(code) in self._stayed
+        return code, "unchanged" if same else "hierarchy_refreshed", "", ()
 
     def _not_current(self, code: str, name: str) -> Answer:
         pt = self.new.pt_of(code)
@@ -179,7 +234,7 @@ class Rules:
             return None, "needs_review", "not_current", (pt,)
         if self.old.pt_of(code) != pt:
             return None, "needs_review", "not_current_and_moved", (pt, self.old.pt_of(code))
-        same = [c for c in self.lexical.get(matching.key(name), ()) if self.new.pt_of(c) == pt]
+        same = [c for c in self._called(name, matching.key) if self.new.pt_of(c) == pt]
         if len(same) == 1 and same[0] != pt:
             return same[0], "recoded", "same_words", ()
         return pt, "recoded", "preferred_term", ()
@@ -188,14 +243,10 @@ class Rules:
         """A better LLT by the verbatim alone, or `answer`."""
         kept = answer[0] == code
         name = self.new.llt_name(code) if code in self.new else ""
-        for rule, index, normal in (
-            ("verbatim_direct", self.direct, matching.exact),
-            ("verbatim_lexical", self.lexical, matching.key),
-        ):
-            wanted = normal(verbatim)
-            if kept and normal(name) == wanted:
+        for rule, normal in (("verbatim_direct", matching.exact), ("verbatim_lexical", matching.key)):
+            if kept and normal(name) == normal(verbatim):
                 return answer  # the present LLT says it already
-            found = [c for c in index.get(wanted, ()) if c != code and (not kept or c in self.fresh)]
+            found = [c for c in self._called(verbatim, normal) if c != code and (not kept or c in self.fresh)]
             if len(found) > 1 and self._one_preferred(found):
                 found = [self.new.pt_of(found[0])]
             if len(found) == 1 and (kept or self._same_pt(found[0], code)):
@@ -224,7 +275,7 @@ class Rules:
             return {}
         verbatims, codes = [verbatim for _, verbatim, _ in asked], [code for *_, code in asked]
         relevant = self.current["llt_code"].isin(self.fresh | set(codes))
-        likeness = matching.Likeness(self.current[relevant])
+        likeness = Likeness(self.current[relevant])
         present, fresh = likeness.between(verbatims, codes), likeness.only(self.fresh)
         answers: dict[int, Answer] = {}
         for (number, _, code), has, cosines in zip(asked, present, fresh.cosines(verbatims), strict=True):
@@ -260,7 +311,7 @@ def rank(
     """
     if not texts:
         return []
-    lexical = matching.Likeness(terms).scored(texts, top=top)
+    lexical = Likeness(terms).scored(texts, top=top)
     if nearest is None:
         return [[code for code, _ in found] for found in lexical]
     ranked = []

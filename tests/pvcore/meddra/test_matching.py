@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import zipfile
 from pathlib import Path
+from random import Random
 
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pvcore.meddra.matching import Likeness, exact, key, singular
+from pvcore.meddra.matching import american, bag, bags, exact, key, singular, words_of
 
 
 @pytest.mark.parametrize(
@@ -103,19 +105,32 @@ def test_every_character_is_its_own_key() -> None:
     assert exact("Drug\u2120") == "drugsm"
 
 
-TERMS = pd.DataFrame({"llt_code": ["3", "1", "2"], "llt_name": ["Liver pain", "Liver pain", "Kidney stone"]})
+TEXTS = st.text() | st.text(alphabet="aehmosuyz AN'-_\n\u00e4\u3042", max_size=30)
 
 
-def test_ranking_prefers_likeness_then_the_lower_code() -> None:
-    assert Likeness(TERMS).rank(["pain in liver", "kidney stones", "zzz"]) == [["1", "3"], ["2"], []]
-    assert Likeness(TERMS).rank(["pain in liver"], top=1) == [["1"]]
-    assert Likeness(TERMS).only({"2", "3"}).rank(["pain in liver"]) == [["3"]]
+@given(st.lists(TEXTS, max_size=6))
+def test_many_texts_are_taken_apart_as_each_alone(texts: list[str]) -> None:
+    words = words_of(texts)
+    apart = [words.which[a:b] for a, b in itertools.pairwise(words.starts)]
+    assert [[words.distinct[n] for n in which] for which in apart] == [exact(t).split() for t in texts]
+    assert len(set(words.distinct)) == len(words.distinct)
+    assert bags(texts).tolist() == [bag(text) for text in texts]
 
 
-def test_pairs() -> None:
-    same, other = Likeness(TERMS).between(["liver pain", "liver pain"], ["1", "2"])
-    assert same == pytest.approx(1, abs=1e-5) and other < 0.2
+NAMES = (
+    "Haemolytic anaemia",
+    "pains of the liver",
+    "NOS",
+    "Fever without rash",
+    "Sj\u00f6gren's syndromes",
+    "",
+)
 
 
-def test_no_terms() -> None:
-    assert Likeness(TERMS.head(0)).rank(["liver"]) == [[]]
+@given(st.sampled_from(NAMES), st.randoms())
+def test_equal_keys_are_in_one_bag(name: str, random: Random) -> None:
+    words = name.split()
+    random.shuffle(words)
+    other = random.choice((" ".join(words), name.upper(), american(name.lower()), f"{name}, unspecified"))
+    assert key(name) != key(other) or bag(name) == bag(other)
+    assert bag(name) != bag(f"{name} kidney")

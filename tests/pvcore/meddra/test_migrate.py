@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pvcore.errors import BatchError, ConfigError
-from pvcore.meddra.migrate import CLASSES, RULES, Migration, migrate
+from pvcore.meddra.migrate import CLASSES, RULES, Migration, Rules, migrate
 from pvcore.meddra.release import Dictionary
 
 Build = Callable[..., Dictionary]
@@ -188,6 +188,21 @@ def test_rows_and_policies_that_cannot_be_used(rows: pd.DataFrame, old: Dictiona
         migrate(rows[["row_id", "llt_code"]], old, new)
     with pytest.raises(BatchError, match="row_id is there twice"):
         migrate(pd.concat([rows.head(1)] * 2), old, new)
+
+
+@pytest.mark.parametrize("policy", [1, 2, 3, 4])
+def test_what_is_settled_for_all_at_once_is_what_each_alone_gets(
+    policy: int, rows: pd.DataFrame, old: Dictionary, new: Dictionary
+) -> None:
+    fresh = new.current_llts()[~new.current_llts()["llt_code"].isin(old.tables["llt"]["llt_code"])]
+    heard = rows.head(300).assign(verbatim=np.resize(fresh["llt_name"].str.lower().to_numpy(), 300))
+    pairs = pd.concat([rows, heard])[["llt_code", "verbatim"]].drop_duplicates(ignore_index=True)
+    rules = Rules(old, new, policy)
+    settled = rules.settled(pairs)
+    decided = [rules.decide(*pair) for pair in pairs.itertuples(index=False, name=None)]
+    plain = np.array([answer[1:3] == ("unchanged", "") for answer in decided])
+    assert not (settled & ~plain).any()
+    assert settled.sum() > 0.9 * plain.sum() if policy < 4 else not settled.any()
 
 
 @settings(max_examples=25, deadline=None)
