@@ -70,9 +70,9 @@ def diff(
 
     The page shows the affected cases: those of --cases, else of the workspace's dataset if it is in OLD.
     """
-    from pvcore.meddra.diff import KINDS
     from pvcore.meddra.diff import diff as compare
     from pvcore.meddra.impact import impact as hit
+    from pvcore.meddra.kinds import KINDS
 
     before, after = read_release(old), read_release(new)
     found = compare(before, after)
@@ -108,10 +108,10 @@ def impact(
     as_json: Json = False,
 ) -> None:
     """How many coded rows a version change hits, with the counts of the maintenance organisation's report."""
-    from pvcore.meddra.diff import KINDS
     from pvcore.meddra.diff import diff as compare
     from pvcore.meddra.impact import ERRORS
     from pvcore.meddra.impact import impact as hit
+    from pvcore.meddra.kinds import KINDS
 
     files = [*(cases or ()), *(more or ())]
     if not files:

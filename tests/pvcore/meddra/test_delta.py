@@ -53,6 +53,16 @@ def test_what_does_not_fit_is_all_named() -> None:
     ]
 
 
+def test_touched_are_the_values_in_rows_that_left_or_came() -> None:
+    changes = {
+        "soc_hlgt": delta.TableDelta(("3$4",), ("3$5",)),
+        "hlt_pt": delta.TableDelta((), ("1$2",)),
+    }
+    assert delta.touched(changes, "hlgt_code", "soc_hlgt", "hlgt").tolist() == ["4", "5"]
+    assert delta.touched(changes, "soc_code", "soc_hlgt").tolist() == ["3"]
+    assert delta.touched(changes, "pt_code", "mdhier").empty
+
+
 def test_unknown_tables_are_refused() -> None:
     with pytest.raises(ValueError, match="no such tables: inventions"):
         delta.from_value({"inventions": {"removed": [], "added": []}})

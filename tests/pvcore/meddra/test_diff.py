@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pvcore.errors import ReleaseError
-from pvcore.meddra.diff import COLUMNS, KINDS, DictionaryDiff, diff, kinds_of_terms
+from pvcore.meddra.diff import DictionaryDiff, diff, kinds_of_terms
 from pvcore.meddra.evolve import CHANGES
 from pvcore.meddra.generate import Truth
+from pvcore.meddra.kinds import COLUMNS, KINDS
 from pvcore.meddra.release import Dictionary, content_digest
 
 Build = Callable[..., Dictionary]
