@@ -20,11 +20,12 @@ Only codes that a changed row speaks of are looked at: what no row says otherwis
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pvcore.meddra.columns import TEXT, is_in, looked_up, to_array, to_frame
+from pvcore.meddra.columns import TEXT, is_in, joined, looked_up, to_array, to_frame
 from pvcore.meddra.delta import Delta, touched
 from pvcore.meddra.release import Dictionary
 
@@ -48,6 +49,7 @@ KINDS: dict[str, str] = {
 }
 COLUMNS = ("level", "code", "name", "kind", "old", "new")
 Frames = list[pd.DataFrame]
+Mask = npt.NDArray[np.bool_]
 
 
 def named(old: Dictionary, new: Dictionary, rows: Delta) -> pd.DataFrame:
@@ -84,15 +86,15 @@ def _terms(old: Dictionary, new: Dictionary, rows: Delta) -> Frames:
         return []
     both = _llts(old, codes).add_suffix("_old").join(_llts(new, codes).add_suffix("_new"), how="outer")
     was, now = both["name_old"].notna(), both["name_new"].notna()
-    pt_old, pt_new = both["is_pt_old"].eq(True), both["is_pt_new"].eq(True)
-    fresh, gone, kept = both[~was], both[was & ~now], both[was & now].copy()
+    fresh, gone, kept = both[~was], both[was & ~now], both[was & now]
+    new_pt, gone_pt = fresh["is_pt_new"].eq(True), gone["is_pt_old"].eq(True)
     frames = [
-        _rows(fresh[pt_new[~was]], "PT", "new_pts", "name_new", "", "soc_new"),
-        _rows(fresh[~pt_new[~was]], "LLT", "new_llts", "name_new", "", "pt_new"),
-        _rows(gone[pt_old[was & ~now]], "PT", "removed", "name_old", "name_old", ""),
-        _rows(gone[~pt_old[was & ~now]], "LLT", "removed", "name_old", "name_old", ""),
+        _rows(fresh[new_pt], "PT", "new_pts", "name_new", "", "soc_new"),
+        _rows(fresh[~new_pt], "LLT", "new_llts", "name_new", "", "pt_new"),
+        _rows(gone[gone_pt], "PT", "removed", "name_old", "name_old", ""),
+        _rows(gone[~gone_pt], "LLT", "removed", "name_old", "name_old", ""),
     ]
-    return frames + _kept(kept, pt_old[kept.index], pt_new[kept.index], _switched(kept, old, new))
+    return frames + _kept(kept, _switched(kept, old, new))
 
 
 def _llts(dictionary: Dictionary, codes: pd.Index) -> pd.DataFrame:
@@ -116,59 +118,60 @@ def _hlts(dictionary: Dictionary, codes: pd.Index) -> pd.Series:
     return _joined(links.assign(other=other), "pt_code", "hlt_code", "other")
 
 
-def _switched(kept: pd.DataFrame, old: Dictionary, new: Dictionary) -> pd.Series:
+def _switched(kept: pd.DataFrame, old: Dictionary, new: Dictionary) -> Mask:
     """Whether the name of a kept code came from another code, or went to another one."""
-    changed = kept["name_old"] != kept["name_new"]
     came = is_in(kept["name_new"], _of(old, "llt", "llt_name", kept["name_new"])["llt_name"])
     went = is_in(kept["name_old"], _of(new, "llt", "llt_name", kept["name_old"])["llt_name"])
-    return changed & (came | went)
+    return _differ(kept, "name") & (came | went)
 
 
-def _kept(kept: pd.DataFrame, pt_old: pd.Series, pt_new: pd.Series, switched: pd.Series) -> Frames:
+def _differ(kept: pd.DataFrame, column: str) -> Mask:
+    return np.asarray(kept[f"{column}_old"].array != kept[f"{column}_new"].array, dtype=bool)
+
+
+def _kept(kept: pd.DataFrame, switched: Mask) -> Frames:
     """Changes of codes that are in both releases: one kind each, several together are complex."""
+    pt_old, pt_new = kept["is_pt_old"].to_numpy(bool), kept["is_pt_new"].to_numpy(bool)
     promoted, demoted, stayed = ~pt_old & pt_new, pt_old & ~pt_new, pt_old & pt_new
-    renamed = kept["name_old"] != kept["name_new"]
-    same_pt = kept["pt_old"] == kept["pt_new"]
-    soc = same_pt & (kept["soc_old"] != kept["soc_new"])
+    moved = _differ(kept, "pt")
+    soc = ~moved & _differ(kept, "soc")
     parts = {
         "promotions": (promoted, "pt"),
         "demotions": (demoted, "pt"),
-        "llts_moved": (~same_pt & ~promoted & ~demoted, "pt"),
-        "name_changes": (renamed & ~switched, "name"),
+        "llts_moved": (moved & ~promoted & ~demoted, "pt"),
+        "name_changes": (_differ(kept, "name") & ~switched, "name"),
         "code_switches": (switched, "name"),
-        "currency_changes": (kept["currency_old"] != kept["currency_new"], "currency"),
+        "currency_changes": (_differ(kept, "currency"), "currency"),
         "soc": (soc, "soc"),
-        "hierarchy_changes": (stayed & ~soc & (kept["hlts_old"] != kept["hlts_new"]), "hlts"),
+        "hierarchy_changes": (stayed & ~soc & _differ(kept, "hlts"), "hlts"),
     }
     at_pt = stayed | promoted | demoted
+    number = np.sum([mask for mask, _ in parts.values()], axis=0)
     frames: Frames = []
     for here, level in ((at_pt, "PT"), (~at_pt, "LLT")):
-        number = sum((mask & here).astype(int) for mask, _ in parts.values())
-        for part, (mask, column) in parts.items():
-            kind = f"{level.lower()}_primary_soc_changes" if part == "soc" else part
-            if not (alone := mask & here & (number == 1)).any():
-                continue
-            single = kept[alone]
-            frames.append(_rows(single, level, kind, "name_new", f"{column}_old", f"{column}_new"))
-        frames.append(_complex(kept, {p: (m & here & (number > 1), c) for p, (m, c) in parts.items()}, level))
+        named = {
+            f"{level.lower()}_primary_soc_changes" if part == "soc" else part: parts[part] for part in parts
+        }
+        for kind, (mask, column) in named.items():
+            if (alone := mask & here & (number == 1)).any():
+                frames.append(_rows(kept[alone], level, kind, "name_new", f"{column}_old", f"{column}_new"))
+        if (several := here & (number > 1)).any():
+            frames.append(_complex(kept[several], {k: (m[several], c) for k, (m, c) in named.items()}, level))
     # the LLT that a PT also is changes its primary SOC with it, whatever else the PT does
     own = kept[stayed & soc]
     return [*frames, _rows(own, "LLT", "llt_primary_soc_changes", "name_new", "soc_old", "soc_new")]
 
 
-def _complex(kept: pd.DataFrame, parts: dict[str, tuple[pd.Series, str]], level: str) -> pd.DataFrame:
+def _complex(kept: pd.DataFrame, parts: dict[str, tuple[Mask, str]], level: str) -> pd.DataFrame:
     """Codes with several changes; the parts as "kind: value; kind: value"."""
-    parts = {part: (mask, column) for part, (mask, column) in parts.items() if mask.any()}
-    several = kept[np.logical_or.reduce([mask for mask, _ in parts.values()] or [kept.index == ""])].copy()
+    sides = {}
     for side in ("old", "new"):
-        texts = pd.Series("", index=several.index, dtype="str")
-        for part, (mask, column) in parts.items():
-            label = f"{level.lower()}_primary_soc_changes" if part == "soc" else part
-            texts = texts.where(
-                ~mask[several.index], texts + f"{label}: " + several[f"{column}_{side}"] + "; "
-            )
-        several[side] = texts.str.removesuffix("; ")
-    return _rows(several, level, "complex_changes", "name_new", "old", "new")
+        texts = pd.Series("", index=kept.index, dtype="str")
+        for kind, (mask, column) in parts.items():
+            if mask.any():
+                texts = texts.where(~mask, texts + f"{kind}: " + kept[f"{column}_{side}"] + "; ")
+        sides[side] = texts.str.removesuffix("; ")
+    return _rows(kept.assign(**sides), level, "complex_changes", "name_new", "old", "new")
 
 
 def _hierarchy(old: Dictionary, new: Dictionary, rows: Delta) -> Frames:
@@ -206,20 +209,26 @@ def _smq(old: Dictionary, new: Dictionary, rows: Delta) -> Frames:
             sides.append(pd.DataFrame({"name": table["smq_name"], "state": state}))
         frames.append(_states(sides[0], sides[1], "SMQ", "smq_changes"))
     if "smq_content" in here:
-        fields = ["term_level", "term_scope", "term_category", "term_weight", "term_status"]
+        terms = touched(rows, "term_code", "smq_content")
+        sides = [_content(dictionary, codes["smq_content"], terms) for dictionary in (old, new)]
         levels = (("SMQ", "smq_changes", ["0", "1", "2", "3"]), ("PT", "smq_pt_changes", ["4"]),
                   ("LLT", "smq_llt_changes", ["5"]))  # fmt: skip
         for level, kind, numbers in levels:
-            sides = []
-            for dictionary in (old, new):
-                table = _of(dictionary, "smq_content", "smq_code", codes["smq_content"])
-                table = table[table["term_level"].isin(numbers)]
-                key = table["smq_code"] + "/" + table["term_code"]
-                pairs = pd.DataFrame({"key": key, "state": _state(table, fields)})
-                states = _joined(pairs, "key", "state", by=" + ", ordered=False)
-                sides.append(pd.DataFrame({"name": states.index, "state": states}))
-            frames.append(_states(sides[0], sides[1], level, kind))
+            states = [
+                _joined(s[s["level"].isin(numbers)], "key", "state", by=" + ", ordered=False) for s in sides
+            ]
+            both = [pd.DataFrame({"name": state.index, "state": state}) for state in states]
+            frames.append(_states(both[0], both[1], level, kind))
     return frames
+
+
+def _content(dictionary: Dictionary, smqs: pd.Index, terms: pd.Index) -> pd.DataFrame:
+    """Terms in some SMQs: level, key ("SMQ code/term code") and state."""
+    table = _of(dictionary, "smq_content", "smq_code", smqs)
+    table = table[is_in(table["term_code"], terms)]
+    key = table["smq_code"] + "/" + table["term_code"]
+    fields = ["term_level", "term_scope", "term_category", "term_weight", "term_status"]
+    return pd.DataFrame({"level": table["term_level"], "key": key, "state": _state(table, fields)})
 
 
 def _states(old: pd.DataFrame, new: pd.DataFrame, level: str, kind: str) -> pd.DataFrame:
@@ -230,10 +239,7 @@ def _states(old: pd.DataFrame, new: pd.DataFrame, level: str, kind: str) -> pd.D
 
 
 def _state(table: pd.DataFrame, fields: list[str]) -> pd.Series:
-    state = table[fields[0]]
-    for name in fields[1:]:
-        state = state + "$" + table[name]
-    return state
+    return pd.Series(joined(table[fields], "$"), index=table.index, dtype="str")
 
 
 def _joined(
