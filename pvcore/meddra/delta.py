@@ -114,13 +114,22 @@ def from_value(value: Mapping[str, Any]) -> dict[str, TableDelta]:
         raise ValueError(f"no such tables: {', '.join(sorted(unknown))}")
     return {
         name: TableDelta(
-            tuple(rows["removed"]),
-            tuple(rows["added"]),
+            _fitting(name, rows["removed"]),
+            _fitting(name, rows["added"]),
             was=rows.get("table") != "added",
             is_=rows.get("table") != "removed",
         )
         for name, rows in value.items()
     }
+
+
+def _fitting(name: str, rows: list[str]) -> tuple[str, ...]:
+    """Rows as they are, if they have the table's fields."""
+    width = len(TABLES[name].columns)
+    for row in rows:
+        if row.count("$") + 1 != width:
+            raise ValueError(f"{TABLES[name].file}: row {row!r} has not its {width} fields")
+    return tuple(rows)
 
 
 def _lines(table: pd.DataFrame | None) -> pa.Array:

@@ -53,11 +53,26 @@ class DictionaryDiff:
 
     def apply(self, old: Dictionary) -> Dictionary:
         """NEW, made of OLD. Raises ReleaseError if `old` is another release, or the result is not NEW."""
-        return _replay(old, self.rows, self.old_digest, self.new_digest)
+        self._require(old, self.old_version, self.old_digest, self.new_digest)
+        return _replay(old, self.rows, self.new_digest)
 
     def revert(self, new: Dictionary) -> Dictionary:
         """OLD, made of NEW. Raises ReleaseError as `apply` does."""
-        return _replay(new, delta.reverse(self.rows), self.new_digest, self.old_digest)
+        self._require(new, self.new_version, self.new_digest, self.old_digest)
+        return _replay(new, delta.reverse(self.rows), self.old_digest)
+
+    def _require(self, given: Dictionary, version: str, digest: str, other: str) -> None:
+        """That the difference leads away from `given`."""
+        if given.digest == digest:
+            return
+        where = f"MedDRA {given.version} {given.language} (digest {given.digest[:12]})"
+        what = f"is another release than the one to start from, MedDRA {version} (digest {digest[:12]})"
+        advice = "give that release; `pv meddra check` shows a release's digest"
+        if given.digest == other:
+            what = "is what the difference leads to"
+            advice = "take it back: --reverse" if digest == self.old_digest else "leave out --reverse"
+        name = f"difference of MedDRA {self.old_version} and {self.new_version}"
+        raise ReleaseError(name, [Fault(where, what, advice)])
 
     def summary(self) -> str:
         """A markdown table of the counts."""
@@ -77,32 +92,25 @@ class DictionaryDiff:
         return json.dumps(value, ensure_ascii=False, indent=1)
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> DictionaryDiff:
-        """The difference that `to_json` wrote. Raises ReleaseError if it is not one."""
+    def from_json(cls, text: str | bytes, *, name: str = "difference") -> DictionaryDiff:
+        """The difference that `to_json` wrote; `name` is what an error calls it. Raises ReleaseError if it is none."""
         try:
             value = json.loads(text)
-            old, new = value["old"], value["new"]
+            old, new = ((str(value[side]["version"]), str(value[side]["digest"])) for side in ("old", "new"))
             changes = pd.DataFrame(value["changes"], columns=list(COLUMNS), dtype="str")
-            rows = delta.from_value(value["tables"])
-            return cls(old["version"], new["version"], old["digest"], new["digest"], changes, rows)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            fault = Fault("JSON", f"not a stored difference: {error}", "make it anew: pv meddra diff --json")
-            raise ReleaseError("difference", [fault]) from error
+            return cls(old[0], new[0], old[1], new[1], changes, delta.from_value(value["tables"]))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            advice = "make it anew: pv meddra diff OLD NEW --save FILE"
+            fault = Fault("JSON", f"not a stored difference: {type(error).__name__} {error}", advice)
+            raise ReleaseError(name, [fault]) from error
 
 
-def _replay(given: Dictionary, rows: Delta, source: str, target: str) -> Dictionary:
-    if given.digest != source:
-        fault = Fault(
-            f"MedDRA {given.version}", f"has the digest {given.digest[:12]}, expected {source[:12]}"
-        )
-        raise ReleaseError("difference", [fault], "It was made from another release: give the one it names.")
+def _replay(given: Dictionary, rows: Delta, target: str) -> Dictionary:
     tables = delta.apply(given.tables, rows)
     digest = content_digest(tables)
-    if digest != target:
-        fault = Fault(
-            "result", f"has the digest {digest[:12]}, expected {target[:12]}", "the difference is altered"
-        )
-        raise ReleaseError("difference", [fault])
+    if digest != target or len(tables.get("meddra_release", ())) != 1:
+        what = f"has the digest {digest[:12]}, expected {target[:12]}"
+        raise ReleaseError("difference", [Fault("result", what, "the difference is altered: make it anew")])
     release = tables["meddra_release"].iloc[0]
     return Dictionary(release["version"].strip(), release["language"].strip(), digest, given.encoding, tables)
 

@@ -149,14 +149,14 @@ def _kept(kept: pd.DataFrame, switched: Mask) -> Frames:
     number = np.sum([mask for mask, _ in parts.values()], axis=0)
     frames: Frames = []
     for here, level in ((at_pt, "PT"), (~at_pt, "LLT")):
-        named = {
+        kinds = {
             f"{level.lower()}_primary_soc_changes" if part == "soc" else part: parts[part] for part in parts
         }
-        for kind, (mask, column) in named.items():
+        for kind, (mask, column) in kinds.items():
             if (alone := mask & here & (number == 1)).any():
                 frames.append(_rows(kept[alone], level, kind, "name_new", f"{column}_old", f"{column}_new"))
         if (several := here & (number > 1)).any():
-            frames.append(_complex(kept[several], {k: (m[several], c) for k, (m, c) in named.items()}, level))
+            frames.append(_complex(kept[several], {k: (m[several], c) for k, (m, c) in kinds.items()}, level))
     # the LLT that a PT also is changes its primary SOC with it, whatever else the PT does
     own = kept[stayed & soc]
     return [*frames, _rows(own, "LLT", "llt_primary_soc_changes", "name_new", "soc_old", "soc_new")]
