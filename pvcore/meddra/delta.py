@@ -55,14 +55,18 @@ def delta(old: Tables, new: Tables) -> dict[str, TableDelta]:
     return found
 
 
-def touched(changes: Delta, column: str, *tables: str) -> pd.Index:
-    """Values of a column in the rows of some tables that left or came, each once, sorted."""
-    found: set[str] = set()
-    for name in tables:
-        if change := changes.get(name):
-            at = TABLES[name].columns.index(column)
-            found |= {row.split("$")[at] for row in (*change.removed, *change.added)}
-    return pd.Index(sorted(found), dtype="str")
+def touched(changes: Delta, table: str, column: str, *fields: str) -> pd.Index:
+    """Values of a column in the rows that left or came, each once, sorted.
+
+    With `fields`, only of rows in which one of them (or the column) is not as it was.
+    """
+    change, columns = changes.get(table, TableDelta((), ())), TABLES[table].columns
+    at = [columns.index(name) for name in (column, *(fields or columns))]
+    left, came = (
+        {tuple(values[place] for place in at) for values in (row.split("$") for row in rows)}
+        for rows in (change.removed, change.added)
+    )
+    return pd.Index(sorted({value for value, *_ in left ^ came}), dtype="str")
 
 
 def reverse(changes: Delta) -> dict[str, TableDelta]:

@@ -79,9 +79,10 @@ def _rows(frame: pd.DataFrame, level: str, kind: str, name: str, old: str, new: 
 
 def _terms(old: Dictionary, new: Dictionary, rows: Delta) -> Frames:
     """Changes at LLT and PT level: of the LLTs whose own row changed, or one of their PT."""
-    pts = touched(rows, "pt_code", "pt", "hlt_pt", "mdhier")
+    pts = touched(rows, "pt", "pt_code", "pt_soc_code").union(touched(rows, "hlt_pt", "pt_code"))
+    pts = pts.union(touched(rows, "mdhier", "pt_code", "hlt_code", "primary_soc_fg"))
     below = _of(old, "llt", "pt_code", pts)["llt_code"]  # a new one has a changed row of its own
-    codes = pts.union(below).union(touched(rows, "llt_code", "llt"))
+    codes = pts.union(below).union(touched(rows, "llt", "llt_code"))
     if codes.empty:
         return []
     both = _llts(old, codes).add_suffix("_old").join(_llts(new, codes).add_suffix("_new"), how="outer")
@@ -180,7 +181,10 @@ def _hierarchy(old: Dictionary, new: Dictionary, rows: Delta) -> Frames:
     levels = (("hlt", "hlgt_hlt", "hlgt_code"), ("hlgt", "soc_hlgt", "soc_code"), ("soc", "", "soc_abbrev"))
     for level, links, parent in levels:
         key = f"{level}_code"
-        if (codes := touched(rows, key, level, *([links] if links else []))).empty:
+        codes = touched(rows, level, key)
+        if links:
+            codes = codes.union(touched(rows, links, key))
+        if codes.empty:
             continue
         sides = []
         for dictionary in (old, new):
@@ -198,7 +202,7 @@ def _hierarchy(old: Dictionary, new: Dictionary, rows: Delta) -> Frames:
 def _smq(old: Dictionary, new: Dictionary, rows: Delta) -> Frames:
     """SMQs and their terms; the version column changes with every release and is no change."""
     frames: Frames = []
-    codes = {name: touched(rows, "smq_code", name) for name in ("smq_list", "smq_content")}
+    codes = {name: touched(rows, name, "smq_code") for name in ("smq_list", "smq_content")}
     here = {name for name in codes if name in old.tables and name in new.tables and len(codes[name])}
     if "smq_list" in here:
         fields = ["smq_name", "smq_level", "smq_description", "smq_source", "smq_note", "status"]
@@ -209,7 +213,7 @@ def _smq(old: Dictionary, new: Dictionary, rows: Delta) -> Frames:
             sides.append(pd.DataFrame({"name": table["smq_name"], "state": state}))
         frames.append(_states(sides[0], sides[1], "SMQ", "smq_changes"))
     if "smq_content" in here:
-        terms = touched(rows, "term_code", "smq_content")
+        terms = touched(rows, "smq_content", "term_code")
         sides = [_content(dictionary, codes["smq_content"], terms) for dictionary in (old, new)]
         levels = (("SMQ", "smq_changes", ["0", "1", "2", "3"]), ("PT", "smq_pt_changes", ["4"]),
                   ("LLT", "smq_llt_changes", ["5"]))  # fmt: skip
