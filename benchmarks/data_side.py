@@ -101,7 +101,12 @@ def diff(folder: Path, options: argparse.Namespace) -> None:
 
     releases(folder)
     old, new = read(folder / "29.0"), read(folder / "29.1")
-    sides = {"diff": partial(compare, old, new), "read and verify one": partial(read, folder / "29.1")}
+
+    def named_and_exact() -> None:
+        """All of a difference, of dictionaries that nothing was looked up in yet."""
+        compare(replace(old), replace(new))
+
+    sides = {"diff": named_and_exact, "read and verify one": partial(read, folder / "29.1")}
     notes = {"read and verify one": "goal less than 1"}
     table("Difference of two full-size releases", measured(sides, options.rounds), notes)
 

@@ -1,4 +1,4 @@
-"""`pv meddra check`, `diff` and `impact`: look at a release, or at a version change, before it is adopted."""
+"""`pv meddra check`, `diff`, `apply` and `impact`: look at a release, or a version change, before it is adopted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pvcore.cli.output import console, emit, emit_json
+from pvcore.cli.output import console, emit, emit_json, write_whole
 from pvcore.cli.platform import Json, Where
 
 if TYPE_CHECKING:
@@ -39,21 +39,7 @@ def add_to(app: typer.Typer) -> None:
 @meddra.command()
 def check(path: Release, as_json: Json = False) -> None:
     """Read and verify a release; all violations are listed. The zip's password is PV_MEDDRA_PASSWORD."""
-    dictionary = read_release(path)
-    rows = [{"table": name, "rows": len(table)} for name, table in dictionary.tables.items()]
-    if as_json:
-        emit_json(
-            {
-                "version": dictionary.version,
-                "language": dictionary.language,
-                "digest": dictionary.digest,
-                "encoding": dictionary.encoding,
-                "tables": rows,
-            }
-        )
-        return
-    emit(rows, as_json=False, title=f"MedDRA {dictionary.version} {dictionary.language}: no fault")
-    console.print(f"digest {dictionary.digest}  encoding {dictionary.encoding}")
+    _describe(read_release(path), as_json=as_json)
 
 
 @meddra.command()
@@ -63,6 +49,9 @@ def diff(
     more: More = None,
     cases: Cases = None,
     html: Annotated[Path | None, typer.Option(help="write the page that a coder reads to this file")] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="store the difference in this file, for `pv meddra apply`")
+    ] = None,
     workspace: Where = None,
     as_json: Json = False,
 ) -> None:
@@ -70,9 +59,9 @@ def diff(
 
     The page shows the affected cases: those of --cases, else of the workspace's dataset if it is in OLD.
     """
-    from pvcore.meddra.diff import KINDS
     from pvcore.meddra.diff import diff as compare
     from pvcore.meddra.impact import impact as hit
+    from pvcore.meddra.kinds import KINDS
 
     before, after = read_release(old), read_release(new)
     found = compare(before, after)
@@ -89,14 +78,40 @@ def diff(
             codings=codings,
             created=datetime.date.today().isoformat(),
         )
-        html.write_text(page, encoding="utf-8")
+        write_whole(html, page)
+    if save:
+        write_whole(save, found.to_json())
     if as_json:
         typer.echo(found.to_json())
         return
     rows = [{"kind": KINDS[kind], "changes": count} for kind, count in found.counts.items()]
     emit(rows, as_json=False, title=f"MedDRA {found.old_version} to {found.new_version}")
-    if html:
-        console.print(f"wrote {html}", markup=False)
+    for file in filter(None, (html, save)):
+        console.print(f"wrote {file}", markup=False)
+
+
+@meddra.command()
+def apply(
+    old: Release,
+    difference: Annotated[
+        Path, typer.Argument(help="what `pv meddra diff OLD NEW --save` stored", exists=True, dir_okay=False)
+    ],
+    out: Annotated[Path, typer.Option(help="the release to write: a new .zip, or a new folder")],
+    reverse: Annotated[bool, typer.Option("--reverse", help="make OLD; the release given is NEW")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make NEW of OLD and a stored difference, or OLD of NEW: a release in MedDRA's own format, verified.
+
+    Its contents have the digest of the release that the difference was made with; the order of rows, the
+    sequential files and a password are no contents and are not restored.
+    """
+    from pvcore.meddra.diff import DictionaryDiff
+    from pvcore.meddra.writer import write
+
+    stored = DictionaryDiff.from_json(difference.read_bytes(), name=difference.name)
+    given = read_release(old)
+    made = stored.revert(given) if reverse else stored.apply(given)
+    _describe(write(made, out), as_json=as_json, wrote=out)
 
 
 @meddra.command()
@@ -108,10 +123,10 @@ def impact(
     as_json: Json = False,
 ) -> None:
     """How many coded rows a version change hits, with the counts of the maintenance organisation's report."""
-    from pvcore.meddra.diff import KINDS
     from pvcore.meddra.diff import diff as compare
     from pvcore.meddra.impact import ERRORS
     from pvcore.meddra.impact import impact as hit
+    from pvcore.meddra.kinds import KINDS
 
     files = [*(cases or ()), *(more or ())]
     if not files:
@@ -157,6 +172,27 @@ def _adopted(workspace: Path | None, version: str) -> pd.DataFrame | None:
             raise
         return None
     return coded_labels(opened, version)
+
+
+def _describe(dictionary: Dictionary, *, as_json: bool, wrote: Path | None = None) -> None:
+    """A verified release: its tables, digest and, if it was written, where."""
+    rows = [{"table": name, "rows": len(table)} for name, table in dictionary.tables.items()]
+    if as_json:
+        emit_json(
+            {
+                "version": dictionary.version,
+                "language": dictionary.language,
+                "digest": dictionary.digest,
+                "encoding": dictionary.encoding,
+                "tables": rows,
+            }
+            | ({"wrote": str(wrote)} if wrote else {})
+        )
+        return
+    emit(rows, as_json=False, title=f"MedDRA {dictionary.version} {dictionary.language}: no fault")
+    console.print(f"digest {dictionary.digest}  encoding {dictionary.encoding}")
+    if wrote:
+        console.print(f"wrote {wrote}", markup=False)
 
 
 def read_release(path: Path) -> Dictionary:

@@ -1,10 +1,13 @@
-"""What `pv` prints: a table for a person, JSON for a program, and never a traceback for what a user can cause."""
+"""What `pv` prints and writes: a table for a person, JSON for a program, no traceback for what a user can cause."""
 
 from __future__ import annotations
 
 import json
+import os
+import secrets
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -34,6 +37,17 @@ def emit_json(value: Any) -> None:
     """Print one JSON document to stdout, undisturbed by colours or widths."""
     json.dump(value, sys.stdout, indent=2, ensure_ascii=False, default=str)
     sys.stdout.write("\n")
+
+
+def write_whole(path: Path, content: str) -> None:
+    """Write a file of text: all of it, or what was there stays."""
+    target = path.resolve()
+    work = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
+    try:
+        work.write_text(content, encoding="utf-8")
+        os.replace(work, target)
+    finally:
+        work.unlink(missing_ok=True)
 
 
 def text(value: Any) -> str:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from pvcore.meddra.diff import KINDS, DictionaryDiff
+from pvcore.meddra.diff import DictionaryDiff
 from pvcore.meddra.impact import ERRORS, Impact
+from pvcore.meddra.kinds import KINDS
 from pvcore.meddra.release import Dictionary
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pvcore.errors import Fault, ReleaseError
 from pvcore.meddra.columns import TEXT, joined
@@ -48,16 +49,24 @@ def delta(old: Tables, new: Tables) -> dict[str, TableDelta]:
     """What turns the tables of `old` into those of `new`; a row that stands twice is two rows."""
     found = {}
     for name in TABLES:
-        was, now = _lines(old.get(name)), _lines(new.get(name))
-        if len(pc.unique(was)) == len(was) and len(pc.unique(now)) == len(now):
-            removed, added = _missing(was, now), _missing(now, was)
-        else:
-            counted, other = Counter(was.to_pylist()), Counter(now.to_pylist())
-            removed, added = _sorted(counted - other), _sorted(other - counted)
-        change = TableDelta(removed, added, name in old, name in new)
-        if change.removed or change.added or change.was != change.is_:
-            found[name] = change
+        removed, added = _differing(_lines(old.get(name)), _lines(new.get(name)))
+        if removed or added or (name in old) != (name in new):
+            found[name] = TableDelta(removed, added, name in old, name in new)
     return found
+
+
+def touched(changes: Delta, table: str, column: str, *fields: str) -> pd.Index:
+    """Values of a column in the rows that left or came, each once, sorted.
+
+    With `fields`, only of rows in which one of them (or the column) is not as it was.
+    """
+    change, columns = changes.get(table, TableDelta((), ())), TABLES[table].columns
+    at = [columns.index(name) for name in (column, *(fields or columns))]
+    left, came = (
+        {tuple(values[place] for place in at) for values in (row.split("$") for row in rows)}
+        for rows in (change.removed, change.added)
+    )
+    return pd.Index(sorted({value for value, *_ in left ^ came}), dtype="str")
 
 
 def reverse(changes: Delta) -> dict[str, TableDelta]:
@@ -109,8 +118,8 @@ def from_value(value: Mapping[str, Any]) -> dict[str, TableDelta]:
         raise ValueError(f"no such tables: {', '.join(sorted(unknown))}")
     return {
         name: TableDelta(
-            tuple(rows["removed"]),
-            tuple(rows["added"]),
+            _fitting(name, rows["removed"]),
+            _fitting(name, rows["added"]),
             was=rows.get("table") != "added",
             is_=rows.get("table") != "removed",
         )
@@ -118,17 +127,32 @@ def from_value(value: Mapping[str, Any]) -> dict[str, TableDelta]:
     }
 
 
+def _fitting(name: str, rows: list[str]) -> tuple[str, ...]:
+    """Rows as they are, if they have the table's fields."""
+    width = len(TABLES[name].columns)
+    for row in rows:
+        if row.count("$") + 1 != width:
+            raise ValueError(f"{TABLES[name].file}: row {row!r} has not its {width} fields")
+    return tuple(rows)
+
+
 def _lines(table: pd.DataFrame | None) -> pa.Array:
     return pa.array([], TEXT) if table is None else joined(table, "$")
 
 
-def _missing(rows: pa.Array, known: pa.Array) -> tuple[str, ...]:
-    """Rows that are not among the `known`, sorted."""
-    return tuple(sorted(rows.filter(pc.invert(pc.is_in(rows, value_set=known))).to_pylist()))
+def _differing(old: pa.Array, new: pa.Array) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The rows that one side has more often than the other: of OLD, and of NEW, each sorted."""
+    rows = pa.concat_arrays([old, new]).dictionary_encode()  # each distinct row is hashed once, and numbered
+    number, size = rows.indices.to_numpy(), len(rows.dictionary)
+    more = np.bincount(number[: len(old)], minlength=size) - np.bincount(number[len(old) :], minlength=size)
+    return _repeated(rows.dictionary, more), _repeated(rows.dictionary, -more)
 
 
-def _sorted(counted: Counter[str]) -> tuple[str, ...]:
-    return tuple(sorted(counted.elements()))
+def _repeated(rows: pa.Array, times: npt.NDArray[np.int64]) -> tuple[str, ...]:
+    """Every row as often as it says, sorted; less than once is never."""
+    return tuple(
+        sorted(rows.take(pa.array(np.repeat(np.arange(len(times)), np.maximum(times, 0)))).to_pylist())
+    )
 
 
 def _took(leaving: Counter[str], line: str) -> bool:

@@ -12,7 +12,6 @@ of every kind, and `Truth.changes` says what a comparison must find, no more and
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,8 +26,9 @@ from pvcore.meddra.evolve import CHANGES, Change, evolve
 from pvcore.meddra.model import FIRST_CODE, Model, Term, from_dictionary, to_tables
 from pvcore.meddra.release import Dictionary, content_digest
 from pvcore.meddra.synonyms import Names
-from pvcore.meddra.tables import TABLES, UTF8, lines, serialise
+from pvcore.meddra.tables import UTF8
 from pvcore.meddra.vocabulary import FINDINGS, GROUPS, MODIFIERS, SYSTEMS, Finding, System
+from pvcore.meddra.writer import sequential, tables_of, write_zip
 
 T = TypeVar("T")
 
@@ -101,43 +101,10 @@ def generate(
     if archive.suffix.lower() != ".zip":
         archive = archive / f"MedDRA_{version.replace('.', '_')}_{language}.zip"
     archive.parent.mkdir(parents=True, exist_ok=True)
-    write_zip(archive, tables, previous.tables if previous else None)
+    write_zip(archive, {**tables_of(tables), **sequential(tables, previous.tables if previous else None)})
     dictionary = Dictionary(version, language, content_digest(tables), UTF8, tables)
     frame = pd.DataFrame(sorted(set(changes)), columns=["level", "code", "kind"], dtype="str")
     return Truth(version, archive, dictionary, frame)
-
-
-def write_zip(
-    path: Path, tables: Mapping[str, pd.DataFrame], previous: Mapping[str, pd.DataFrame] | None
-) -> None:
-    """MedAscii/ with the tables and SeqAscii/ with what changed, at a fixed time: same tables, same bytes."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, frame in tables.items():
-            _add(archive, f"MedAscii/{TABLES[name].file}", serialise(TABLES[name], frame))
-        for name, frame in tables.items():
-            if name != "meddra_release":
-                _add(
-                    archive,
-                    f"SeqAscii/{name}.seq",
-                    _sequential(frame, previous.get(name) if previous else None),
-                )
-
-
-def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
-    info = zipfile.ZipInfo(name, date_time=(2026, 1, 1, 0, 0, 0))
-    info.compress_type = zipfile.ZIP_DEFLATED
-    info.external_attr = 0o644 << 16
-    archive.writestr(info, data)
-
-
-def _sequential(frame: pd.DataFrame, previous: pd.DataFrame | None) -> bytes:
-    """Rows that came (A) and went (D) since the version before, numbered. The platform does not read it."""
-    if previous is None:
-        return b""
-    new, old = lines(frame), lines(previous)
-    came, went = set(new) - set(old), set(old) - set(new)
-    rows = [f"D${line}" for line in old if line in went] + [f"A${line}" for line in new if line in came]
-    return "".join(f"{number}${row}$\r\n" for number, row in enumerate(rows, 1)).encode()
 
 
 def build(size: Size, version: str, rng: np.random.Generator) -> Model:

@@ -17,7 +17,8 @@ import pandas as pd
 
 from pvcore.errors import BatchError, Fault
 from pvcore.meddra import matching
-from pvcore.meddra.diff import KINDS, DictionaryDiff
+from pvcore.meddra.diff import DictionaryDiff
+from pvcore.meddra.kinds import KINDS
 from pvcore.meddra.release import Dictionary
 
 COLUMNS = ("row_id", "term", "level", "code", "name", "kind", "old", "new")

@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 
 from pvcore.dossier.release import release_report
-from pvcore.meddra.diff import KINDS, diff
+from pvcore.meddra.diff import diff
 from pvcore.meddra.generate import Size, generate
 from pvcore.meddra.impact import impact
+from pvcore.meddra.kinds import KINDS
 
 
 def test_search_filter_and_cases(chromium: Any, tmp_path: Path) -> None:

@@ -88,6 +88,28 @@ def test_what_changed_as_json_and_as_a_page(releases: tuple[str, str], tmp_path:
     assert table.returncode == 0 and "Promotions (LLT becomes PT)" in table.stdout
 
 
+def test_a_stored_difference_makes_either_release_of_the_other(
+    releases: tuple[str, str], tmp_path: Path
+) -> None:
+    old, new = releases
+    stored = tmp_path / "change.json"
+    assert f"wrote {stored}" in pv("meddra", "diff", old, new, "--save", str(stored)).stdout
+    for given, wanted, out, flags in ((old, new, "made.zip", ()), (new, old, "made", ("--reverse",))):
+        place = str(tmp_path / out)
+        said = json.loads(pv("meddra", "apply", given, str(stored), "--out", place, *flags, "--json").stdout)
+        checked = pv("meddra", "check", place, "--json").stdout
+        assert json.loads(checked) == json.loads(pv("meddra", "check", wanted, "--json").stdout)
+        assert said == json.loads(checked) | {"wrote": place}
+    for given, out, says in (
+        (new, "other", "take it back: --reverse"),
+        (old, "made", "is not overwritten"),
+        (old, "MedDRA_28_1.zip", "the file name says 28.1"),
+    ):
+        done = pv("meddra", "apply", given, str(stored), "--out", str(tmp_path / out))
+        assert done.returncode == 2 and says in done.stderr and "Traceback" not in done.stderr
+    assert {file.name for file in tmp_path.iterdir()} == {"change.json", "made.zip", "made"}
+
+
 def test_a_term_by_code_and_name_with_its_history(releases: tuple[str, str]) -> None:
     from pvcore.meddra.release import read
 

@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 
 from pvcore.dossier.release import MEANING, release_report
-from pvcore.meddra.diff import KINDS, diff
+from pvcore.meddra.diff import diff
 from pvcore.meddra.generate import Size, Truth, generate
 from pvcore.meddra.impact import impact
+from pvcore.meddra.kinds import KINDS
 
 HOSTILE = "</script><script>alert(1)</script>"
 

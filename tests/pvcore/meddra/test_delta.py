@@ -53,6 +53,25 @@ def test_what_does_not_fit_is_all_named() -> None:
     ]
 
 
+def test_touched_are_the_values_in_rows_that_left_or_came() -> None:
+    row = "pt_code$hlt_code$1$1$pt_name$hlt_name$g$s$s$$1$Y"
+    changes = {
+        "soc_hlgt": delta.TableDelta(("3$4",), ("3$5",)),
+        "mdhier": delta.TableDelta(
+            tuple(row.replace("pt_code", code) for code in "abc"),
+            (
+                row.replace("pt_code", "a").replace("hlt_name", "other"),
+                row.replace("pt_code", "b").replace("hlt_code", "other"),
+            ),
+        ),
+    }
+    assert delta.touched(changes, "soc_hlgt", "hlgt_code").tolist() == ["4", "5"]
+    assert delta.touched(changes, "soc_hlgt", "soc_code").tolist() == ["3"]
+    assert delta.touched(changes, "mdhier", "pt_code").tolist() == ["a", "b", "c"]
+    assert delta.touched(changes, "mdhier", "pt_code", "hlt_code").tolist() == ["b", "c"]
+    assert delta.touched(changes, "hlt_pt", "pt_code").empty
+
+
 def test_unknown_tables_are_refused() -> None:
     with pytest.raises(ValueError, match="no such tables: inventions"):
         delta.from_value({"inventions": {"removed": [], "added": []}})

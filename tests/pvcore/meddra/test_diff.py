@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pvcore.errors import ReleaseError
-from pvcore.meddra.diff import COLUMNS, KINDS, DictionaryDiff, diff, kinds_of_terms
+from pvcore.meddra.diff import DictionaryDiff, diff, kinds_of_terms
 from pvcore.meddra.evolve import CHANGES
 from pvcore.meddra.generate import Truth
+from pvcore.meddra.kinds import COLUMNS, KINDS
 from pvcore.meddra.release import Dictionary, content_digest
 
 Build = Callable[..., Dictionary]
@@ -202,8 +203,13 @@ def _without_smqs(dictionary: Dictionary) -> Dictionary:
 def test_a_difference_is_for_its_own_release(pair: Pair) -> None:
     before, after = pair(0)
     result = diff(before.dictionary, after.dictionary)
-    with pytest.raises(ReleaseError, match="has the digest"):
-        result.apply(after.dictionary)
+    for use, end, advice in ((result.apply, after, "take it back"), (result.revert, before, "leave out")):
+        with pytest.raises(ReleaseError, match=f"what the difference leads to.*{advice}"):
+            use(end.dictionary)
+    other = replace(before.dictionary, digest="0" * 64)
+    for use, start in ((result.apply, "28.1"), (result.revert, "29.0")):
+        with pytest.raises(ReleaseError, match=f"another release than the one to start from, MedDRA {start}"):
+            use(other)
     altered = json.loads(result.to_json())
     altered["tables"]["llt"]["added"][0] = "90000001$Something else$90000001$$$$$$$Y$"
     with pytest.raises(ReleaseError, match="the difference is altered"):
@@ -211,9 +217,16 @@ def test_a_difference_is_for_its_own_release(pair: Pair) -> None:
     altered["tables"]["llt"]["removed"].append("90000001$Never there$90000001$$$$$$$Y$")
     with pytest.raises(ReleaseError, match="Never there"):
         DictionaryDiff.from_json(json.dumps(altered)).apply(before.dictionary)
-    for text in ("{}", "[]", '{"old": 1}'):
-        with pytest.raises(ReleaseError, match="not a stored difference"):
-            DictionaryDiff.from_json(text)
+    altered["tables"]["llt"]["added"] = ["90000001$cut"]
+    for text in ("{}", "[]", '{"old": 1}', "[" * 100_000, b"\xff", json.dumps(altered)):
+        with pytest.raises(ReleaseError, match=r"x\.json(.|\n)*not a stored difference"):
+            DictionaryDiff.from_json(text, name="x.json")
+
+
+def test_the_order_of_rows_is_no_change(old: Dictionary, new: Dictionary) -> None:
+    turned = replace(new, tables={name: t[::-1].reset_index(drop=True) for name, t in new.tables.items()})
+    assert diff(old, turned).to_json() == diff(old, new).to_json()
+    assert not diff(new, turned).rows
 
 
 def test_two_languages_are_not_compared(old: Dictionary, new: Dictionary) -> None:

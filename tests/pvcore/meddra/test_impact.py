@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pvcore.errors import BatchError
-from pvcore.meddra.diff import KINDS, diff
+from pvcore.meddra.diff import diff
 from pvcore.meddra.generate import Truth
 from pvcore.meddra.impact import COLUMNS, ERRORS, impact
+from pvcore.meddra.kinds import KINDS
 from pvcore.meddra.migrate import migrate
 from pvcore.meddra.release import Dictionary
 
