@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-MARK = "COPY00000"
+MARK = "COPY_MARK"
 """In the ids of the generated cases, to be replaced by a number in each copy of them."""
 STEPS = ("put", "admit", "load", "quarantine")
 START = b"<PORR_IN049016UV"

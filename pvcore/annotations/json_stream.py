@@ -6,13 +6,25 @@ import codecs
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 PIECE = 2**20
 """Bytes that are read at a time; what is held is this, or one item if it is larger."""
-_DECODE = json.JSONDecoder().raw_decode
+SHORT = 64
+"""Characters of a text that is held once, however often it stands in the stream: names, codes, days."""
 _SPACE = re.compile(r"[ \t\r\n]*")
+
+
+def _shared(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {
+        sys.intern(name): sys.intern(value) if isinstance(value, str) and len(value) <= SHORT else value
+        for name, value in pairs
+    }
+
+
+_DECODE = json.JSONDecoder(object_pairs_hook=_shared).raw_decode
 
 
 def read_object(file: BinaryIO, takers: Mapping[str, Callable[[Any], None]]) -> tuple[dict[str, Any], str]:

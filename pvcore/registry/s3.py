@@ -17,8 +17,8 @@ from pvcore.registry.store import ObjectInfo, check_key, holds
 ATTEMPTS = 12
 """Tries of a conditional put that the server answers with 409 (another conditional put is under way)."""
 MOST = 5 * 2**30
-"""Bytes of the largest object that one PutObject takes: S3's limit. An upload in parts has none so low,
-but few servers know the condition on it."""
+"""Bytes of the largest object that one PutObject takes (S3's limit); few servers know If-None-Match on an
+upload in parts."""
 
 
 class S3Store:

@@ -61,3 +61,10 @@ def test_items_are_not_held() -> None:
     tracemalloc.stop()
     assert found == {"cases": 1000}
     assert peak < 2**23, "64 MB were read in pieces of 1 MB"
+
+
+def test_short_texts_are_held_once() -> None:
+    item = {"role": "suspect of the reaction", "story": "long " * 40}
+    _, (one, other), _ = read(json.dumps({"cases": [item, item]}).encode())
+    assert one == other == item
+    assert one["role"] is other["role"] and next(iter(one)) is next(iter(other))
