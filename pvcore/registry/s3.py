@@ -181,4 +181,8 @@ class S3Store:
             return RegistryError(
                 f"{self.url}{where} cannot be used: {error}. Check the network and PV_S3_ENDPOINT."
             )
+        if isinstance(error, OSError):
+            return RegistryError(
+                f"{self.url}: {key}: {error}. Check the network, and that the temporary folder (TMPDIR) has room."
+            )
         return error
