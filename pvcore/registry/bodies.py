@@ -17,24 +17,15 @@ OBJECT = {"key": str, "etag": str}
 ENTRY = {"sequence": int, "digest": str}
 """Another entry of the ledger."""
 _TRAINED = {
-    "specification": str,
-    "problem": str,
-    "adapter": str,
-    "files": dict,
-    "rows": int,
-    "seconds": NUMBER,
-}
+    "specification": str, "problem": str, "adapter": str, "files": dict, "rows": int, "seconds": NUMBER,
+}  # fmt: skip
 _SWITCH = {
-    "problem": str,
-    "name": str,
-    "version": str,
-    "expected": MAYBE,
-    "request": ENTRY,
-    "approvals": [ENTRY],
-}
+    "problem": str, "name": str, "version": str, "expected": MAYBE, "asked": str, "request": ENTRY,
+    "signatures": int, "approvals": [ENTRY],
+}  # fmt: skip
 _ANSWER = {
     "request": ENTRY, "problem": str, "version": str, "principal": str, "name": str, "reason": str,
-    "decision": str, "signature": str, "key": str,
+    "decision": str, "signature": str, "key": str, "roles": [str],
 }  # fmt: skip
 
 BODIES: Mapping[str, Mapping[str, Any]] = {
@@ -52,7 +43,9 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "Released": {"batch": str, "name": str, "reason": str, "by": str},
     "DictionaryAdopted": {"version": str, "from": MAYBE},
     "Migrated": {"from": str, "to": str, "mapping": str, "counts": dict, "rows": int},
-    "DatasetBuilt": {"dataset": str, "version": MAYBE, "batches": [str], "mappings": [str], "counts": dict},
+    "DatasetBuilt": {
+        "dataset": str, "parent": MAYBE, "version": MAYBE, "batches": [str], "mappings": [str], "counts": dict,
+    },
     "Trained": _TRAINED,
     "Rebuilt": _TRAINED,
     "Evaluated": {

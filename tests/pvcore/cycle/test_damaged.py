@@ -52,7 +52,9 @@ def promoted(workspace: Workspace, version: Version) -> None:
         "name": version.name,
         "version": version.digest,
         "expected": None,
+        "asked": "0" * 64,
         "request": entry,
+        "signatures": 1,
         "approvals": [entry],
     }
     workspace.ledger.append("Promoted", body, actor="test")
