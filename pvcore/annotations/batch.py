@@ -15,18 +15,18 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from pvcore.annotations import brat, doccano, e2b_r2, e2b_r3, label_studio, prodigy, table, vaers
+from pvcore.annotations.json_stream import read_object
 from pvcore.annotations.reading import Content, Source, refuse
 from pvcore.errors import BatchError, Fault
-from pvcore.records import Annotation, Case, Drug, Reaction, canonical, digest
+from pvcore.records import Annotation, Case, Drug, Reaction, canonical
 
 FORMAT = 2
 """Of the stored bytes of a batch; 1 held the file's format and what was dropped as well."""
@@ -132,9 +132,9 @@ def check(content: Content) -> list[Fault]:
     return faults
 
 
-def batch_to_bytes(batch: Batch) -> bytes:
-    """Canonical JSON of the records: the same content has the same bytes."""
-    return b"".join(_pieces(batch.cases, batch.annotations))
+def stored(batch: Batch) -> Iterator[bytes]:
+    """What is kept of a batch, a record at a time: the same content has the same bytes."""
+    return _pieces(batch.cases, batch.annotations)
 
 
 def _pieces(cases: Iterable[Case], annotations: Iterable[Annotation]) -> Iterator[bytes]:
@@ -160,24 +160,36 @@ def case_to_dict(case: Case) -> dict[str, Any]:
     return value
 
 
-def batch_from_bytes(
-    data: bytes, *, name: str = "", format: str = "", dropped: Mapping[str, int] | None = None
+def read_stored(
+    file: BinaryIO, *, name: str = "", format: str = "", dropped: Mapping[str, int] | None = None
 ) -> Batch:
-    """The batch that `batch_to_bytes` wrote; how it arrived is not stored, and given if it is known.
+    """The batch whose `stored` pieces a file holds, read a record at a time.
 
-    Raises BatchError for other bytes.
+    How it arrived is not stored, and given if it is known. Raises BatchError for another file.
     """
+    cases: list[Case] = []
+    annotations: list[Annotation] = []
+    takers = {
+        "cases": lambda value: cases.append(case_from_dict(value)),
+        "annotations": lambda value: annotations.append(Annotation(**value)),
+    }
     try:
-        value = json.loads(data)
+        with _no_collection():
+            value, found = read_object(file, takers)
         if value["batch"] not in (1, FORMAT):
             raise ValueError(f"batch format {value['batch']!r}, expected {FORMAT}")
-        cases = tuple(case_from_dict(case) for case in value["cases"])
-        annotations = tuple(Annotation(**annotation) for annotation in value["annotations"])
-        found = digest(data)
-        arrived = value.get("format", format), value.get("dropped", dict(dropped or {}))
-        return Batch(name or found[:12], arrived[0], found, cases, annotations, arrived[1])
+        if absent := sorted(set(takers) - set(value)):
+            raise ValueError(f"it has no {' and no '.join(absent)}")
     except (ValueError, KeyError, TypeError) as error:
         raise refuse(name or "batch", "JSON", f"not a stored batch: {error}") from error
+    return Batch(
+        name or found[:12],
+        value.get("format", format),
+        found,
+        tuple(cases),
+        tuple(annotations),
+        value.get("dropped", dict(dropped or {})),
+    )
 
 
 def case_from_dict(value: Mapping[str, Any]) -> Case:

@@ -24,7 +24,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pvcore.annotations.batch import Batch, batch_from_bytes
+from pvcore.annotations.batch import Batch, read_stored
 from pvcore.annotations.leakage import SplitSettings
 from pvcore.annotations.merge import Merged, Open, Pool, case_of
 from pvcore.annotations.passage import row_id as row_id
@@ -106,7 +106,7 @@ def build(
     """
     if not batches and base is None:
         raise ConfigError("a dataset needs a batch or a dataset to start from: put a batch into the inbox")
-    loaded = [b if isinstance(b, Batch) else batch_from_bytes(_get(store, b)) for b in batches]
+    loaded = [b if isinstance(b, Batch) else read_stored(io.BytesIO(_get(store, b))) for b in batches]
     pool = Pool(meddra_version, [_get(store, name) for name in mappings])
     if base is not None:
         before = load(store, base)

@@ -87,7 +87,7 @@ def dossier(
 def probe(workspace: Where = None) -> None:
     """Check that the store keeps put-if-absent, alone and with many writers at once; refuses one that does not."""
     from pvcore.config import open_workspace
-    from pvcore.registry.store import probe as check
+    from pvcore.registry.probe import probe as check
 
     opened = open_workspace(workspace)
     check(opened.store)

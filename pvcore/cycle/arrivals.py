@@ -7,7 +7,7 @@ from pvcore.annotations.batch import Batch
 from pvcore.config import Workspace
 from pvcore.errors import NotFound
 from pvcore.registry.ledger import Entry
-from pvcore.registry.store import get_blob
+from pvcore.registry.store import fetched_blob
 
 
 def pending_batches(workspace: Workspace) -> list[Entry]:
@@ -26,12 +26,10 @@ def load_batch(workspace: Workspace, name: str) -> Batch:
     for entry in workspace.ledger.entries():
         body = entry.body
         if entry.kind == "BatchAdmitted" and name in (body["digest"], body["object"]["key"], body["name"]):
-            return batches.batch_from_bytes(
-                get_blob(workspace.store, body["blob"]),
-                name=body["name"],
-                format=body["format"],
-                dropped=body["dropped"],
-            )
+            with fetched_blob(workspace.store, body["blob"]) as path, path.open("rb") as file:
+                return batches.read_stored(
+                    file, name=body["name"], format=body["format"], dropped=body["dropped"]
+                )
     raise NotFound(f"no batch {name} was admitted. `pv status` lists the batches.")
 
 

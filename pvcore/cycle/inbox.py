@@ -19,7 +19,7 @@ from pvcore.meddra import release as releases
 from pvcore.meddra.release import Dictionary
 from pvcore.records import canonical, digest
 from pvcore.registry.ledger import Entry
-from pvcore.registry.store import put_blob
+from pvcore.registry.store import BLOBS, copy_object, fetched, holds, put_blob
 
 Inbox = Literal["meddra", "annotations"]
 HANDLED = ("ReleaseAdmitted", "BatchAdmitted", "Quarantined", "AlreadyAdmitted")
@@ -86,7 +86,7 @@ def look(workspace: Workspace, inbox: Inbox) -> list[Found]:
 
 def read_release(workspace: Workspace, found: Found) -> Dictionary:
     """The release in an inbox object, verified. Raises ReleaseError with all faults."""
-    dictionary = _read_release(workspace, workspace.store.get(found.key), found.name)
+    dictionary = _read_release(workspace, found.key, found.name)
     known = known_releases(workspace, dictionary.language).get(dictionary.version)
     if known and known != dictionary.digest:
         raise ReleaseError(
@@ -122,9 +122,7 @@ def load_dictionary(workspace: Workspace, version: str, language: str | None = N
             language,
         )
         if wanted:
-            dictionary = _read_release(
-                workspace, workspace.store.get(f"blobs/sha256/{body['blob']}"), body["name"]
-            )
+            dictionary = _read_release(workspace, BLOBS + body["blob"], body["name"])
             if dictionary.digest != body["digest"]:
                 raise ReleaseError(
                     body["name"], [Fault(f"MedDRA {version}", "its contents changed since admission")]
@@ -136,11 +134,10 @@ def load_dictionary(workspace: Workspace, version: str, language: str | None = N
     )
 
 
-def _read_release(workspace: Workspace, data: bytes, name: str) -> Dictionary:
+def _read_release(workspace: Workspace, key: str, name: str) -> Dictionary:
     secret = workspace.settings.meddra_password
     with tempfile.TemporaryDirectory(prefix="pv-release-") as folder:
-        path = Path(folder, name)
-        path.write_bytes(data)
+        path = copy_object(workspace.store, key, Path(folder, name))
         return releases.read(path, password=secret.get_secret_value() if secret else None)
 
 
@@ -150,9 +147,8 @@ def read_batch(workspace: Workspace, found: Found) -> Batch:
     Annotation tools store no MedDRA version: `batch.<version>.json` says it in the name
     ("batch-7.meddra-29.0.json"), as `pv ingest --meddra-version` writes it.
     """
-    with tempfile.TemporaryDirectory(prefix="pv-batch-") as folder:
-        # A file and not its bytes: reports of a year are larger than a machine's memory.
-        file = workspace.store.fetch(found.key, Path(folder, "batch"))
+    # A file and not its bytes: reports of a year are larger than a machine's memory.
+    with fetched(workspace.store, found.key) as file:
         return batches.read(file, name=found.name, meddra_version=version_in_name(found.name))
 
 
@@ -198,7 +194,9 @@ def version_in_name(name: str) -> str | None:
 
 def admit_release(workspace: Workspace, found: Found, dictionary: Dictionary, validation: bytes) -> Outcome:
     """Keep the release as a blob and record it. A release that is known is recorded as such."""
-    blob = put_blob(workspace.store, workspace.store.get(found.key))
+    with tempfile.TemporaryDirectory(prefix="pv-release-") as folder:
+        # A copy of our own: what lies in the inbox may be changed by whoever put it there.
+        blob = put_blob(workspace.store, copy_object(workspace.store, found.key, Path(folder, "release")))
     body = {
         "version": dictionary.version,
         "language": dictionary.language,
@@ -213,7 +211,11 @@ def admit_release(workspace: Workspace, found: Found, dictionary: Dictionary, va
 
 def admit_batch(workspace: Workspace, found: Found, batch: Batch, validation: bytes) -> Outcome:
     """Keep the batch as a blob and record it, with its counts. The same content again is recorded as such."""
-    blob = put_blob(workspace.store, batches.batch_to_bytes(batch))
+    with tempfile.TemporaryDirectory(prefix="pv-batch-") as folder:
+        kept = Path(folder, "batch.json")
+        with kept.open("wb") as file:
+            file.writelines(batches.stored(batch))
+        blob = put_blob(workspace.store, kept)
     versions = sorted({a.meddra_version for a in batch.annotations if a.meddra_version})
     body = {
         "digest": batch.digest,
@@ -237,12 +239,13 @@ def quarantine(workspace: Workspace, found: Found, error: InputError, page: str 
     The digest is that of key and etag, so that each object has a report of its own, whatever its content.
     `page` is the validation as HTML, where it came so far.
     """
-    data = workspace.store.get(found.key)
     folder = f"quarantine/{digest([found.key, found.etag])}"
     told = [f"{error.source}: {len(error.faults)} fault(s)", *(f"  {fault}" for fault in error.faults)]
     faults = [{"where": f.where, "what": f.what, "advice": f.advice} for f in error.faults]
-    report = {"object": found.key, "size": len(data), "advice": error.advice, "faults": faults}
-    workspace.store.put_if_absent(f"{folder}/object/{found.name}", data)
+    with fetched(workspace.store, found.key) as file:
+        size = file.stat().st_size
+        workspace.store.put_if_absent(f"{folder}/object/{found.name}", file)
+    report = {"object": found.key, "size": size, "advice": error.advice, "faults": faults}
     workspace.store.put_if_absent(f"{folder}/report.json", canonical(report))
     text = "\n".join([*told, error.advice]).rstrip() + "\n"
     workspace.store.put_if_absent(f"{folder}/report.txt", text.encode("utf-8", "backslashreplace"))
@@ -321,11 +324,10 @@ def put(
         stem, suffix = file.name.partition(".")[0], "".join(f".{p}" for p in file.name.split(".")[1:])
         if meddra_version and version_in_name(file.name) is None:
             suffix = f".meddra-{meddra_version}{suffix}"
-        data = file.read_bytes()
         for number in range(1000):
             key = f"inbox/{inbox}/{stem}{f'-{number}' if number else ''}{suffix}"
-            if workspace.store.put_if_absent(key, data) or (
-                key not in refused and workspace.store.get(key) == data
+            if workspace.store.put_if_absent(key, file) or (
+                key not in refused and holds(workspace.store, key, file)
             ):
                 keys.append(key)
                 break

@@ -11,8 +11,8 @@ from pvcore.cycle.approval import open_requests
 from pvcore.errors import Fault, NotFound, PvError
 from pvcore.registry import promotion
 from pvcore.registry.ledger import Entry
-from pvcore.registry.manifest import Version, resolve
-from pvcore.registry.store import get_blob
+from pvcore.registry.manifest import Version, find, read_version, resolve
+from pvcore.registry.store import check_blob, get_blob
 
 Row = dict[str, Any]
 
@@ -51,26 +51,32 @@ def overview(workspace: Workspace) -> dict[str, list[Row]]:
 
 
 def versions(workspace: Workspace) -> list[Row]:
-    """All versions, oldest first."""
+    """All versions, oldest first. One whose manifest cannot be read has that as its decision."""
     state = workspace.ledger.state()
-    rows = []
-    for problem in state.problems():
-        champion = state.champion(problem)
-        for entry in state.versions(problem):
-            found = resolve(workspace.store, workspace.ledger, entry.body["version"])
-            parent = state.version(found.manifest.parent) if found.manifest.parent else None
-            rows.append(
-                {
-                    "version": found.name,
-                    "champion": "yes" if found.digest == champion else "",
-                    "decision": found.manifest.outcome,
-                    "parent": f"{problem}@{parent.body['number']}" if parent else None,
-                    "digest": found.digest,
-                    "adapter": found.manifest.adapter["digest"],
-                    "registered": entry.time,
-                }
-            )
-    return rows
+    return [
+        _row(workspace, entry, champion=entry.body["version"] == state.champion(problem))
+        for problem in state.problems()
+        for entry in state.versions(problem)
+    ]
+
+
+def _row(workspace: Workspace, entry: Entry, *, champion: bool) -> Row:
+    problem, parent = entry.body["problem"], None
+    try:
+        manifest = read_version(workspace.store, entry).manifest
+        decision = manifest.outcome
+        parent = workspace.ledger.state().version(manifest.parent) if manifest.parent else None
+    except PvError as error:
+        decision = f"damaged: {error}"
+    return {
+        "version": f"{problem}@{entry.body['number']}",
+        "champion": "yes" if champion else "",
+        "decision": decision,
+        "parent": f"{problem}@{parent.body['number']}" if parent else None,
+        "digest": entry.body["version"],
+        "adapter": entry.body["adapter"],
+        "registered": entry.time,
+    }
 
 
 def champions(workspace: Workspace) -> list[str]:
@@ -177,23 +183,29 @@ def _told(entry: Entry) -> str:
 
 
 def verify_version(workspace: Workspace, name: str) -> list[Row]:
-    """Check everything that a version rests on, up to its first ancestor; one row a check, none skipped."""
-    found = resolve(workspace.store, workspace.ledger, name)
+    """Check everything that a version rests on, up to its first ancestor; one row a check, none skipped.
+
+    Where a manifest does not hold, nobody knows what it rests on: that row is the last.
+    """
+    state = workspace.ledger.state()
     rows = [_check("ledger: chain of digests", lambda: _none(workspace.ledger.verify()))]
-    lineage: list[Version] = []
-    at: str | None = found.digest
+    at: str | None = find(state, name).body["version"]
     while at:
-        lineage.append(resolve(workspace.store, workspace.ledger, at))
-        at = lineage[-1].manifest.parent
-    for version in lineage:
+        entry = state.version(at)
+        called = f"{entry.body['problem']}@{entry.body['number']}" if entry else at[:12]
+        try:
+            version = resolve(workspace.store, workspace.ledger, at)
+        except PvError as error:
+            return [*rows, {"check": f"{called}: manifest", "holds": "no", "why": str(error)}]
         rows += _checks_of(workspace, version)
+        at = version.manifest.parent
     return rows
 
 
 def _checks_of(workspace: Workspace, version: Version) -> list[Row]:
     manifest, store = version.manifest, workspace.store
     rows = [
-        _check(f"{version.name}: {part}", lambda d=digest: get_blob(store, d))
+        _check(f"{version.name}: {part}", lambda d=digest: check_blob(store, d))
         for part, digest in (
             ("manifest", version.digest),
             ("specification", manifest.specification),
@@ -210,7 +222,7 @@ def _checks_of(workspace: Workspace, version: Version) -> list[Row]:
         parts += [(f"mapping {name[:12]}", name) for name in named["mappings"]]
         parts += [(f"batch {name[:12]}", name) for name in named["batches"]]
         rows += [
-            _check(f"{version.name}: dataset, {part}", lambda d=digest: get_blob(store, d))
+            _check(f"{version.name}: dataset, {part}", lambda d=digest: check_blob(store, d))
             for part, digest in parts
         ]
     if manifest.dictionary:

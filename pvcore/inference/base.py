@@ -13,10 +13,10 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
 
 from pvcore.errors import TrainingError
 from pvcore.records import digest as digest_of
+from pvcore.registry.store import Store, copy_object
 
 WEIGHTS = "*.safetensors"
 BESIDE = (
@@ -31,17 +31,7 @@ BESIDE = (
 """What stands beside the weights and decides what a text becomes: pinned in every adapter."""
 
 
-class Objects(Protocol):
-    """What of the registry's store is needed here."""
-
-    def list(self, prefix: str) -> Sequence[Any]: ...
-
-    def get(self, key: str) -> bytes: ...
-
-
-def resolve_base(
-    source: str, digest: str, *, cache: Path | None = None, store: Objects | None = None
-) -> Path:
+def resolve_base(source: str, digest: str, *, cache: Path | None = None, store: Store | None = None) -> Path:
     """The folder of a base model, its weights checked against `digest`.
 
     `source`: `package:NAME` (an installed Python package with `get_model_path()`), a folder,
@@ -128,7 +118,7 @@ def _hub(name: str, cache: Path | None) -> Path:
         ) from error
 
 
-def _store(prefix: str, digest: str, cache: Path | None, store: Objects | None) -> Path:
+def _store(prefix: str, digest: str, cache: Path | None, store: Store | None) -> Path:
     if store is None or cache is None:
         raise TrainingError(f"base store:{prefix}: no object store is configured here")
     target = cache / f"base-{digest}"
@@ -140,12 +130,12 @@ def _store(prefix: str, digest: str, cache: Path | None, store: Objects | None) 
     return complete(target, lambda folder: _fetch(store, prefix.rstrip("/") + "/", keys, folder))
 
 
-def _fetch(store: Objects, prefix: str, keys: Sequence[str], folder: Path) -> None:
+def _fetch(store: Store, prefix: str, keys: Sequence[str], folder: Path) -> None:
     for key in keys:
         name = key.removeprefix(prefix)
         if "/" in name or name in ("", ".", ".."):
             continue  # a base is a flat folder; what lies deeper is not part of it
-        (folder / name).write_bytes(store.get(key))
+        copy_object(store, key, folder / name)
 
 
 def complete(target: Path, fill: Callable[[Path], None]) -> Path:

@@ -44,15 +44,16 @@ class Dictionary:
     tables: Mapping[str, pd.DataFrame] = field(repr=False)
 
     @cached_property
-    def _llts(self) -> dict[str, tuple[str, str, bool]]:
+    def _rows(self) -> dict[str, int]:
+        """llt_code -> its row in the columns of `_llts`."""
+        codes = self.tables["llt"]["llt_code"].tolist()
+        return dict(zip(codes, range(len(codes)), strict=True))
+
+    @cached_property
+    def _llts(self) -> tuple[list[str], list[str], list[bool]]:
+        """Names, codes of the PTs and whether current. Columns, as a tuple for each LLT takes three times as long."""
         llt = self.tables["llt"]
-        values = zip(
-            llt["llt_name"].tolist(),
-            llt["pt_code"].tolist(),
-            (llt["llt_currency"] == "Y").tolist(),
-            strict=True,
-        )
-        return dict(zip(llt["llt_code"].tolist(), values, strict=True))
+        return llt["llt_name"].tolist(), llt["pt_code"].tolist(), (llt["llt_currency"] == "Y").tolist()
 
     @cached_property
     def _pts(self) -> dict[str, str]:
@@ -74,19 +75,19 @@ class Dictionary:
 
     def __contains__(self, llt_code: object) -> bool:
         """Whether an LLT with this code exists, current or not."""
-        return llt_code in self._llts
+        return llt_code in self._rows
 
     def llt_name(self, llt_code: str) -> str:
         """The name of an LLT. Raises NotFound."""
-        return self._llt(llt_code)[0]
+        return self._llts[0][self._row(llt_code)]
 
     def pt_of(self, llt_code: str) -> str:
         """The code of the PT that an LLT belongs to. Raises NotFound."""
-        return self._llt(llt_code)[1]
+        return self._llts[1][self._row(llt_code)]
 
     def is_current(self, llt_code: str) -> bool:
         """Whether an LLT may be used for coding. Raises NotFound for a code that is no LLT."""
-        return self._llt(llt_code)[2]
+        return self._llts[2][self._row(llt_code)]
 
     def pt_name(self, pt_code: str) -> str:
         """The name of a PT. Raises NotFound."""
@@ -110,10 +111,10 @@ class Dictionary:
         """llt_code, llt_name and pt_code of every LLT that may be used for coding, in order of the code."""
         return self._current.copy()
 
-    def _llt(self, code: str) -> tuple[str, str, bool]:
-        if code not in self._llts:
+    def _row(self, code: str) -> int:
+        if code not in self._rows:
             raise NotFound(f"MedDRA {self.version} has no LLT {code}. Look up its fate: pv meddra diff")
-        return self._llts[code]
+        return self._rows[code]
 
 
 def read(path: str | Path, *, password: str | None = None, version: str | None = None) -> Dictionary:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from pvcore.errors import NotFound, RegistryError
+from pvcore.registry.content import PIECE, Content, opened
 from pvcore.registry.store import TEMPORARY, ObjectInfo, check_key
 
 STALE = 3600.0
@@ -33,9 +35,9 @@ class LocalStore:
     def url(self) -> str:
         return self.root.as_uri()
 
-    def put_if_absent(self, key: str, data: bytes) -> bool:
+    def put_if_absent(self, key: str, data: Content) -> bool:
         target = self.root / check_key(key)
-        with _told(self.root, f"write {key}"):
+        with opened(data) as source, _told(self.root, f"write {key}"):
             _make_folder(target.parent)
             if target.exists():
                 # The other writer may not have flushed the folder yet, and what comes next may build on this.
@@ -46,7 +48,7 @@ class LocalStore:
             _sweep(work.parent)
             try:
                 with work.open("xb") as file:
-                    file.write(data)
+                    shutil.copyfileobj(source, file, PIECE)
                     file.flush()
                     os.fsync(file.fileno())
                 try:

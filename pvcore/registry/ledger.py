@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 from pvcore.errors import Fault, LedgerBroken, NotFound, RegistryError
 from pvcore.records import canonical
 from pvcore.records import digest as digest_of
+from pvcore.registry import bodies
 from pvcore.registry.store import Store
 
 FORMAT = 1
@@ -168,7 +169,8 @@ class Ledger:
         """Write one entry; exactly once per (kind, key) where `key` is not empty: then returns the old one.
 
         `body` holds JSON values, or is a function of the state that the entry will directly follow. It
-        is called again whenever another writer was faster, and may raise to write nothing.
+        is called again whenever another writer was faster, and may raise to write nothing. Raises
+        RegistryError for a body that lacks what `bodies` says of its kind.
         """
         nonce = secrets.token_hex(16)
         for attempt in range(ATTEMPTS):
@@ -189,6 +191,8 @@ class Ledger:
                 "body": body(state) if callable(body) else body,
                 "nonce": nonce,
             }
+            if odd := bodies.faults(kind, fields["body"]):
+                raise RegistryError(f"{self.store.url}: {kind} is not written: {'; '.join(odd)}.")
             try:
                 self.store.put_if_absent(entry_key(head.sequence + 1), canonical(fields))
             except RegistryError:
@@ -328,5 +332,13 @@ def _parse(number: int, data: bytes, previous: str | None) -> tuple[Entry | None
                 f"follows {fields['previous'][:12]}, but its predecessor is {previous[:12]}: one was altered",
             )
         )
+    faults += [
+        Fault(
+            where,
+            f"{fields['kind']}: {odd}",
+            "restore it from a backup; if a newer pv-retrain wrote it, use that",
+        )
+        for odd in bodies.faults(fields["kind"], fields["body"])
+    ]
     del fields["format"]
     return Entry(**fields, digest=digest_of(data)), faults

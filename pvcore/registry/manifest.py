@@ -178,7 +178,13 @@ def register(store: Store, ledger: Ledger, fields: Mapping[str, Any], actor: str
 def read_version(store: Store, entry: Entry) -> Version:
     """The version of a Registered entry, its manifest verified against its digest."""
     data = get_blob(store, entry.body["version"])
-    manifest = manifest_from(json.loads(data))
+    try:
+        fields = json.loads(data)
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict):
+        raise RegistryError(f"ledger entry {entry.sequence} names a blob that is no manifest.")
+    manifest = manifest_from(fields)
     if manifest.problem != entry.body["problem"] or manifest.specification != entry.body["specification"]:
         raise RegistryError(
             f"ledger entry {entry.sequence} does not fit the manifest {entry.body['version']}."

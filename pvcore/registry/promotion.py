@@ -37,7 +37,7 @@ from pvcore.registry.approval import (
 )
 from pvcore.registry.ledger import Entry, Ledger, State
 from pvcore.registry.manifest import Version
-from pvcore.registry.store import Store, get_blob
+from pvcore.registry.store import Store, check_blob
 
 __all__ = [
     "Action",
@@ -269,7 +269,7 @@ def verify_switch(
 def _require_bytes(store: Store, version: Version) -> None:
     """Every file of the adapter is there and has its digest."""
     for file in version.manifest.adapter["files"].values():
-        get_blob(store, file["sha256"])
+        check_blob(store, file["sha256"])
 
 
 def open_requests(state: State) -> tuple[Entry, ...]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import random
 import time
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pvcore.errors import ConfigError, NotFound, RegistryError, StoreRefused
-from pvcore.registry.store import ObjectInfo, check_key
+from pvcore.registry.content import PIECE, Content, opened
+from pvcore.registry.store import ObjectInfo, check_key, holds
 
 ATTEMPTS = 12
 """Tries of a conditional put that the server answers with 409 (another conditional put is under way)."""
-PIECE = 8 * 2**20
-"""Bytes of an object that are held at a time while it is copied to a file."""
+MOST = 5 * 2**30
+"""Bytes of the largest object that one PutObject takes (S3's limit); few servers know If-None-Match on an
+upload in parts."""
 
 
 class S3Store:
@@ -61,21 +65,34 @@ class S3Store:
         except (BotoCoreError, ValueError) as error:
             raise ConfigError(f"{self.url}: {error}. Check PV_S3_ENDPOINT and AWS_DEFAULT_REGION.") from error
 
-    def put_if_absent(self, key: str, data: bytes) -> bool:
+    def put_if_absent(self, key: str, data: Content) -> bool:
         name = self.prefix + check_key(key)
+        with opened(data) as file:
+            size = file.seek(0, io.SEEK_END)
+            if size > MOST:
+                raise RegistryError(
+                    f"{self.url}: {key} has {size} bytes; an S3 server creates at most {MOST} in one request, "
+                    "which alone is put-if-absent. Split the file."
+                )
+            # For a file, boto3 asks before it sends: a key that is taken costs no upload.
+            return self._create(name, key, data, data if isinstance(data, bytes) else file)
+
+    def _create(self, name: str, key: str, data: Content, body: bytes | BinaryIO) -> bool:
         from botocore.exceptions import ClientError
 
         repeated = False
         for attempt in range(ATTEMPTS):
             try:
-                self._client.put_object(Bucket=self.bucket, Key=name, Body=data, IfNoneMatch="*")
+                if not isinstance(body, bytes):
+                    body.seek(0)
+                self._client.put_object(Bucket=self.bucket, Key=name, Body=body, IfNoneMatch="*")
                 return True
             except ClientError as error:
                 status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
                 repeated = repeated or bool(error.response.get("ResponseMetadata", {}).get("RetryAttempts"))
                 if status == 412:
                     # After a repeated request the object may be our own: the first answer was lost.
-                    return repeated and self.get(key) == data
+                    return repeated and holds(self, key, data)
                 if status == 501:
                     raise StoreRefused(
                         f"{self.url}: the server does not know If-None-Match on PutObject."
@@ -100,10 +117,11 @@ class S3Store:
     def fetch(self, key: str, target: Path) -> Path:
         try:
             answer = self._client.get_object(Bucket=self.bucket, Key=self.prefix + check_key(key))
-            with target.open("wb") as file:
+            with closing(answer["Body"]), target.open("wb") as file:
                 for piece in answer["Body"].iter_chunks(PIECE):
                     file.write(piece)
         except Exception as error:
+            target.unlink(missing_ok=True)
             raise self._refusal(error, key) from error
         return target
 
@@ -162,5 +180,9 @@ class S3Store:
             where = f" at {self.endpoint}" if self.endpoint else ""
             return RegistryError(
                 f"{self.url}{where} cannot be used: {error}. Check the network and PV_S3_ENDPOINT."
+            )
+        if isinstance(error, OSError):
+            return RegistryError(
+                f"{self.url}: {key}: {error}. Check the network, and that the temporary folder (TMPDIR) has room."
             )
         return error

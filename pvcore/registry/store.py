@@ -11,15 +11,16 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
-from pvcore.errors import ConfigError, NotFound, RegistryError, StoreRefused
-from pvcore.records import digest as digest_of
+from pvcore.errors import ConfigError, NotFound, RegistryError
+from pvcore.registry.content import Content, same, sha256
 
 BLOBS = "blobs/sha256/"
 TEMPORARY = ".tmp"
@@ -44,18 +45,21 @@ class Store(Protocol):
         """Where the store is, without secrets."""
         ...
 
-    def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Create `key` with `data`, durably. True if this call created it, False if it was there before."""
+    def put_if_absent(self, key: str, data: Content) -> bool:
+        """Create `key` with `data`, durably. True if this call created it, False if it was there before.
+
+        A file is read piece by piece.
+        """
         ...
 
     def get(self, key: str) -> bytes:
-        """The bytes of `key`. Raises NotFound."""
+        """The bytes of `key`, for objects that are known to be small. Raises NotFound."""
         ...
 
     def fetch(self, key: str, target: Path) -> Path:
-        """A file that holds `key`, to be read only: the store's own, or `target`, copied piece by piece.
+        """A file that holds `key`, to be read only: the store's own, or `target`, written piece by piece.
 
-        Raises NotFound.
+        Raises NotFound; `target` is not there then.
         """
         ...
 
@@ -111,73 +115,94 @@ def check_key(key: str) -> str:
     return key
 
 
-def probe(store: Store, *, writers: int = 16, rounds: int = 3) -> None:
-    """Try out on a new store whether put-if-absent holds. Raises StoreRefused with what went wrong.
+@contextmanager
+def fetched(store: Store, key: str) -> Iterator[Path]:
+    """A file that holds `key`, to be read only, as long as the block lasts. Raises NotFound."""
+    with tempfile.TemporaryDirectory(prefix="pv-object-") as folder:
+        yield store.fetch(key, Path(folder, "object"))
 
-    Some S3 servers accept `If-None-Match: *` and overwrite all the same; on those two promotions
-    could both succeed. Tried one after the other, and `rounds` times with `writers` at once (which
-    finds a race that is often lost; it cannot prove that none exists). Leaves a few small objects
-    under probe/, since stores are never asked to delete.
-    """
-    folder = f"probe/{secrets.token_hex(8)}"
 
-    def require(holds: bool, what: str) -> None:
-        if not holds:
-            raise StoreRefused(
-                f"{store.url} does not keep the contract of the registry: {what}. "
-                "Use one that honours If-None-Match: * on PutObject (AWS S3, MinIO, ...), or a local folder."
-            )
+def copy_object(store: Store, key: str, target: Path) -> Path:
+    """`key` as a file of one's own at `target`. Raises NotFound."""
+    found = store.fetch(key, target)
+    if found != target:
+        shutil.copyfile(found, target)
+    return target
 
-    def absent(key: str) -> bool:
-        try:
-            store.get(key)
-        except NotFound:
-            return not store.exists(key)
+
+def holds(store: Store, key: str, content: Content) -> bool:
+    """Whether `key` is there with this content."""
+    try:
+        with fetched(store, key) as file:
+            return same(file, content)
+    except NotFound:
         return False
 
-    key = f"{folder}/sequential"
-    require(absent(key), "it returned an object that was never written")
-    require(store.put_if_absent(key, b"first"), "it refused to create an object that did not exist")
-    require(not store.put_if_absent(key, b"second"), "it created an object that existed already")
-    require(store.get(key) == b"first", "a second writer replaced an object that existed already")
-    for number in range(rounds):
-        key = f"{folder}/concurrent-{number}"
-        contents = [f"{key} writer {writer}".encode() for writer in range(writers)]
-        with ThreadPoolExecutor(writers) as pool:
-            created = list(pool.map(lambda data, key=key: store.put_if_absent(key, data), contents))
-        require(
-            sum(created) == 1,
-            f"{sum(created)} of {writers} concurrent writers were told that they created it",
-        )
-        require(store.get(key) == contents[created.index(True)], "it kept another object than the winner's")
-    listed = [item.key for item in store.list(f"{folder}/")]
-    expected = sorted([f"{folder}/sequential", *(f"{folder}/concurrent-{n}" for n in range(rounds))])
-    require(listed == expected, "a listing does not show what was written")
 
+def put_blob(store: Store, content: Content) -> str:
+    """Keep `content` under its SHA-256; returns the digest. The same again costs one refused request.
 
-def put_blob(store: Store, data: bytes) -> str:
-    """Keep `data` under its SHA-256; returns the digest. The same data again costs one refused request."""
-    name = digest_of(data)
-    store.put_if_absent(BLOBS + name, data)
+    A file is read twice, so it must be one that nobody else writes to.
+    """
+    name = sha256(content)
+    store.put_if_absent(BLOBS + name, content)
     return name
 
 
+@contextmanager
+def fetched_blob(store: Store, digest: str) -> Iterator[Path]:
+    """A file with the bytes of this SHA-256, to be read only, as long as the block lasts.
+
+    Raises NotFound, and RegistryError where they were altered.
+    """
+    with tempfile.TemporaryDirectory(prefix="pv-blob-") as folder:
+        with _told(store, digest):
+            file = store.fetch(BLOBS + digest, Path(folder, "blob"))
+        _require(store, digest, file)
+        yield file
+
+
+def copy_blob(store: Store, digest: str, target: Path) -> Path:
+    """The blob with this SHA-256 as a file of one's own at `target`. Raises as `fetched_blob`."""
+    with _told(store, digest):
+        copy_object(store, BLOBS + digest, target)
+    _require(store, digest, target)
+    return target
+
+
 def get_blob(store: Store, digest: str) -> bytes:
-    """The bytes with this SHA-256. Raises NotFound, and RegistryError where they were altered."""
+    """The bytes with this SHA-256, for blobs that are known to be small. Raises as `fetched_blob`."""
+    with _told(store, digest):
+        data = store.get(BLOBS + digest)
+    _require(store, digest, data)
+    return data
+
+
+def check_blob(store: Store, digest: str) -> None:
+    """Read the blob with this SHA-256 to its end. Raises as `fetched_blob`."""
+    with fetched_blob(store, digest):
+        pass
+
+
+@contextmanager
+def _told(store: Store, digest: str) -> Iterator[None]:
+    """Let what is not found be named as the blob that it is."""
     if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
         raise NotFound(f"{digest[:80]!r} is not a digest: expected 64 hex digits.")
     try:
-        data = store.get(BLOBS + digest)
+        yield
     except NotFound:
         raise NotFound(
             f"{store.url} has no blob {digest}. Was it copied without its blobs/ folder?"
         ) from None
-    found = digest_of(data)
+
+
+def _require(store: Store, digest: str, content: Content) -> None:
+    found = sha256(content)
     if found != digest:
         raise RegistryError(
             f"{store.url}: blob {digest} was altered (its digest is {found} now). Restore it from a backup."
         )
-    return data
 
 
 def blob_exists(store: Store, digest: str) -> bool:
@@ -194,9 +219,8 @@ def put_folder(store: Store, folder: Path) -> dict[str, dict[str, Any]]:
     for path in files:
         if path.is_symlink() or not path.is_file():
             raise RegistryError(f"{path} is a link or no plain file. Copy the file itself into the folder.")
-        data = path.read_bytes()
         name = check_key(path.relative_to(folder).as_posix())
-        kept[name] = {"sha256": put_blob(store, data), "size": len(data)}
+        kept[name] = {"sha256": put_blob(store, path), "size": path.stat().st_size}
     return dict(sorted(kept.items()))
 
 
@@ -214,7 +238,7 @@ def get_folder(store: Store, files: Mapping[str, Mapping[str, Any]], target: Pat
         for name, entry in files.items():
             path = work / check_key(name)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(get_blob(store, entry["sha256"]))
+            copy_blob(store, entry["sha256"], path)
         try:
             os.replace(work, target)  # a folder of that name that has files makes this fail
         except OSError:
@@ -232,9 +256,7 @@ def _require_same(files: Mapping[str, Mapping[str, Any]], target: Path) -> Path:
         "extra": sorted(set(found) - set(files)),
         "missing": sorted(set(files) - set(found)),
         "changed": sorted(
-            name
-            for name in set(files) & set(found)
-            if digest_of(found[name].read_bytes()) != files[name]["sha256"]
+            name for name in set(files) & set(found) if sha256(found[name]) != files[name]["sha256"]
         ),
     }
     if any(faults.values()):

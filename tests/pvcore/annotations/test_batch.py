@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 from pathlib import Path
 
 import pytest
 
-from pvcore.annotations.batch import batch_from_bytes, batch_to_bytes, check, make_batch, read
+from pvcore.annotations.batch import check, make_batch, read, read_stored, stored
 from pvcore.annotations.reading import Content
 from pvcore.errors import BatchError
 from pvcore.records import Annotation, Case, canonical, digest
@@ -25,8 +26,8 @@ def test_digest_is_of_content_not_of_name_or_order(generated) -> None:
 
 def test_bytes_and_back(generated) -> None:
     batch = make_batch("one", "x", *generated, {"reason": 2})
-    data = batch_to_bytes(batch)
-    assert batch_from_bytes(data, name="one", format="x", dropped={"reason": 2}) == batch
+    data = b"".join(stored(batch))
+    assert read_stored(io.BytesIO(data), name="one", format="x", dropped={"reason": 2}) == batch
     assert data == canonical(json.loads(data)) and digest(data) == batch.digest
 
 
@@ -36,9 +37,9 @@ def test_digest_is_independent_of_format_and_of_what_was_dropped(generated) -> N
 
 def test_batches_of_format_1_are_read(generated) -> None:
     cases, said = generated
-    value = json.loads(batch_to_bytes(make_batch("one", "x", cases, said)))
+    value = json.loads(b"".join(stored(make_batch("one", "x", cases, said))))
     old = canonical({**value, "batch": 1, "format": "x", "dropped": {"reason": 2}})
-    batch = batch_from_bytes(old)
+    batch = read_stored(io.BytesIO(old))
     assert (batch.cases, batch.format, batch.dropped, batch.digest) == (
         cases,
         "x",
@@ -50,7 +51,7 @@ def test_batches_of_format_1_are_read(generated) -> None:
 def test_other_bytes_are_no_stored_batch() -> None:
     for data in (b"{}", b"\x00", b'{"batch": 99}', b'{"batch": 1, "cases": 3}'):
         with pytest.raises(BatchError, match="not a stored batch"):
-            batch_from_bytes(data)
+            read_stored(io.BytesIO(data))
 
 
 @pytest.mark.parametrize("data", [b"", b"  ", b"id,text\n1,2\n", b"%PDF-1.7"])

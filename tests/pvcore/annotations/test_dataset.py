@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from pvcore.annotations import dataset
-from pvcore.annotations.batch import batch_to_bytes, make_batch
+from pvcore.annotations.batch import make_batch, stored
 from pvcore.annotations.dataset_diff import compare
 from pvcore.annotations.generate import generate_cases
 from pvcore.annotations.leakage import SplitSettings, check_leakage
@@ -137,7 +137,7 @@ def test_a_text_that_was_held_out_once_is_never_trained_on(store) -> None:
 
 
 def test_batches_by_digest(store, batch) -> None:
-    store.put_if_absent(f"blobs/sha256/{batch.digest}", batch_to_bytes(batch))
+    store.put_if_absent(f"blobs/sha256/{batch.digest}", b"".join(stored(batch)))
     assert build(store, batch.digest) == build(store, batch)
 
 

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import hashlib
-from types import SimpleNamespace
 
 import pytest
 
 from pvcore.errors import TrainingError
 from pvcore.inference.base import base_digest, complete, resolve_base
 from pvcore.records import digest
+from pvcore.registry.store import open_store
 
 
 @pytest.fixture
@@ -70,36 +70,23 @@ def test_a_source_that_cannot_be_used_says_why(source, reason):
 
 
 def test_a_base_from_the_object_store_is_fetched_once(tmp_path):
-    blobs = {
-        "bases/x/model.safetensors": b"weights",
-        "bases/x/config.json": b"{}",
-        "bases/x/deep/file": b"no",
-    }
-    asked = []
-
-    class Store:
-        def list(self, prefix):
-            return [SimpleNamespace(key=key) for key in sorted(blobs) if key.startswith(prefix)]
-
-        def get(self, key):
-            asked.append(key)
-            return blobs[key]
-
+    store = open_store(str(tmp_path / "store"))
+    for name, data in (("model.safetensors", b"weights"), ("config.json", b"{}"), ("deep/file", b"no")):
+        store.put_if_absent(f"bases/x/{name}", data)
     for _ in range(2):
-        found = resolve_base("store:bases/x", WEIGHTS, cache=tmp_path / "cache", store=Store())
+        found = resolve_base("store:bases/x", WEIGHTS, cache=tmp_path / "cache", store=store)
         assert sorted(file.name for file in found.iterdir()) == ["config.json", "model.safetensors"]
-    assert asked == ["bases/x/config.json", "bases/x/model.safetensors"]
+        (tmp_path / "store/bases/x/model.safetensors").write_bytes(b"asked for once")
     with pytest.raises(TrainingError, match="nothing below"):
-        resolve_base("store:bases/y", "1" * 64, cache=tmp_path / "cache", store=Store())
+        resolve_base("store:bases/y", "1" * 64, cache=tmp_path / "cache", store=store)
 
 
 def test_a_store_with_other_weights_leaves_nothing_that_looks_right(tmp_path):
-    store = SimpleNamespace(
-        list=lambda prefix: [SimpleNamespace(key="b/model.safetensors")], get=lambda key: b"other weights"
-    )
+    store = open_store(str(tmp_path / "store"))
+    store.put_if_absent("b/model.safetensors", b"other weights")
     for _ in range(2):
         with pytest.raises(TrainingError, match="expected"):
-            resolve_base("store:b", WEIGHTS, cache=tmp_path, store=store)
+            resolve_base("store:b", WEIGHTS, cache=tmp_path / "cache", store=store)
 
 
 def test_a_folder_is_there_whole_or_not_at_all(tmp_path):

@@ -251,3 +251,41 @@ def test_state_follows_the_switches(registry: Any, again: Callable[[Any], Any]) 
         assert (state.previous("seriousness"), state.champion("seriousness")) == (one.digest, two.digest)
         assert state.versions("coding") == state.history("coding") == ()
         assert state.version(one.digest).body["number"] == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "why"),
+    [
+        ("Registered", {}, "Registered: the body has no 'problem'"),
+        ("BatchAdmitted", {"object": {"key": "inbox/a"}}, "'object' has no 'etag'"),
+        ("Quarantined", {"faults": "many"}, "'faults' is 'many'"),
+        ("Promoted", {"approvals": [7]}, "'approvals', 1 is no object"),
+        ("DatasetBuilt", {"batches": "one"}, "'batches' is no list"),
+    ],
+)
+def test_a_last_entry_with_an_odd_body_is_named(kind: str, body: dict[str, Any], why: str) -> None:
+    """The chain holds, since whoever wrote it knew the last entry; but nothing can be derived from it."""
+    data = dict(CHAIN)
+    fields = {**json.loads(data[entry_key(LENGTH)]), "kind": kind, "body": body, "key": "odd"}
+    fields.update(sequence=LENGTH + 1, previous=HEAD.digest)
+    data[entry_key(LENGTH + 1)] = canonical(fields)
+    with pytest.raises(LedgerBroken) as raised:
+        Ledger(Memory(data)).state().champion("seriousness")
+    for told in (entry_key(LENGTH + 1), why, "restore it from a backup"):
+        assert told in str(raised.value)
+    assert any(why in str(fault) for fault in Ledger(Memory(data)).verify())
+    follower = Ledger(Memory(CHAIN))
+    follower.state()
+    follower.store = Memory(data)
+    with pytest.raises(LedgerBroken, match="restore it from a backup"):
+        follower.entries()
+
+
+def test_an_odd_body_is_not_written() -> None:
+    store = Memory()
+    with pytest.raises(RegistryError, match="Announced is not written: the body has no 'sequence'"):
+        Ledger(store).append("Announced", {}, actor="a")
+    assert store.data == {}
+    Ledger(store).append("Announced", {"sequence": 1, "more": None}, actor="a")
+    Ledger(store).append("Unheard of", {}, actor="a")
+    assert Ledger(store).verify() == []

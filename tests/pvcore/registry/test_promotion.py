@@ -90,6 +90,7 @@ def test_report_against_another_champion_is_stale(registry: Registry) -> None:
     # Evaluated again, against today's champion: a later report counts.
     body = {
         "specification": late.manifest.specification,
+        "problem": "seriousness",
         "report": put_blob(registry.store, b"new report"),
         "outcome": "pass",
         "champion": registry.ledger.state().champion("seriousness"),

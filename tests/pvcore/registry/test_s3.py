@@ -12,7 +12,8 @@ import pytest
 
 from pvcore.errors import ConfigError, NotFound, RegistryError, StoreRefused
 from pvcore.registry.ledger import Ledger
-from pvcore.registry.store import open_store, probe
+from pvcore.registry.probe import probe
+from pvcore.registry.store import open_store
 
 RACE = """
 import json, os, sys

@@ -10,6 +10,7 @@ import pytest
 
 from pvcore.errors import ConfigError, NotFound, RegistryError, StoreRefused
 from pvcore.records import digest
+from pvcore.registry.probe import probe
 from pvcore.registry.store import (
     ObjectInfo,
     Store,
@@ -17,7 +18,6 @@ from pvcore.registry.store import (
     get_blob,
     get_folder,
     open_store,
-    probe,
     put_blob,
     put_folder,
 )

@@ -1,0 +1,85 @@
+"""What the body of an entry holds at least, by the kind of event: whoever reads one need not doubt its form.
+
+The rooms above write these events; their form stands here because the ledger checks it, when an entry
+is written and when it is read. More fields may stand beside these, and kinds that are not listed
+(a newer program's) may hold anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+MAYBE = (str, type(None))
+NUMBER = (int, float)
+OBJECT = {"key": str, "etag": str}
+"""What arrived, as it lay in the inbox."""
+ENTRY = {"sequence": int, "digest": str}
+"""Another entry of the ledger."""
+_TRAINED = {
+    "specification": str, "problem": str, "adapter": str, "files": dict, "rows": int, "seconds": NUMBER,
+}  # fmt: skip
+_SWITCH = {
+    "problem": str, "name": str, "version": str, "expected": MAYBE, "asked": str, "request": ENTRY,
+    "signatures": int, "approvals": [ENTRY],
+}  # fmt: skip
+_ANSWER = {
+    "request": ENTRY, "problem": str, "version": str, "principal": str, "name": str, "reason": str,
+    "decision": str, "signature": str, "key": str, "roles": [str],
+}  # fmt: skip
+
+BODIES: Mapping[str, Mapping[str, Any]] = {
+    "ReleaseAdmitted": {
+        "version": str, "language": str, "digest": str, "blob": str, "name": str, "object": OBJECT,
+    },
+    "BatchAdmitted": {
+        "digest": str, "blob": str, "name": str, "format": str, "cases": int, "annotations": int,
+        "meddra_versions": [str], "dropped": dict, "object": OBJECT,
+    },
+    "AlreadyAdmitted": {"object": OBJECT, "as": int},
+    "Quarantined": {"object": OBJECT, "report": str, "faults": int, "first": str},
+    "Announced": {"sequence": int},
+    "Held": {"batch": str, "name": str, "reason": str, "report": str},
+    "Released": {"batch": str, "name": str, "reason": str, "by": str},
+    "DictionaryAdopted": {"version": str, "from": MAYBE},
+    "Migrated": {"from": str, "to": str, "mapping": str, "counts": dict, "rows": int},
+    "DatasetBuilt": {
+        "dataset": str, "parent": MAYBE, "version": MAYBE, "batches": [str], "mappings": [str], "counts": dict,
+    },
+    "Trained": _TRAINED,
+    "Rebuilt": _TRAINED,
+    "Evaluated": {
+        "specification": str, "problem": str, "outcome": str, "report": str, "champion": MAYBE, "policy": str,
+    },
+    "Registered": {"problem": str, "number": int, "version": str, "specification": str, "adapter": str},
+    "ApprovalRequested": {
+        "problem": str, "name": str, "version": str, "action": str, "report": str, "policy": str,
+        "expected": MAYBE, "after_switch": int,
+    },
+    "Approved": _ANSWER,
+    "Rejected": _ANSWER,
+    "Promoted": _SWITCH,
+    "RolledBack": _SWITCH,
+    "Scored": {"problem": str, "version": str, "batch": str, "predictions": str, "rows": int},
+}  # fmt: skip
+
+
+def faults(kind: str, body: object) -> list[str]:
+    """What is odd about the body of an entry; empty means nothing."""
+    return _faults("the body", BODIES.get(kind, {}), body)
+
+
+def _faults(place: str, form: Any, value: object) -> list[str]:
+    if isinstance(form, list):
+        if not isinstance(value, list):
+            return [f"{place} is no list"]
+        return [fault for n, item in enumerate(value, 1) for fault in _faults(f"{place}, {n}", form[0], item)]
+    if not isinstance(form, Mapping):
+        return [] if isinstance(value, form) else [f"{place} is {value!r:.50}"]
+    if not isinstance(value, Mapping):
+        return [f"{place} is no object"]
+    found = [f"{place} has no {name!r}" for name in form if name not in value]
+    for name in form:
+        if name in value:
+            found += _faults(repr(name), form[name], value[name])
+    return found
