@@ -16,9 +16,12 @@ from __future__ import annotations
 import gc
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cmp_to_key
+from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -30,6 +33,9 @@ from pvcore.records import Annotation, Case, Drug, Reaction, canonical
 
 FORMAT = 2
 """Of the stored bytes of a batch; 1 held the file's format and what was dropped as well."""
+
+AT_ONCE = 500
+"""Records that are written as JSON together."""
 
 
 class Reader(Protocol):
@@ -78,9 +84,16 @@ def make_batch(
     return Batch(name, format, hashed.hexdigest(), ordered, said, dict(sorted((dropped or {}).items())))
 
 
-def _place(annotation: Annotation) -> tuple[str, ...]:
+def _place(annotation: Annotation) -> tuple[Any, ...]:
     a = annotation
-    return a.case_id, a.problem, a.target, a.annotator, a.time or "", canonical(a.value).decode()
+    return a.case_id, a.problem, a.target, a.annotator, a.time or "", _by_value(a.value)
+
+
+@cmp_to_key
+def _by_value(one: Any, two: Any) -> int:
+    """The order of what is said; asked only where all else is the same, because it costs most."""
+    first, second = canonical(one), canonical(two)
+    return (first > second) - (first < second)
 
 
 def read(source: str | Path | bytes, *, name: str | None = None, meddra_version: str | None = None) -> Batch:
@@ -138,25 +151,37 @@ def stored(batch: Batch) -> Iterator[bytes]:
 
 
 def _pieces(cases: Iterable[Case], annotations: Iterable[Annotation]) -> Iterator[bytes]:
-    """The canonical JSON of {"annotations": [...], "batch": 2, "cases": [...]}, a record at a time."""
+    """The canonical JSON of {"annotations": [...], "batch": 2, "cases": [...]}, some records at a time."""
     yield b'{"annotations":['
-    for number, annotation in enumerate(annotations):
-        yield (b"," if number else b"") + canonical(_said(annotation))
+    yield from _items(map(_annotation, annotations))
     yield b'],"batch":%d,"cases":[' % FORMAT
-    for number, case in enumerate(cases):
-        yield (b"," if number else b"") + canonical(case_to_dict(case))
+    yield from _items(map(case_to_dict, cases))
     yield b"]}"
 
 
-def _said(a: Annotation) -> dict[str, Any]:
-    return {name: getattr(a, name) for name in a.__dataclass_fields__}
+def _items(values: Iterator[dict[str, Any]]) -> Iterator[bytes]:
+    """What stands in an array of these values; each alone would need an encoder of its own."""
+    comma = b""
+    while some := list(islice(values, AT_ONCE)):
+        yield comma + canonical(some)[1:-1]
+        comma = b","
+
+
+def _to_dict(kind: type) -> Callable[[Any], dict[str, Any]]:
+    """A record's fields by name, in order: five times as fast as `dataclasses.asdict`, which copies each value."""
+    names = sorted(kind.__dataclass_fields__)  # type: ignore[attr-defined]
+    fields = attrgetter(*names)
+    return lambda record: dict(zip(names, fields(record), strict=True))
+
+
+_annotation, _case, _drug, _reaction = map(_to_dict, (Annotation, Case, Drug, Reaction))
 
 
 def case_to_dict(case: Case) -> dict[str, Any]:
-    """The JSON form of a case; five times as fast as `dataclasses.asdict`, which copies every value."""
-    value = {name: getattr(case, name) for name in case.__dataclass_fields__}
-    value["drugs"] = [{"name": drug.name, "role": drug.role} for drug in case.drugs]
-    value["reactions"] = [{name: getattr(r, name) for name in r.__dataclass_fields__} for r in case.reactions]
+    """The JSON form of a case."""
+    value = _case(case)
+    value["drugs"] = list(map(_drug, case.drugs))
+    value["reactions"] = list(map(_reaction, case.reactions))
     return value
 
 

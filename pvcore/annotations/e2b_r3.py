@@ -20,8 +20,10 @@ from typing import Any
 from lxml import etree
 
 from pvcore.annotations import defused
-from pvcore.annotations.e2b_r3_case import ID, case_of, parts_of, tag_of
+from pvcore.annotations.e2b_common import codings
+from pvcore.annotations.e2b_r3_case import case_of, parts_of
 from pvcore.annotations.e2b_r3_codes import NS, SENDER
+from pvcore.annotations.e2b_r3_nodes import ID, tag_of
 from pvcore.annotations.e2b_r3_write import write
 from pvcore.annotations.reading import Content, Findings, Source, refuse
 from pvcore.records import CRITERIA, Annotation, Case
@@ -54,7 +56,7 @@ def read(source: Source, meddra_version: str | None = None) -> Content:
 
 def records(
     source: Source, meddra_version: str | None, found: Findings
-) -> Iterator[tuple[Case, Iterator[Annotation]]]:
+) -> Iterator[tuple[Case, list[Annotation]]]:
     """Each case with what its sender says of it, as the file is read: nothing of an earlier one is held.
 
     Raises BatchError for what is no E2B(R3) at all; all other faults are put into `found`.
@@ -72,7 +74,7 @@ def records(
 
 def _message(
     message: Any, where: str, meddra_version: str | None, found: Findings
-) -> Iterator[tuple[Case, Iterator[Annotation]]]:
+) -> Iterator[tuple[Case, list[Annotation]]]:
     events = _EVENTS(message)
     if not events:
         found.fault(where, "holds no investigationEvent")
@@ -87,7 +89,7 @@ def _message(
             found.drop("nullified case (C.1.11.1)")
             continue
         case = case_of(parts, at, meddra_version, found)
-        yield case, _annotations(case, annotator, time, at, found)
+        yield case, _annotations(case, annotator, time, found)
 
 
 def _envelope(message: Any) -> tuple[str, str | None]:
@@ -106,28 +108,18 @@ def _envelope(message: Any) -> tuple[str, str | None]:
     return sender or DEFAULT_SENDER, time
 
 
-def _annotations(
-    case: Case, annotator: str, time: str | None, at: str, found: Findings
-) -> Iterator[Annotation]:
+def _annotations(case: Case, annotator: str, time: str | None, found: Findings) -> list[Annotation]:
+    coded = codings(case, annotator, time, found)
+    value = _seriousness(case)
+    if value is None:
+        found.drop("case whose seriousness is not known")
+        return coded
+    return [Annotation(case.case_id, "seriousness", value, annotator, time=time), *coded]
+
+
+def _seriousness(case: Case) -> dict[str, Any] | None:
     true = {name for reaction in case.reactions for name, flag in reaction.seriousness.items() if flag}
     if true:
-        value = {"serious": True, "criteria": [name for name in CRITERIA if name in true]}
-        yield Annotation(case.case_id, "seriousness", value, annotator, time=time)
-    elif case.reactions and all(len(r.seriousness) == len(CRITERIA) for r in case.reactions):
-        yield Annotation(
-            case.case_id, "seriousness", {"serious": False, "criteria": []}, annotator, time=time
-        )
-    else:
-        found.drop("case whose seriousness is not known")
-    seen = set()
-    for reaction in case.reactions:
-        if not reaction.llt_code:
-            found.drop("reaction without a code")
-        elif not reaction.verbatim:
-            found.drop("coded reaction without a verbatim")
-        elif (reaction.verbatim, reaction.llt_code) not in seen:
-            seen.add((reaction.verbatim, reaction.llt_code))
-            yield Annotation(
-                case.case_id, "coding", {"llt_code": reaction.llt_code}, annotator, target=reaction.verbatim,
-                time=time, meddra_version=reaction.meddra_version,
-            )  # fmt: skip
+        return {"serious": True, "criteria": [name for name in CRITERIA if name in true]}
+    denied = case.reactions and all(len(r.seriousness) == len(CRITERIA) for r in case.reactions)
+    return {"serious": False, "criteria": []} if denied else None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pvcore.annotations import batch as batches
 from pvcore.annotations.batch import check, make_batch, read, read_stored, stored
 from pvcore.annotations.reading import Content
 from pvcore.errors import BatchError
@@ -29,6 +30,29 @@ def test_bytes_and_back(generated) -> None:
     data = b"".join(stored(batch))
     assert read_stored(io.BytesIO(data), name="one", format="x", dropped={"reason": 2}) == batch
     assert data == canonical(json.loads(data)) and digest(data) == batch.digest
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 10**6])
+def test_bytes_are_the_same_however_many_records_are_written_together(
+    generated, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = make_batch("one", "x", generated[0][:5], [a for a in generated[1] if a.case_id in {
+        case.case_id for case in generated[0][:5]}])  # fmt: skip
+    said = [dataclasses.asdict(a) for a in batch.annotations]
+    whole = canonical(
+        {"annotations": said, "batch": 2, "cases": [dataclasses.asdict(c) for c in batch.cases]}
+    )
+    monkeypatch.setattr(batches, "AT_ONCE", at_once)
+    assert b"".join(stored(batch)) == whole
+    empty = b'{"annotations":[],"batch":2,"cases":[]}'
+    assert b"".join(stored(make_batch("none", "x", (), ()))) == empty
+
+
+def test_annotations_that_differ_in_their_value_alone_are_in_one_order(generated) -> None:
+    case = generated[0][0]
+    yes, no = (Annotation(case.case_id, "p", {"serious": value}, "a") for value in (True, False))
+    one, other = (make_batch("b", "x", [case], said) for said in ([yes, no], [no, yes]))
+    assert one.annotations == other.annotations == (no, yes) and one.digest == other.digest
 
 
 def test_digest_is_independent_of_format_and_of_what_was_dropped(generated) -> None:

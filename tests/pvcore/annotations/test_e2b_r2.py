@@ -124,6 +124,21 @@ def test_the_external_document_type_is_accepted_and_never_loaded() -> None:
             read(message(REPORT, before=defines), name="b")
 
 
+def test_what_is_not_read_changes_nothing_and_the_first_of_two_counts() -> None:
+    plain = read(message(REPORT), name="b")
+    more = REPORT.replace(
+        "<patient>", "<companynumb>9</companynumb><sender><serious>2</serious></sender><patient>"
+    )
+    more = more.replace("</patientsex>", "</patientsex><patientsex>1</patientsex>")
+    more = more.replace("<serious>", "<serious> </serious><serious/><serious>")
+    nested = "<activesubstance><medicinalproduct>X</medicinalproduct></activesubstance>"
+    more = more.replace("</medicinalproduct>", f"</medicinalproduct>{nested}")
+    assert more.count("medicinalproduct") > REPORT.count("medicinalproduct")
+    assert read(message(more), name="b").digest == plain.digest
+    country = REPORT.replace("<serious>1", "<occurcountry>FR</occurcountry><serious>1")
+    assert read(message(country), name="b").cases[0].country == "FR"
+
+
 def test_nullified_reports_are_counted() -> None:
     gone = REPORT.replace("GB-X-1", "GB-X-2").replace(
         "<serious>1", "<casenullification>1</casenullification><serious>1"
