@@ -27,7 +27,10 @@ def consistency(
         Path | None, typer.Option(help="write the disagreements to this .csv or (Label Studio) .json file")
     ] = None,
     doubtful: Annotated[
-        str, typer.Option(help="a problem: list the labels of the dataset that are most likely wrong")
+        str,
+        typer.Option(
+            help="seriousness or coding: list the labels that are most likely wrong, with what fits better"
+        ),
     ] = "",
     first: Annotated[int, typer.Option(help="how many doubtful labels", min=1)] = 50,
     workspace: Where = None,
@@ -44,16 +47,7 @@ def consistency(
     if period not in ("month", "quarter"):
         raise ConfigError(f"--period takes month or quarter, not {period!r}")
     if doubtful:
-        rows = [
-            {
-                "case": e.case_id,
-                "given": s.given,
-                "suggested": s.suggested,
-                "quality": s.quality,
-                "likely": s.likely,
-            }
-            for e, s in measured.doubtful(opened, doubtful, name)[:first]
-        ]
+        rows = measured.doubtful(opened, doubtful, name)[:first]
         emit(rows, as_json=as_json, title=f"most doubtful labels of {doubtful}")
         return
     found = measured.material(opened, name)

@@ -137,12 +137,14 @@ def test_the_report_on_demand_and_its_work_list(ws: Workspace, tmp_path: Path) -
         consistency.material(ws, "elsewhere")
 
 
-def test_doubtful_labels_come_first_and_only_of_classes(ws: Workspace) -> None:
+def test_doubtful_labels_come_first(ws: Workspace) -> None:
     arrive(ws, "ann", answers("ann", 3))
     data.build_dataset(ws, None, [])
     ranked = consistency.doubtful(ws, "seriousness")
-    assert len(ranked) == 60 and {e.case_id for e, _ in ranked[:3]} == {"c000", "c001", "c002"}
-    with pytest.raises(ConfigError, match="'coding' is none"):
+    assert len(ranked) == 60 and {row["case"] for row in ranked[:3]} == {"c000", "c001", "c002"}
+    with pytest.raises(ConfigError, match="'ddi' is none of them"):
+        consistency.doubtful(ws, "ddi")
+    with pytest.raises(ConfigError, match="in no MedDRA version that was admitted"):
         consistency.doubtful(ws, "coding")
 
 
