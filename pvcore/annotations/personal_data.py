@@ -8,13 +8,14 @@ and says nothing of a name without a title. What counts as a direct identifier: 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Action = Literal["quarantine", "warn", "ignore"]
+"""The strictest first."""
 Kind = Literal["email", "phone", "record_number", "date_of_birth", "titled_name", "address"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -37,6 +38,13 @@ class PersonalDataPolicy(BaseModel):
         """What is done with a batch that holds this kind."""
         found: Action = getattr(self, kind)
         return found
+
+
+def strictest(policies: Sequence[PersonalDataPolicy]) -> PersonalDataPolicy:
+    """For each kind the strictest action of one policy or more."""
+    actions = get_args(Action)
+    chosen = {kind: min((p.action(kind) for p in policies), key=actions.index) for kind in KINDS}
+    return PersonalDataPolicy.model_validate(chosen)
 
 
 @dataclass(frozen=True, slots=True)
