@@ -27,7 +27,7 @@ _SPELLING: tuple[tuple[str, str], ...] = (
     ("behaviour", "behavior"), ("labour", "labor"), ("centre", "center"), ("fibre", "fiber"),
     ("isation", "ization"),
 )  # fmt: skip
-"""British and American spelling of word parts. No two of them make one word of two."""
+"""British and American spelling of word parts, for comparison alone. No two of them make one word of two."""
 _INVARIANT = frozenset({
     "aids", "albicans", "ascites", "biceps", "caries", "diabetes", "facies", "feces", "forceps",
     "fulminans", "herpes", "hives", "langerhans", "lens", "measles", "menses", "mers", "migrans", "mumps",
@@ -72,7 +72,7 @@ def exact(text: str) -> str:
 
 
 def key(text: str) -> str:
-    """Words in American spelling and in the singular, without the empty ones; short names in order of
+    """Words in one spelling and in the singular, without the empty ones; short names in order of
     the alphabet.
     """
     words = [singular(word) for word in _words(text)]
@@ -80,8 +80,8 @@ def key(text: str) -> str:
     return " ".join(sorted(words) if free else words) or exact(text)
 
 
-def american(text: str) -> str:
-    """A text in lower case with word parts in American spelling."""
+def _one_spelling(text: str) -> str:
+    """A lower-case text as it is compared: word parts that are spelled in two ways are spelled in one."""
     for british, us in _SPELLING:
         text = text.replace(british, us)
     return text
@@ -100,7 +100,7 @@ def singular(word: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    return [word for word in american(exact(text)).split() if word not in _EMPTY]
+    return [word for word in _one_spelling(exact(text)).split() if word not in _EMPTY]
 
 
 class Likeness:
