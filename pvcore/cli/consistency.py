@@ -20,9 +20,9 @@ def add_to(app: typer.Typer) -> None:
 
 def consistency(
     name: Annotated[
-        str, typer.Argument(help="a batch, or a dataset's digest; default: the latest dataset")
+        str, typer.Argument(help="a batch by name, or a dataset by digest; default: the latest dataset")
     ] = "",
-    period: Annotated[str, typer.Option(help="month or quarter")] = "month",
+    period: Annotated[str, typer.Option(help="show agreement by month or quarter")] = "month",
     work_list: Annotated[
         Path | None, typer.Option(help="write the disagreements to this .csv or (Label Studio) .json file")
     ] = None,
@@ -32,11 +32,11 @@ def consistency(
             help="seriousness or coding: list the labels that are most likely wrong, with what fits better"
         ),
     ] = "",
-    first: Annotated[int, typer.Option(help="how many doubtful labels", min=1)] = 50,
+    first: Annotated[int, typer.Option(help="with --doubtful: how many", min=1)] = 50,
     workspace: Where = None,
     as_json: Json = False,
 ) -> None:
-    """Agreement by problem, label, annotators and time; contradictions; pairs to talk about; doubtful labels."""
+    """How far annotators agree, by problem, label, pair and time; contradictory and doubtful labels."""
     import json
 
     from pvcore.annotations.consistency_tables import summary, tables
@@ -71,7 +71,7 @@ def release(
     workspace: Where = None,
     as_json: Json = False,
 ) -> None:
-    """Let a held batch into the next dataset. Who and why go into the ledger, beside what was found of it."""
+    """Let a batch that was held for low agreement into the next dataset. Who and why go into the ledger."""
     import getpass
 
     from pvcore.config import open_workspace
