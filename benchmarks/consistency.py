@@ -30,7 +30,7 @@ from pvcore.annotations.agreement import consensus
 from pvcore.annotations.coefficients import observed
 from pvcore.annotations.contradictions import cluster_names, contradictions
 from pvcore.annotations.label_errors import rank
-from pvcore.annotations.personal_data import KINDS, find
+from pvcore.annotations.personal_data import KINDS, find, flags, texts
 from pvcore.annotations.reading import Content, Source
 from pvcore.cycle.consistency import out_of_fold
 from pvcore.problems import PROBLEMS
@@ -107,10 +107,14 @@ def identifiers(contents: Iterable[tuple[int, Content]]) -> None:
     """Flags on real text, then what is found of planted identifiers."""
     counts: Counter[str] = Counter()
     reports, files, of_files, narratives, began = 0, 0, Counter[str](), [], time.perf_counter()
+    other: Counter[str] = Counter()
     for _, content in contents:
         found = [{kind for kind, *_ in find(case.narrative)} for case in content.cases]
         counts.update(kind for kinds in found for kind in kinds)
         of_files.update(set().union(*found))
+        for case in content.cases:
+            other["texts"] += len(texts(case)) - 1
+            other["flags"] += sum(flag.field != "narrative" for flag in flags(case))
         reports, files = reports + len(found), files + 1
         narratives += [c.narrative for c in content.cases[:: max(1, len(found) // PLANTED)]]
     seconds = time.perf_counter() - began
@@ -120,8 +124,9 @@ def identifiers(contents: Iterable[tuple[int, Content]]) -> None:
         [row["section_text"] for row in labels],
         [json.loads(line)["context"] for line in lines if line],
     )
-    others = [Counter(kind for text in texts for kind, *_ in find(text)) for texts in corpora]
+    others = [Counter(kind for text in corpus for kind, *_ in find(text)) for corpus in corpora]
     print(f"\n{reports:,} VAERS reports in {files} yearly files, read and searched in {seconds:.0f} s;")
+    print(f"{other['texts']:,} other texts of them (drugs, reactions, source) hold {other['flags']} flag(s);")
     print(
         f"{len(corpora[0])} drug-label sections (tac2017), {len(corpora[1]):,} case-report sentences (phee).\n"
     )

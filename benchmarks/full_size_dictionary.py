@@ -1,4 +1,4 @@
-"""A dictionary of full size and its next version: generate, read, compare, apply, report, migrate.
+"""A dictionary of full size and its next version: generate, read, translate, compare, apply, report, migrate.
 
     python benchmarks/full_size_dictionary.py [CODED_ROWS]
 
@@ -23,6 +23,7 @@ import pandas as pd
 from pvcore.dossier.release import release_report
 from pvcore.meddra.diff import DictionaryDiff, diff
 from pvcore.meddra.generate import Size, generate
+from pvcore.meddra.languages import join
 from pvcore.meddra.migrate import migrate
 from pvcore.meddra.release import Dictionary, read
 
@@ -81,6 +82,10 @@ def main() -> int:
         timed(
             "migrate, policy 3", lambda: migrate(rows, old, new), lambda m: f"{len(m.rows):,} rows {m.counts}"
         )
+        german = timed("generate it in another language",
+                       lambda: generate(folder, version="28.1", seed=1, size=size, language="German"))  # fmt: skip
+        other = read(german.archive)
+        timed("join the two languages", lambda: join(old, [other]), lambda j: f"{len(j.names):,} names")
     keys = set(found.changes[["level", "code", "kind"]].itertuples(index=False, name=None))
     exact = keys == set(second.changes.itertuples(index=False, name=None)) and len(keys) == len(found.changes)
     same = there.digest == new.digest and back.digest == old.digest

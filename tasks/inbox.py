@@ -53,7 +53,7 @@ def admit(found: Found) -> Outcome:
             validation = validate_batch(
                 batch,
                 dictionaries=inboxes.dictionaries_of(workspace, batch),
-                personal_data=workspace.policy().personal_data,
+                personal_data=workspace.personal_data(),
             )
             validation.require()
             outcome = inboxes.admit_batch(workspace, found, batch, validation.to_json())

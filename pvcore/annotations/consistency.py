@@ -4,7 +4,7 @@
     >>> print(report.markdown())                                                     # doctest: +SKIP
 
 Agreement by problem, label, pair of annotators and time; coding by level of the dictionary; spans;
-contradictory labels on near-duplicate texts; and the pairs of answers to talk about.
+contradictory labels on near-duplicate texts; doubtful codes; and the pairs of answers to talk about.
 """
 
 from __future__ import annotations
@@ -20,17 +20,20 @@ from pvcore.annotations.agreement import Thing, answer, by_pair, consensus, judg
 from pvcore.annotations.coding_levels import LevelAgreement, level_agreement
 from pvcore.annotations.coefficients import Answers, alpha, cohen, fleiss, observed
 from pvcore.annotations.contradictions import Contradiction, contradictions
+from pvcore.annotations.doubtful_codes import DoubtfulCode, doubtful_codes
 from pvcore.annotations.span_agreement import SpanAgreement, span_agreement, spans_of
 from pvcore.meddra.release import Dictionary
 from pvcore.records import Annotation, canonical
 
-FORMAT = 1
+FORMAT = 2
 LABELS = 10
 """The most frequent labels of a problem have a row of their own."""
 PAIRS = 20
 """Pairs of answers that a report names: as many as one can talk through in a meeting."""
 SHOWN = 20
-"""Contradictions that a report names; it counts all."""
+"""Contradictions and doubtful codes that a report names; it counts all."""
+COMPARED = 2000
+"""Verbatims that a report compares with the dictionary's names: some seconds with a release of real size."""
 Period = Literal["month", "quarter"]
 
 
@@ -78,7 +81,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Consistency:
-    """What was measured. `disagreements` and `contradicting` are counts of all, the tuples hold the first."""
+    """What was measured. `disagreements`, `contradicting` and `doubtful` count all, the tuples hold the first."""
 
     subject: str
     agreement: tuple[Agreement, ...] = ()
@@ -88,6 +91,8 @@ class Consistency:
     pairs: tuple[Pair, ...] = ()
     contradicting: int = 0
     contradictions: tuple[Contradiction, ...] = ()
+    doubtful: int = 0
+    codes: tuple[DoubtfulCode, ...] = ()
 
     def to_json(self) -> bytes:
         """Canonical JSON: the same findings are the same bytes."""
@@ -111,7 +116,7 @@ def measure(
     """Measure a batch or dataset.
 
     `cluster_of` (case id -> cluster of near-identical cases) is needed for contradictions, `dictionary` for
-    coding by level. Problems whose answers are spans have F1 in place of the coefficients.
+    coding by level and doubtful codes. Problems whose answers are spans have F1 in place of the coefficients.
     """
     said = list(annotations)
     marked = {a.problem for a in said if spans_of(a.value) is not None}
@@ -119,6 +124,8 @@ def measure(
     settled = consensus(a for a in said if a.problem not in marked)
     open_pairs = pairs_to_discuss(judged, {(d.problem, d.case_id, d.target) for d in settled.disagreements})
     contradicting = contradictions(settled.resolved, cluster_of or {})
+    doubts = doubtful_codes(settled.resolved, dictionary, most=COMPARED) if dictionary else []
+    likely = [doubt for doubt in doubts if doubt.likely]
     return Consistency(
         subject=subject,
         agreement=tuple(row for p, things in judged.items() for row in _rows(p, things, period)),
@@ -128,6 +135,8 @@ def measure(
         pairs=tuple(open_pairs[:PAIRS]),
         contradicting=len(contradicting),
         contradictions=tuple(contradicting[:SHOWN]),
+        doubtful=len(likely),
+        codes=tuple(likely[:SHOWN]),
     )
 
 

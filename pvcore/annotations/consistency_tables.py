@@ -24,15 +24,26 @@ class Table:
 
 
 NUMBERS = frozenset(
-    {"things", "agree", "Cohen", "Fleiss", "Krippendorff", "cases", "exact F1", "overlap F1", "kappa"}
+    {
+        "things",
+        "agree",
+        "Cohen",
+        "Fleiss",
+        "Krippendorff",
+        "cases",
+        "exact F1",
+        "overlap F1",
+        "kappa",
+        "doubt",
+    }
 )
 
 
 def tables(report: Consistency | Mapping[str, Any]) -> list[Table]:
-    """The tables that have rows, from a report or from its JSON as read back."""
+    """The tables that have rows, from a report or from its JSON as read back (format 1 has no doubtful codes)."""
     value = report if isinstance(report, Mapping) else _plain(report)
     made = [
-        Table(title, columns, tuple(row(r) for r in value[part]), NUMBERS)
+        Table(title, columns, tuple(row(r) for r in value.get(part, ())), NUMBERS)
         for title, part, columns, row in TABLES
     ]
     return [table for table in made if table.rows]
@@ -46,11 +57,12 @@ def _plain(report: Consistency) -> Mapping[str, Any]:
 
 
 def summary(report: Consistency | Mapping[str, Any]) -> str:
-    """One sentence: how many disagreements and contradictions there are, of which the tables show the first."""
+    """One sentence: how many of each thing to look at there are, of which the tables show the first."""
     value = report if isinstance(report, Mapping) else _plain(report)
     return (
         f"{value['disagreements']:,} disagreement(s) that nobody has settled, {value['contradicting']:,} "
-        "group(s) of nearly identical cases with contradictory labels; the tables name the first of them."
+        f"group(s) of nearly identical cases with contradictory labels, {value.get('doubtful', 0):,} doubtful "
+        "code(s); the tables name the first of them."
     )
 
 
@@ -124,5 +136,14 @@ TABLES: Sequence[tuple[str, str, tuple[str, ...], Row]] = (
         "contradictions",
         ("problem", "of", "answers (first cases)"),
         lambda r: (r["problem"], r["target"], _answers(r)),
+    ),
+    (
+        "Doubtful codes",
+        "codes",
+        ("case", "verbatim", "coded", "fits better", "doubt", "because"),
+        lambda r: (
+            r["case_id"], r["verbatim"], f"{r['given']} {r['given_name']}",
+            f"{r['suggested']} {r['suggested_name']}", number(r["doubt"]), r["reason"],
+        ),
     ),
 )  # fmt: skip

@@ -111,7 +111,7 @@ def build(
     if base is not None:
         before = load(store, base)
         pool.start(pd.concat([before.cases, set_aside(store, before.info)]), before.annotations)
-        pool.once_held_out = once_held_out(store, before)
+        pool.hold_out(once_held_out(store, before))
     for batch in loaded:
         pool.add(batch.digest, batch.cases, batch.annotations)
     merged = pool.finish(split, seed)
@@ -164,7 +164,7 @@ def migrations(store: Blobs, info: DatasetInfo) -> list[bytes]:
 
 
 def once_held_out(store: Blobs, dataset: Dataset) -> list[tuple[str, str, str]]:
-    """(case id, narrative, split) of every text that the dataset or one before it held out, each once.
+    """(case id, narrative, split) of every text that the dataset or one before it held out, each once, newest first.
 
     A follow-up replaces a narrative; whoever was judged on the old one must not be trained on its like.
     """

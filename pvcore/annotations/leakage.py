@@ -7,7 +7,7 @@ held out; a new case follows the cluster that it falls into.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import pandas as pd
@@ -135,19 +135,20 @@ def _drug(name: str) -> str:
     return " ".join(name.casefold().split())
 
 
-def check_held_out(training: Mapping[str, str], held_out: Mapping[str, str]) -> None:
+def check_held_out(training: Mapping[str, str], held_out: Iterable[tuple[str, str]]) -> None:
     """Raises LeakageError, naming the pairs, if a narrative of training is nearly a held-out one.
 
-    Both are case id -> narrative; `held_out` is that of every set that was ever held out, also in the
-    version of a case that a follow-up has replaced since. A case in both is one of the pairs.
+    `training` is case id -> narrative, `held_out` are (case id, narrative) of all that was ever held out,
+    also as a case read before a follow-up replaced it. A case that is in both is a pair with itself.
     """
-    texts = [*training.values(), *held_out.values()]
+    held_out = list(held_out)
+    texts = [*training.values(), *(text for _, text in held_out)]
     groups: dict[int, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
-    ids = [*((name, 0) for name in training), *((name, 1) for name in held_out)]
+    ids = [*((name, 0) for name in training), *((name, 1) for name, _ in held_out)]
     for (name, side), cluster in zip(ids, clusters(texts).tolist(), strict=True):
         groups[cluster][side].append(name)
-    pairs = [(a, b) for trained, held in groups.values() for a in trained for b in held]
-    pairs += [(name, name) for name in training if name in held_out and (name, name) not in pairs]
+    found = [(a, b) for trained, held in groups.values() for a in trained for b in held]
+    pairs = list(dict.fromkeys([*found, *((name, name) for name, _ in held_out if name in training)]))
     if pairs:
         raise LeakageError(
             f"{len(pairs)} case(s) of training are nearly held-out ones\n"

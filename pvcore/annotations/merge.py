@@ -73,8 +73,7 @@ class Pool:
         self.passage = Passage(mappings, meddra_version)
         self.cases: dict[str, tuple[Case, str]] = {}
         self.known: dict[str, str] = {}
-        self.once_held_out: list[tuple[str, str, str]] = []
-        """(case id, narrative, split) of texts that earlier datasets held out, also of those replaced since."""
+        self.once_held_out: Sequence[tuple[str, str, str]] = ()
         self.said: dict[tuple[str, str, str, str], list[Annotation]] = {}
         self.counts: Counter[str] = Counter(
             {"cases repeated": 0, "cases replaced": 0, "annotations superseded": 0}
@@ -88,6 +87,15 @@ class Pool:
                 self.known[row["case_id"]] = row["split"]
         for row in annotations.to_dict("records"):
             self._take(Annotation(**{**row, "value": json.loads(row["value"])}))
+
+    def hold_out(self, once: Sequence[tuple[str, str, str]]) -> None:
+        """(case id, narrative, split) that earlier datasets held out, newest first, also those replaced since.
+
+        A case that was set aside since is still known by them.
+        """
+        self.once_held_out = once
+        for case_id, _, split in once:
+            self.known.setdefault(case_id, split)
 
     def _take(self, a: Annotation) -> None:
         self.said.setdefault((a.case_id, a.problem, a.target, a.annotator), []).append(a)

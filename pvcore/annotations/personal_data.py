@@ -1,4 +1,4 @@
-"""Likely direct identifiers in narratives: names with titles, dates of birth, phones, e-mails, numbers, addresses.
+"""Likely direct identifiers in free texts: names with titles, dates of birth, phones, e-mails, numbers, addresses.
 
 A search by written rules, not a proof of absence: it finds what is written as people usually write it,
 and says nothing of a name without a title. What counts as a direct identifier: the list of 45 CFR
@@ -8,19 +8,23 @@ and says nothing of a name without a title. What counts as a direct identifier: 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pvcore.records import Annotation, Case
+
 Action = Literal["quarantine", "warn", "ignore"]
+"""The strictest first."""
 Kind = Literal["email", "phone", "record_number", "date_of_birth", "titled_name", "address"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+DRUG = "drug"
 
 
 class PersonalDataPolicy(BaseModel):
-    """Section `personal_data` of the policy: what is done with a batch for each kind that its narratives hold."""
+    """Section `personal_data` of the policy: what is done with a batch for each kind that its texts hold."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,14 +43,22 @@ class PersonalDataPolicy(BaseModel):
         return found
 
 
+def strictest(policies: Sequence[PersonalDataPolicy]) -> PersonalDataPolicy:
+    """For each kind the strictest action of one policy or more."""
+    actions = get_args(Action)
+    chosen = {kind: min((p.action(kind) for p in policies), key=actions.index) for kind in KINDS}
+    return PersonalDataPolicy.model_validate(chosen)
+
+
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One likely identifier: characters `start` to `end` of a narrative.
+    """One likely identifier: characters `start` to `end` of a field of a case, which is named as `texts` does.
 
     `excerpt` shows its cue and its shape, never itself: letters are x, digits are 9, each run as one.
     """
 
     case_id: str
+    field: str
     kind: Kind
     start: int
     end: int
@@ -124,11 +136,48 @@ def find(text: str) -> list[tuple[Kind, int, int, str]]:
     return kept
 
 
-def flags(narratives: Iterable[tuple[str, str]]) -> Iterator[Flag]:
-    """The likely identifiers of (case id, narrative) pairs, in their order."""
-    for case_id, narrative in narratives:
-        for kind, start, end, cue in find(narrative):
-            yield Flag(case_id, kind, start, end, f"{cue.strip()} {shape(narrative[start:end])}".strip())
+def texts(case: Case, annotations: Iterable[Annotation] = ()) -> dict[str, str]:
+    """Field -> text of all that people wrote freely of a case: its narrative, its reactions and drugs as reported,
+    its source, and what `annotations` of it say, unless the case says the same.
+
+    Names that a program made or that have a form of their own are none: codes, dates, the annotator.
+    """
+    found = {"narrative": case.narrative, "source": case.source}
+    found |= {f"reaction {number}": r.verbatim for number, r in enumerate(case.reactions, 1)}
+    found |= {f"{DRUG} {number}": drug.name for number, drug in enumerate(case.drugs, 1)}
+    said = set(found.values())
+    for number, a in enumerate(annotations, 1):
+        at = f"annotation {number} ({a.problem})"
+        more = {f"{at}, target": a.target} | {
+            f"{at}, {path}": text for path, text in _strings(a.value, "value")
+        }
+        found |= {name: text for name, text in more.items() if text not in said}
+        said |= set(more.values())
+    return {name: text for name, text in found.items() if text}
+
+
+def _strings(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _strings(inner, f"{path}.{name}")
+    elif isinstance(value, list | tuple):
+        for number, inner in enumerate(value):
+            yield from _strings(inner, f"{path}[{number}]")
+
+
+def flags(case: Case, annotations: Iterable[Annotation] = ()) -> Iterator[Flag]:
+    """The likely identifiers of a case and its annotations, in the order of `texts`.
+
+    Of a drug no name with a title: there "DR" is delayed release, and Dr. Scholl's is a maker.
+    """
+    for field, text in texts(case, annotations).items():
+        for kind, start, end, cue in find(text):
+            if kind != "titled_name" or not field.startswith(DRUG):
+                yield Flag(
+                    case.case_id, field, kind, start, end, f"{cue.strip()} {shape(text[start:end])}".strip()
+                )
 
 
 def shape(text: str) -> str:

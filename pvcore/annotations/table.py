@@ -22,11 +22,11 @@ from pvcore.annotations.fields import case_of, llt_of, require_versions, serious
 from pvcore.annotations.reading import Content, Findings, Source, json_of, members, refuse, text_of
 from pvcore.annotations.table_mapping import CASE, FIELDS, IGNORED, MEMBER, TableMapping, mapping_of
 from pvcore.annotations.table_rows import PARQUET, Rows, header_of, rows_of
-from pvcore.annotations.table_write import write, write_tasks, write_zip
+from pvcore.annotations.table_write import write, write_tasks
 from pvcore.errors import BatchError
 from pvcore.records import Annotation, Case, Reaction
 
-__all__ = ["DESCRIPTION", "NAME", "detect", "read", "write", "write_tasks", "write_zip"]
+__all__ = ["DESCRIPTION", "NAME", "detect", "read", "write", "write_tasks"]
 
 NAME = "table"
 DESCRIPTION = f"CSV or Parquet with a column case_id, or any in a zip with {MEMBER}"

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from pvcore import yaml_text
 from pvcore.annotations.reading import Findings
 
 MEMBER = "mapping.yaml"
@@ -57,7 +58,10 @@ class TableMapping:
 def mapping_of(text: str, found: Findings) -> TableMapping:
     """A mapping from its YAML; what it must not say becomes faults."""
     try:
-        said = yaml.safe_load(text)
+        said = yaml_text.load(text)
+    except yaml_text.RepeatedKeys as error:
+        found.fault(MEMBER, str(error), "remove the one that is not meant")
+        return TableMapping()
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         found.fault(
             MEMBER, f"is no YAML: {' '.join(str(error).split())[:200]}", "see docs/reference/formats.md"

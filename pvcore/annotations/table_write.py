@@ -1,18 +1,15 @@
-"""Write tables: all that a batch says as CSV or Parquet, a table with its mapping, and work lists as CSV."""
+"""Write tables: all that a batch says as CSV or Parquet, and work lists as CSV."""
 
 from __future__ import annotations
 
 import csv
-import io
 import json
-import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from pvcore.annotations.fields import fields_of
-from pvcore.annotations.table_mapping import CASE, FIELDS, IGNORED, MEMBER
+from pvcore.annotations.table_mapping import CASE, FIELDS, IGNORED
 from pvcore.records import Annotation, Case
 
 Ranked = Mapping[tuple[str, str], Sequence[tuple[str, str]]]
@@ -125,17 +122,3 @@ def _save(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]])
         writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-
-
-def write_zip(table: str | Path, mapping: Mapping[str, Any], path: str | Path) -> None:
-    """Pack a table with its mapping, as the inbox takes it; the same contents give the same bytes."""
-    import yaml
-
-    table = Path(table)
-    text = yaml.safe_dump(dict(mapping), sort_keys=True, allow_unicode=True)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in ((MEMBER, text.encode()), (table.name, table.read_bytes())):
-            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_bytes(buffer.getvalue())

@@ -8,7 +8,7 @@ from importlib import resources
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-import yaml
+from pvcore import yaml_text
 
 
 class Fact(NamedTuple):
@@ -39,7 +39,7 @@ def fact(line: str) -> Fact:
 def words() -> SimpleNamespace:
     """Every list of the file as a tuple; `facts` by criterion, `weights` as pairs, `drugs` made of their parts."""
     text = (resources.files("pvcore.annotations") / "wording.yaml").read_text("utf-8")
-    raw: Mapping[str, Any] = yaml.safe_load(text)
+    raw: Mapping[str, Any] = yaml_text.load(text)
     made: dict[str, Any] = {name: tuple(value) for name, value in raw.items() if isinstance(value, list)}
     made["facts"] = {name: tuple(map(fact, lines)) for name, lines in raw["facts"].items()}
     made["mild"] = tuple(map(fact, raw["mild"]))

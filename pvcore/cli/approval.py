@@ -10,10 +10,10 @@ import typer
 from pvcore.cli.output import console, emit, emit_json
 from pvcore.cli.platform import Json, Where
 
-Version = Annotated[str, typer.Argument(help="the version that waits, as in seriousness@2")]
-Name = Annotated[str, typer.Option(help="your principal in allowed_signers, or your name in the policy")]
-Reason = Annotated[str, typer.Option(help="why; it is signed and kept")]
-Key = Annotated[Path, typer.Option(help="your private SSH key", exists=True, dir_okay=False)]
+Version = Annotated[str, typer.Argument(help="the version that waits, such as seriousness@2")]
+Name = Annotated[str, typer.Option(help="who you are: principal or name, as under signers in the policy")]
+Reason = Annotated[str, typer.Option(help="why; it becomes part of what is signed and kept")]
+Key = Annotated[Path, typer.Option(help="file of your private SSH key", exists=True, dir_okay=False)]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -25,7 +25,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def requests(workspace: Where = None, as_json: Json = False) -> None:
-    """Requests for approval that wait for an answer."""
+    """Promotions and rollbacks that wait for an approval."""
     from pvcore.config import open_workspace
     from pvcore.cycle import approval
 
@@ -41,10 +41,10 @@ def sign(
     name: Name,
     reason: Reason,
     key: Key,
-    reject: Annotated[bool, typer.Option("--reject", help="sign a rejection")] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="sign a rejection, not an approval")] = False,
     workspace: Where = None,
 ) -> None:
-    """Print the signature that the Prefect form asks for. Decision, name and reason are part of what is signed."""
+    """Print the signature that the form in the Prefect UI asks for. It covers decision, name and reason too."""
     from pvcore.config import open_workspace
     from pvcore.cycle import approval
 
@@ -57,7 +57,7 @@ def sign(
 def approve(
     version: Version, name: Name, reason: Reason, key: Key, workspace: Where = None, as_json: Json = False
 ) -> None:
-    """Sign an approval and hand it to the run that waits, through the same door as the Prefect form."""
+    """Sign an approval and hand it to the run that waits; the same as filling in the form in the Prefect UI."""
     _answer("approve", version, name, reason, key, workspace, as_json)
 
 

@@ -20,20 +20,23 @@ def add_to(app: typer.Typer) -> None:
 
 def consistency(
     name: Annotated[
-        str, typer.Argument(help="a batch, or a dataset's digest; default: the latest dataset")
+        str, typer.Argument(help="a batch by name, or a dataset by digest; default: the latest dataset")
     ] = "",
-    period: Annotated[str, typer.Option(help="month or quarter")] = "month",
+    period: Annotated[str, typer.Option(help="show agreement by month or quarter")] = "month",
     work_list: Annotated[
         Path | None, typer.Option(help="write the disagreements to this .csv or (Label Studio) .json file")
     ] = None,
     doubtful: Annotated[
-        str, typer.Option(help="a problem: list the labels of the dataset that are most likely wrong")
+        str,
+        typer.Option(
+            help="seriousness or coding: list the labels that are most likely wrong, with what fits better"
+        ),
     ] = "",
-    first: Annotated[int, typer.Option(help="how many doubtful labels", min=1)] = 50,
+    first: Annotated[int, typer.Option(help="with --doubtful: how many", min=1)] = 50,
     workspace: Where = None,
     as_json: Json = False,
 ) -> None:
-    """Agreement by problem, label, annotators and time; contradictions; pairs to talk about; doubtful labels."""
+    """How far annotators agree, by problem, label, pair and time; contradictory and doubtful labels."""
     import json
 
     from pvcore.annotations.consistency_tables import summary, tables
@@ -44,16 +47,7 @@ def consistency(
     if period not in ("month", "quarter"):
         raise ConfigError(f"--period takes month or quarter, not {period!r}")
     if doubtful:
-        rows = [
-            {
-                "case": e.case_id,
-                "given": s.given,
-                "suggested": s.suggested,
-                "quality": s.quality,
-                "likely": s.likely,
-            }
-            for e, s in measured.doubtful(opened, doubtful, name)[:first]
-        ]
+        rows = measured.doubtful(opened, doubtful, name)[:first]
         emit(rows, as_json=as_json, title=f"most doubtful labels of {doubtful}")
         return
     found = measured.material(opened, name)
@@ -77,7 +71,7 @@ def release(
     workspace: Where = None,
     as_json: Json = False,
 ) -> None:
-    """Let a held batch into the next dataset. Who and why go into the ledger, beside what was found of it."""
+    """Let a batch that was held for low agreement into the next dataset. Who and why go into the ledger."""
     import getpass
 
     from pvcore.config import open_workspace

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from pvcore.meddra.release import Dictionary
 
 meddra = typer.Typer(
-    no_args_is_help=True, help="MedDRA releases: check, compare, count what is hit, look up."
+    no_args_is_help=True,
+    help="MedDRA releases: verify, compare, count affected cases, look up terms, join languages.",
 )
 Release = Annotated[Path, typer.Argument(help="a release: zip or folder", exists=True)]
 Cases = Annotated[
@@ -38,7 +39,7 @@ def add_to(app: typer.Typer) -> None:
 
 @meddra.command()
 def check(path: Release, as_json: Json = False) -> None:
-    """Read and verify a release; all violations are listed. The zip's password is PV_MEDDRA_PASSWORD."""
+    """Read and verify a release; every fault is listed. A protected zip needs PV_MEDDRA_PASSWORD."""
     _describe(read_release(path), as_json=as_json)
 
 
@@ -48,14 +49,14 @@ def diff(
     new: Release,
     more: More = None,
     cases: Cases = None,
-    html: Annotated[Path | None, typer.Option(help="write the page that a coder reads to this file")] = None,
+    html: Annotated[Path | None, typer.Option(help="also write the page that a coder reads")] = None,
     save: Annotated[
         Path | None, typer.Option(help="store the difference in this file, for `pv meddra apply`")
     ] = None,
     workspace: Where = None,
     as_json: Json = False,
 ) -> None:
-    """What changed between two releases, by the kinds of the maintenance organisation's version analysis.
+    """What changed between two releases, by the kinds of change of the MSSO's version analysis.
 
     The page shows the affected cases: those of --cases, else of the workspace's dataset if it is in OLD.
     """
@@ -122,7 +123,7 @@ def impact(
     cases: Cases = None,
     as_json: Json = False,
 ) -> None:
-    """How many coded rows a version change hits, with the counts of the maintenance organisation's report."""
+    """How many coded cases a new version affects, with the counts of the MSSO's impact report."""
     from pvcore.meddra.diff import diff as compare
     from pvcore.meddra.impact import ERRORS
     from pvcore.meddra.impact import impact as hit

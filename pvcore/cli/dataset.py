@@ -10,9 +10,11 @@ import typer
 from pvcore.cli.output import console, emit, emit_json
 from pvcore.cli.platform import Json, Where
 
-Name = Annotated[str, typer.Argument(help="latest, seriousness@champion (what it learnt from), or a digest")]
+Name = Annotated[str, typer.Argument(help="latest, a digest, or seriousness@champion: what it learnt from")]
 
-dataset = typer.Typer(no_args_is_help=True, help="Datasets: content, changes, export, work list.")
+dataset = typer.Typer(
+    no_args_is_help=True, help="Datasets: what is in them, what changed and why, export, work list."
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -22,7 +24,7 @@ def add_to(app: typer.Typer) -> None:
 
 @dataset.command()
 def show(name: Name = "latest", workspace: Where = None, as_json: Json = False) -> None:
-    """Batches, splits, labels by class, work list, migrations, and the versions that were trained on it."""
+    """What is in a dataset: batches, splits, labels by class, work list, migrations, versions trained on it."""
     from pvcore.config import open_workspace
     from pvcore.cycle import datasets
 
@@ -42,7 +44,7 @@ def show(name: Name = "latest", workspace: Where = None, as_json: Json = False) 
 
 @dataset.command()
 def diff(old: Name, new: Name, workspace: Where = None, as_json: Json = False) -> None:
-    """Cases and labels that are not as they were, and why: batch, migration, disagreement, supersession."""
+    """What changed from one dataset to another, each case and label with its reason."""
     from pvcore.config import open_workspace
     from pvcore.cycle import datasets
 
@@ -91,7 +93,7 @@ def worklist(
     workspace: Where = None,
     as_json: Json = False,
 ) -> None:
-    """Write what waits for a person, with the terms that are suggested; it comes back as a batch."""
+    """Write the labels that a person must settle, with suggested terms; filled in, the file comes back as a batch."""
     from pvcore.config import open_workspace
     from pvcore.cycle import datasets
     from pvcore.errors import ConfigError

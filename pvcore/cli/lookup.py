@@ -15,7 +15,10 @@ from pvcore.cli.platform import Json, Where
 if TYPE_CHECKING:
     from pvcore.meddra.release import Dictionary
 
-At = Annotated[list[Path] | None, typer.Argument(help="releases; default: those admitted", exists=True)]
+At = Annotated[
+    list[Path] | None,
+    typer.Argument(help="releases, also in other languages; default: those admitted", exists=True),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -33,7 +36,7 @@ def show(
     workspace: Where = None,
     as_json: Json = False,
 ) -> None:
-    """A term's paths, synonyms, names in other languages, and history over the releases at hand."""
+    """Look up a term: its paths, synonyms, names in other languages, and history over releases."""
     from pvcore.errors import NotFound
     from pvcore.meddra.lookup import codes, history, place
 
@@ -63,7 +66,7 @@ def languages(
     others: Annotated[list[Path], typer.Argument(help="the same version in other languages", exists=True)],
     as_json: Json = False,
 ) -> None:
-    """Join translations to the English release by code; every code that differs is listed."""
+    """Join translations to the English release by code, LLT to SOC and SMQ; every code that differs is listed."""
     from pvcore.cli.data import read_release
     from pvcore.meddra.languages import join
 

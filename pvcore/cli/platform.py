@@ -10,8 +10,11 @@ import typer
 from pvcore.cli.output import console, emit, emit_json
 from pvcore.errors import ConfigError
 
-Where = Annotated[Path | None, typer.Option("--workspace", "-w", help="the workspace's folder")]
-Json = Annotated[bool, typer.Option("--json", help="print JSON for a program")]
+Where = Annotated[
+    Path | None,
+    typer.Option("--workspace", "-w", help="folder with pv.yaml; default: PV_WORKSPACE, or found upwards"),
+]
+Json = Annotated[bool, typer.Option("--json", help="print JSON in place of tables")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -92,7 +95,7 @@ def down(workspace: Where = None) -> None:
 
 
 def status(workspace: Where = None, as_json: Json = False) -> None:
-    """What runs, what waits for an approval, what lies in quarantine, who is champion."""
+    """Champions, what waits for an approval or a MedDRA update, batches that are held, files in quarantine."""
     from pvcore.config import open_workspace
     from pvcore.cycle.overview import overview
 
@@ -106,16 +109,21 @@ def status(workspace: Where = None, as_json: Json = False) -> None:
 
 def ingest(
     files: Annotated[
-        list[Path], typer.Argument(help="releases (zip) or batches", exists=True, dir_okay=False)
+        list[Path],
+        typer.Argument(
+            help="MedDRA releases (zip), or batches: cases with labels, any format",
+            exists=True,
+            dir_okay=False,
+        ),
     ],
     meddra_version: Annotated[
         str | None,
-        typer.Option(help="MedDRA version of codes in files whose format stores none (Label Studio)"),
+        typer.Option(help="what the codes are in, such as 29.0, if the file does not say (Label Studio)"),
     ] = None,
     workspace: Where = None,
     as_json: Json = False,
 ) -> None:
-    """Put files into the inbox; a running platform is told to look at once."""
+    """Put MedDRA releases or batches of cases into the inbox; a running platform looks at once."""
     from pvcore.config import open_workspace
     from pvcore.cycle import inbox
     from pvcore.errors import NotFound
@@ -140,12 +148,16 @@ def ingest(
 
 
 def run(
-    deployment: Annotated[str, typer.Argument(help="retrain, meddra-update, rollback, rebuild, score, ...")],
-    parameters: Annotated[list[str] | None, typer.Argument(help="NAME=VALUE, as in the Prefect form")] = None,
+    deployment: Annotated[
+        str, typer.Argument(help="retrain, meddra-update, promote, rollback, rebuild, score, watch/...")
+    ],
+    parameters: Annotated[
+        list[str] | None, typer.Argument(help="NAME=VALUE, those of the form in the Prefect UI")
+    ] = None,
     workspace: Where = None,
     as_json: Json = False,
 ) -> None:
-    """Start a run of a deployment on the running platform, as its form in the Prefect UI does."""
+    """Start a run on the running platform, with what its form in the Prefect UI asks for."""
     from pvcore.config import open_workspace
     from pvcore.platform import embedded
 
@@ -168,13 +180,13 @@ def demo(
         str, typer.Option(help="key: a demonstration key signs; ui: wait for a person in the Prefect UI")
     ] = "key",
     data: Annotated[
-        Path | None, typer.Option(help="folder of yearly VAERS zips: run on those reports")
+        Path | None, typer.Option(help="folder of yearly VAERS zips to run on; default: invented cases")
     ] = None,
-    workspace: Annotated[Path, typer.Option("--workspace", "-w", help="made anew each time")] = Path(
-        ".pv/demo"
-    ),
+    workspace: Annotated[
+        Path, typer.Option("--workspace", "-w", help="folder that is made anew each time")
+    ] = Path(".pv/demo"),
 ) -> None:
-    """One whole update cycle in small: release and batch in, approved and signed adapter in the registry."""
+    """Run one whole update cycle in small: release and cases in, approved and signed adapter in the registry."""
     from pvcore.cli import demonstration
 
     if approve not in ("key", "ui"):

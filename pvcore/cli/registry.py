@@ -11,9 +11,13 @@ from pvcore.cli.output import console, emit, emit_json
 from pvcore.cli.platform import Json, Where
 from pvcore.errors import LedgerBroken
 
-Version = Annotated[str, typer.Argument(help="seriousness@7, seriousness@champion, @previous, or a digest")]
+Version = Annotated[
+    str, typer.Argument(help="seriousness@7, seriousness@champion, seriousness@previous, or a digest")
+]
 
-registry = typer.Typer(no_args_is_help=True, help="Versions, their manifests and adapters.")
+registry = typer.Typer(
+    no_args_is_help=True, help="Registered versions: list, show, fetch, dossier; probe the object store."
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,7 +30,7 @@ def add_to(app: typer.Typer) -> None:
 
 @registry.command("list")
 def list_versions(workspace: Where = None, as_json: Json = False) -> None:
-    """All versions: decision, champion or not, parent, when registered."""
+    """All versions: the gate's decision, champion or not, parent, when registered."""
     from pvcore.config import open_workspace
     from pvcore.cycle.overview import versions
 
@@ -56,7 +60,7 @@ def fetch(
     target: Annotated[Path, typer.Argument(help="a folder that does not exist")],
     workspace: Where = None,
 ) -> None:
-    """Fetch a version's adapter, verified: a PEFT folder that transformers and vLLM load as it is."""
+    """Fetch a version's LoRA adapter, verified: a PEFT folder that transformers and vLLM load as it is."""
     from pvcore.config import open_workspace
     from pvcore.cycle.scoring import trusted
     from pvcore.registry.manifest import fetch_adapter
@@ -85,7 +89,7 @@ def dossier(
 
 @registry.command()
 def probe(workspace: Where = None) -> None:
-    """Check that the store keeps put-if-absent, alone and with many writers at once; refuses one that does not."""
+    """Check that the object store never overwrites (put-if-absent), also with many writers at once."""
     from pvcore.config import open_workspace
     from pvcore.registry.probe import probe as check
 
@@ -95,7 +99,7 @@ def probe(workspace: Where = None) -> None:
 
 
 def history(
-    problem: Annotated[str, typer.Argument(help="only this problem")] = "",
+    problem: Annotated[str, typer.Argument(help="only this problem, such as coding; default: all")] = "",
     workspace: Where = None,
     as_json: Json = False,
 ) -> None:
@@ -121,13 +125,18 @@ def verify(version: Version, workspace: Where = None, as_json: Json = False) -> 
 def predict(
     version: Version,
     batch: Annotated[
-        Path, typer.Argument(help="a batch of cases in any format that is read", exists=True, dir_okay=False)
+        Path,
+        typer.Argument(
+            help="cases to score, in any format that can be ingested", exists=True, dir_okay=False
+        ),
     ],
-    meddra_version: Annotated[str | None, typer.Option(help="for formats that store none")] = None,
+    meddra_version: Annotated[
+        str | None, typer.Option(help="what codes in the file are in, if it does not say")
+    ] = None,
     workspace: Where = None,
     as_json: Json = False,
 ) -> None:
-    """Score cases with a version: resolved from the registry, signatures and digests verified first."""
+    """Score cases with a registered version, whose signatures and digests are verified first."""
     from pvcore.config import open_workspace
     from pvcore.cycle.scoring import score_file
 

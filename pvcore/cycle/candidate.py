@@ -99,8 +99,7 @@ def train(
         return done.body
     asked = load_specification(workspace, specification)
     examples = data.examples(workspace, asked.problem, asked.dataset)
-    held_out = [e for split in ("tune", "test") for e in examples.get(split, [])]
-    data.refuse_leakage(examples["train"], held_out)
+    data.refuse_leakage(workspace, asked.dataset, examples["train"])
     settings = asked.settings
     with tempfile.TemporaryDirectory(prefix="pv-train-") as scratch:
         parent_folder, replayed, new = None, [], examples["train"]

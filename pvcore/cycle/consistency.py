@@ -18,7 +18,8 @@ from pvcore.annotations.batch import Batch, case_from_dict
 from pvcore.annotations.consistency import Consistency, Pair, Period
 from pvcore.annotations.contradictions import cluster_names
 from pvcore.annotations.discussion import write_pairs
-from pvcore.annotations.label_errors import Suspect, rank
+from pvcore.annotations.doubtful_codes import doubtful_codes
+from pvcore.annotations.label_errors import rank
 from pvcore.annotations.merge import CASE_FIELDS, JSON_FIELDS
 from pvcore.config import Workspace
 from pvcore.cycle import arrivals, data, holding
@@ -26,6 +27,7 @@ from pvcore.errors import ConfigError, NotFound
 from pvcore.evaluation.baseline import tfidf
 from pvcore.meddra.release import Dictionary
 from pvcore.problems import PROBLEMS
+from pvcore.problems.coding import CODING
 from pvcore.records import Annotation, Case, Example, digest
 
 FOLDS = 5
@@ -116,23 +118,54 @@ def work_list(found: Material, path: Path) -> int:
     return len(pairs)
 
 
-def doubtful(workspace: Workspace, problem: str, dataset: str = "") -> list[tuple[Example, Suspect]]:
-    """All labels of a problem in a dataset (empty: the latest), the most doubtful first.
+def doubtful(workspace: Workspace, problem: str, name: str = "") -> list[dict[str, Any]]:
+    """All labels of a problem in a dataset (empty: the latest) that may be wrong, the most doubtful first.
 
-    A TF-IDF model that has seen neither the case nor one nearly identical to it is the judge. Raises
-    ConfigError for a problem without classes.
+    Of a problem with classes, a TF-IDF model that has seen neither the case nor one nearly identical to it
+    is the judge; of coding, for which `name` may be a batch too, the dictionary and those who coded the same
+    words. Raises ConfigError for another problem, and for codes in no MedDRA version that was admitted.
     """
+    if problem == CODING.name:
+        return _doubtful_codes(material(workspace, name))
     chosen = PROBLEMS.get(problem)
     if chosen is None or chosen.kind != "classification":
-        raise ConfigError(f"doubtful labels are found for a problem with classes; {problem!r} is none.")
-    found = data.examples(workspace, problem, dataset_name(workspace, dataset))
+        raise ConfigError(
+            f"doubtful labels are found for {', '.join(PROBLEMS)}; {problem!r} is none of them."
+        )
+    found = data.examples(workspace, problem, dataset_name(workspace, name))
     examples = [example for split in sorted(found) for example in found[split]]
     positive = out_of_fold(examples, positive=str(chosen.positive))
     scores = np.column_stack(
         [positive if label == chosen.positive else 1 - positive for label in chosen.labels]
     )
-    ranked = rank([e.label for e in examples], scores, chosen.labels)
-    return [(examples[suspect.index], suspect) for suspect in ranked]
+    return [
+        {
+            "case": examples[s.index].case_id,
+            "given": s.given,
+            "suggested": s.suggested,
+            "quality": s.quality,
+            "likely": s.likely,
+        }
+        for s in rank([e.label for e in examples], scores, chosen.labels)
+    ]
+
+
+def _doubtful_codes(found: Material) -> list[dict[str, Any]]:
+    if found.dictionary is None:
+        raise ConfigError(f"{found.name} is coded in no MedDRA version that was admitted, or in several.")
+    labels = consensus(a for a in found.annotations if a.problem == CODING.name).resolved
+    return [
+        {
+            "case": d.case_id,
+            "verbatim": d.verbatim,
+            "given": f"{d.given} {d.given_name}",
+            "suggested": f"{d.suggested} {d.suggested_name}",
+            "doubt": d.doubt,
+            "likely": d.likely,
+            "because": d.reason,
+        }
+        for d in doubtful_codes(labels, found.dictionary)
+    ]
 
 
 def out_of_fold(examples: Sequence[Example], *, positive: str) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -251,11 +251,18 @@ def terms(workspace: Workspace, asked: Specification) -> pd.DataFrame | None:
     return dictionary.current_llts() if dictionary else None
 
 
-def refuse_leakage(train: list[Example], held_out: list[Example]) -> None:
-    """Raises LeakageError if a training example shares a cluster with a held-out one, with the pairs."""
-    rows = [{"case_id": e.case_id, "cluster": e.cluster, "split": "train"} for e in train]
-    rows += [{"case_id": e.case_id, "cluster": e.cluster, "split": "test"} for e in held_out]
-    leakage.check_leakage(pd.DataFrame(rows).drop_duplicates())
+def refuse_leakage(workspace: Workspace, dataset: str, train: Sequence[Example]) -> None:
+    """Raises LeakageError, naming the pairs, if a training case is nearly one that was ever held out.
+
+    The last check before training. It does not believe the clusters and splits that are written in the
+    dataset: the narratives are compared anew, with those of all datasets before it too.
+    """
+    loaded = datasets.load(workspace.store, dataset)
+    narrative = dict(zip(loaded.cases["case_id"], loaded.cases["narrative"], strict=True))
+    held_out = datasets.once_held_out(workspace.store, loaded)
+    leakage.check_held_out(
+        {e.case_id: narrative[e.case_id] for e in train}, [(name, text) for name, text, _ in held_out]
+    )
 
 
 def training_sets(workspace: Workspace, dataset: str) -> Iterator[tuple[str, Any]]:

@@ -32,20 +32,27 @@ def hold(
 ) -> tuple[list[Arrived], list[Entry]]:
     """Those that may go into the dataset, and the records of those that may not.
 
-    `base` is the dataset that they would be added to: its annotators are compared too.
+    `base` is the dataset that they would be added to: its annotators are compared too. What is asked of the
+    annotations for a problem stands in the policy that its recipe names.
     """
-    policy = workspace.policy().annotations
-    if not policy.minimum_kappa or not arrived:
+    policies = {problem: found.annotations for problem, found in workspace.policies().items()}
+    asked = {problem: p for problem, p in policies.items() if problem in p.minimum_kappa}
+    if not asked or not arrived:
         return list(arrived), []
     batches = [batch for _, batch in arrived]
     said = together(workspace, batches, base, {case.case_id for batch in batches for case in batch.cases})
-    judged = judgements(a for a in said if a.problem in policy.minimum_kappa)
+    judged = judgements(a for a in said if a.problem in asked)
     passed: list[Arrived] = []
     held: list[Entry] = []
     for entry, batch in arrived:
         own = [(_thing(a), a.annotator) for a in batch.annotations]
         released = workspace.ledger.find(RELEASED, entry.body["digest"])
-        reasons = [] if released else consistency.too_low(judged, own, policy)
+        reasons = [
+            reason
+            for problem, policy in sorted(asked.items())
+            if not released
+            for reason in consistency.too_low({problem: judged.get(problem, {})}, own, policy)
+        ]
         if not reasons:
             passed.append((entry, batch))
         else:

@@ -23,10 +23,12 @@ import pandas as pd
 
 from pvcore.errors import ConfigError
 from pvcore.meddra.evolve import CHANGES, Change, evolve
+from pvcore.meddra.languages import ENGLISH
 from pvcore.meddra.model import FIRST_CODE, Model, Term, from_dictionary, to_tables
 from pvcore.meddra.release import Dictionary, content_digest
 from pvcore.meddra.synonyms import Names
 from pvcore.meddra.tables import UTF8
+from pvcore.meddra.translate import translated
 from pvcore.meddra.vocabulary import FINDINGS, GROUPS, MODIFIERS, SYSTEMS, Finding, System
 from pvcore.meddra.writer import sequential, tables_of, write_zip
 
@@ -82,26 +84,34 @@ def generate(
     seed: int,
     size: Size,
     previous: Dictionary | None = None,
-    language: str = "English",
+    language: str = ENGLISH,
 ) -> Truth:
     """Write a release and say what is in it.
 
     A path that ends in .zip is the file to write; any other is a folder that gets
-    `MedDRA_<xx_y>_<language>.zip`. Raises ConfigError for a size that the vocabulary or `previous`
-    cannot fill.
+    `MedDRA_<xx_y>_<language>.zip`. In another `language` the release has the codes and hierarchy of the
+    English one of this seed, and names in invented words; `previous` is the English release before it all
+    the same. Raises ConfigError for a size that the vocabulary or `previous` cannot fill, and for a
+    `previous` that is not English.
     """
     rng = np.random.default_rng([seed, *(int(part) for part in version.split("."))])
     changes: list[Change] = []
     if previous is None:
         model = build(size, version, rng)
+    elif previous.language != ENGLISH:
+        raise ConfigError(f"the previous release is in {previous.language}: give the English one")
     else:
         model, changes = evolve(from_dictionary(previous), size.changes, version, rng)
-    tables = to_tables(model, version, language)
+    tables = to_tables(model, version, ENGLISH)
+    before = previous.tables if previous else None
+    if language != ENGLISH:
+        tables = translated(tables, language)
+        before = translated(before, language) if before else None
     archive = Path(folder_or_zip)
     if archive.suffix.lower() != ".zip":
         archive = archive / f"MedDRA_{version.replace('.', '_')}_{language}.zip"
     archive.parent.mkdir(parents=True, exist_ok=True)
-    write_zip(archive, {**tables_of(tables), **sequential(tables, previous.tables if previous else None)})
+    write_zip(archive, {**tables_of(tables), **sequential(tables, before)})
     dictionary = Dictionary(version, language, content_digest(tables), UTF8, tables)
     frame = pd.DataFrame(sorted(set(changes)), columns=["level", "code", "kind"], dtype="str")
     return Truth(version, archive, dictionary, frame)

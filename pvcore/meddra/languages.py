@@ -1,6 +1,6 @@
 """Releases of one version in several languages, joined to the English one by code.
 
-A translation has the same codes and the same hierarchy with other names; currency is the English
+A translation has the same codes, hierarchy and SMQs with other names; currency is the English
 release's, for it is the LLT that is current or not. Source: the distribution's file format document.
 """
 
@@ -14,16 +14,18 @@ import pandas as pd
 from pvcore.errors import Fault, ReleaseError
 from pvcore.meddra.release import Dictionary
 
-LEVELS = {
-    "LLT": ("llt", "pt_code"),
-    "PT": ("pt", "pt_soc_code"),
-    "HLT": ("hlt", ""),
-    "HLGT": ("hlgt", ""),
-    "SOC": ("soc", ""),
-}
-"""Level -> table and the column, if any, that says where a term belongs."""
-_LINKS = ("hlt_pt", "hlgt_hlt", "soc_hlgt")
 ENGLISH = "English"
+LEVELS = {
+    "LLT": ("llt", "llt", "pt_code"),
+    "PT": ("pt", "pt", "pt_soc_code"),
+    "HLT": ("hlt", "hlt", ""),
+    "HLGT": ("hlgt", "hlgt", ""),
+    "SOC": ("soc", "soc", ""),
+    "SMQ": ("smq_list", "smq", "smq_level"),
+}
+"""Level -> table, beginning of its columns, and the column, if any, that says where a term belongs."""
+_LINKS = ("hlt_pt", "hlgt_hlt", "soc_hlgt", "smq_content")
+"""Tables whose first two columns are the codes of a link."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +42,7 @@ class Translated:
         return tuple(self.names.columns)
 
     def name(self, level: str, code: str) -> Mapping[str, str]:
-        """Language -> name of a term ("LLT", "PT", "HLT", "HLGT", "SOC"). Raises KeyError for no such term."""
+        """Language -> name of a term (`level` is a key of LEVELS). Raises KeyError for no such term."""
         return dict(self.names.loc[(level, code)])
 
 
@@ -77,10 +79,12 @@ def _mismatched(english: Dictionary, others: Sequence[Dictionary]) -> list[Fault
 
 
 def _differing(english: Dictionary, other: Dictionary) -> list[Fault]:
-    faults = []
-    for level, (table, parent) in LEVELS.items():
+    faults: list[Fault] = []
+    for level, (table, stem, parent) in LEVELS.items():
+        if _lacking(table, english, other, faults):
+            continue
         ours, theirs = english.tables[table], other.tables[table]
-        key = f"{table}_code"
+        key = f"{stem}_code"
         have, has = set(ours[key]), set(theirs[key])
         where = f"{other.language} {table}.asc"
         faults += [Fault(where, f"has no {level} {code}, which English has") for code in sorted(have - has)]
@@ -94,6 +98,8 @@ def _differing(english: Dictionary, other: Dictionary) -> list[Fault]:
                 for code, found in zip(moved[key], moved[parent], strict=True)
             ]
     for table in _LINKS:
+        if _lacking(table, english, other, faults):
+            continue
         ours, theirs = (_pairs(d.tables[table]) for d in (english, other))
         where = f"{other.language} {table}.asc"
         faults += [Fault(where, f"has no link {' to '.join(pair)}") for pair in sorted(ours - theirs)]
@@ -101,15 +107,25 @@ def _differing(english: Dictionary, other: Dictionary) -> list[Fault]:
     return faults
 
 
+def _lacking(table: str, english: Dictionary, other: Dictionary, faults: list[Fault]) -> bool:
+    """Whether a release has no such table (those of SMQs may be missing); a fault if only one has none."""
+    ours, theirs = table in english.tables, table in other.tables
+    if ours != theirs:
+        what = "is missing, English has it" if ours else "is there, English has none"
+        faults.append(Fault(f"{other.language} {table}.asc", what))
+    return not (ours and theirs)
+
+
 def _pairs(table: pd.DataFrame) -> set[tuple[str, str]]:
-    upper, lower = table.columns
+    upper, lower = table.columns[:2]
     return set(zip(table[upper].tolist(), table[lower].tolist(), strict=True))
 
 
 def _names(dictionary: Dictionary) -> pd.Series:
     """(level, code) -> name."""
     parts = {
-        level: dictionary.tables[table].set_index(f"{table}_code")[f"{table}_name"]
-        for level, (table, _) in LEVELS.items()
+        level: dictionary.tables[table].set_index(f"{stem}_code")[f"{stem}_name"]
+        for level, (table, stem, _) in LEVELS.items()
+        if table in dictionary.tables
     }
     return pd.concat(parts, names=["level", "code"]).rename(dictionary.language)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.sparse import csr_array
 
-from pvcore.meddra.matching import EMPTY, Words, american_words, words_of
+from pvcore.meddra.matching import EMPTY, Words, in_one_spelling, words_of
 
 _SHORTEST, _LONGEST = 2, 4
 _DIGITS = 6
@@ -140,7 +140,7 @@ def _counts(rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64], shape: 
 
 def _padded(words: Sequence[str]) -> list[str]:
     """Words of `exact` in American spelling with a blank on both sides; "" for an empty one."""
-    return ["" if word in EMPTY else f" {word} " for word in american_words(words)]
+    return ["" if word in EMPTY else f" {word} " for word in in_one_spelling(words)]
 
 
 def _points(texts: Sequence[str]) -> npt.NDArray[np.uint32]:

@@ -32,7 +32,7 @@ _SPELLING: tuple[tuple[str, str], ...] = (
     ("behaviour", "behavior"), ("labour", "labor"), ("centre", "center"), ("fibre", "fiber"),
     ("isation", "ization"),
 )  # fmt: skip
-"""British and American spelling of word parts. No two of them make one word of two."""
+"""British and American spelling of word parts, for comparison alone. No two of them make one word of two."""
 _INVARIANT = frozenset({
     "aids", "albicans", "ascites", "biceps", "caries", "diabetes", "facies", "feces", "forceps",
     "fulminans", "herpes", "hives", "langerhans", "lens", "measles", "menses", "mers", "migrans", "mumps",
@@ -77,7 +77,7 @@ def exact(text: str) -> str:
 
 
 def key(text: str) -> str:
-    """Words in American spelling and in the singular, without the empty ones; short names in order of
+    """Words in one spelling and in the singular, without the empty ones; short names in order of
     the alphabet.
     """
     words = [singular(word) for word in _words(text)]
@@ -85,16 +85,16 @@ def key(text: str) -> str:
     return " ".join(sorted(words) if free else words) or exact(text)
 
 
-def american(text: str) -> str:
-    """A text in lower case with word parts in American spelling."""
+def _one_spelling(text: str) -> str:
+    """A lower-case text as it is compared: word parts that are spelled in two ways are spelled in one."""
     for british, us in _SPELLING:
         text = text.replace(british, us)
     return text
 
 
-def american_words(words: Sequence[str]) -> list[str]:
-    """`american` of many words of `exact` in one go."""
-    return american("\n".join(words)).split("\n") if words else []
+def in_one_spelling(words: Sequence[str]) -> list[str]:
+    """Many words of `exact` with their parts in one spelling, in one go."""
+    return _one_spelling("\n".join(words)).split("\n") if words else []
 
 
 def singular(word: str) -> str:
@@ -110,7 +110,7 @@ def singular(word: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    return [word for word in american(exact(text)).split() if word not in EMPTY]
+    return [word for word in _one_spelling(exact(text)).split() if word not in EMPTY]
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,13 +143,13 @@ def bag(text: str) -> int:
     """A number that two texts share if they have the same `key`, and by rare chance or in another order of
     their words if they have not: a sieve, not a decision.
     """
-    return sum(map(_number, american(exact(text)).split()))
+    return sum(map(_number, _one_spelling(exact(text)).split()))
 
 
 def bags(texts: Sequence[str]) -> npt.NDArray[np.int64]:
     """`bag` of every text, shape (texts,): the work is for each distinct word, not for each text."""
     words = words_of(texts)
-    numbers = np.array([_number(word) for word in american_words(words.distinct)], np.int64)
+    numbers = np.array([_number(word) for word in in_one_spelling(words.distinct)], np.int64)
     totals = _ends(numbers[words.which])
     return totals[words.starts[1:]] - totals[words.starts[:-1]]
 

@@ -18,11 +18,10 @@ class System(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """A finding: class (makes the HLGT), term, American spelling or the same, lay words."""
+    """A finding: class (makes the HLGT), term in British spelling, lay words."""
 
     group: str
     term: str
-    american: str
     lay: tuple[str, ...]
 
 
@@ -208,8 +207,8 @@ SYSTEMS: tuple[System, ...] = (
 )  # fmt: skip
 
 
-def _finding(group: str, term: str, lay: str, american: str = "") -> Finding:
-    return Finding(group, term, american or term, tuple(word.strip() for word in lay.split(",")))
+def _finding(group: str, term: str, lay: str) -> Finding:
+    return Finding(group, term, tuple(word.strip() for word in lay.split(",")))
 
 
 FINDINGS: tuple[Finding, ...] = (
@@ -219,16 +218,16 @@ FINDINGS: tuple[Finding, ...] = (
     _finding("Inflammation", "inflammation", "inflamed tissue, redness and swelling"),
     _finding("Inflammation", "irritation", "irritated feeling, rawness"),
     _finding("Inflammation", "granuloma", "lumpy inflammation, inflamed nodule"),
-    _finding("Bleeding", "haemorrhage", "bleeding, blood loss", "hemorrhage"),
-    _finding("Bleeding", "haematoma", "bruise, collection of blood", "hematoma"),
+    _finding("Bleeding", "haemorrhage", "bleeding, blood loss"),
+    _finding("Bleeding", "haematoma", "bruise, collection of blood"),
     _finding("Bleeding", "petechiae", "pinpoint bleeding, tiny red spots"),
-    _finding("Fluid", "oedema", "swelling, fluid retention, puffiness", "edema"),
+    _finding("Fluid", "oedema", "swelling, fluid retention, puffiness"),
     _finding("Fluid", "effusion", "fluid collection, fluid build-up"),
     _finding("Fluid", "cyst", "fluid-filled lump, fluid sac"),
     _finding("Infection", "infection", "germ infection, germs in the tissue"),
     _finding("Infection", "abscess", "pus collection, pocket of pus"),
     _finding("Infection", "cellulitis", "spreading infection, infected soft tissue"),
-    _finding("Circulation", "ischaemia", "poor blood supply, lack of blood flow", "ischemia"),
+    _finding("Circulation", "ischaemia", "poor blood supply, lack of blood flow"),
     _finding("Circulation", "thrombosis", "blood clot, clotting"),
     _finding("Circulation", "congestion", "blood build-up, stagnant blood"),
     _finding("Tissue death", "necrosis", "tissue death, dead tissue"),
@@ -251,11 +250,11 @@ FINDINGS: tuple[Finding, ...] = (
     _finding("Injury", "contusion", "blow injury, knock"),
     _finding("Sensation", "pruritus", "itching, itch"),
     _finding("Sensation", "numbness", "loss of feeling, no sensation"),
-    _finding("Sensation", "paraesthesia", "tingling, pins and needles", "paresthesia"),
+    _finding("Sensation", "paraesthesia", "tingling, pins and needles"),
     _finding("Allergy", "hypersensitivity", "allergic reaction, allergy"),
     _finding("Allergy", "urticaria", "hives, nettle rash"),
     _finding("Allergy", "erythema", "redness, red patch"),
-    _finding("Appearance", "discolouration", "colour change, changed colour", "discoloration"),
+    _finding("Appearance", "discolouration", "colour change, changed colour"),
     _finding("Appearance", "calcification", "chalk deposits, hardening"),
     _finding("Appearance", "deformity", "crooked shape, abnormal shape"),
 )

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import yaml
 
 import pvcore
+from pvcore.config import read_yaml
 from pvcore.errors import PlatformError
 from pvcore.platform import processes, state
 from pvcore.platform.launch import command, environment, log_of, prefect_home
@@ -133,7 +133,7 @@ def deploy(platform: Platform, now: State, env: Mapping[str, str] | None) -> Sta
             check=False,
             start_new_session=True,
         )
-    names = {d["name"] for d in yaml.safe_load((root / "prefect.yaml").read_text()).get("deployments") or ()}
+    names = {d["name"] for d in read_yaml(root / "prefect.yaml").get("deployments") or ()}
     missing = names - {d["name"] for d in platform.call("POST", "/deployments/filter", {"limit": 200})}
     if ended.returncode or missing:
         which = f" ({', '.join(sorted(missing))})" if missing else ""

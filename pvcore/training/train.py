@@ -186,11 +186,12 @@ def _check(
         raise TrainingError(
             f"{task.name}: all {len(rows)} rows are {rows[0].label}: nothing can be learned from them"
         )
-    shared = {row.cluster for row in rows} & {row.cluster for row in tune}
+    of_train, of_tune = ({row.cluster: row.case_id for row in part} for part in (rows, tune))
+    shared = sorted(of_train.keys() & of_tune.keys())
     if shared:
-        names = ", ".join(sorted(shared)[:5])
+        pairs = ", ".join(f"{of_train[name]} and {of_tune[name]}" for name in shared[:5])
         raise LeakageError(
-            f"{len(shared)} clusters stand in train and tune ({names}): split by cluster again"
+            f"{len(shared)} clusters stand in train and tune ({pairs}): split by cluster again"
         )
     if (parent is None) != (specification.parent is None):
         raise TrainingError("the specification and the call disagree about whether there is a parent")

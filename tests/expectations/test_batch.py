@@ -17,7 +17,7 @@ from pvcore.annotations.generate import generate_cases
 from pvcore.annotations.personal_data import PersonalDataPolicy
 from pvcore.annotations.spans import EXTRACTION
 from pvcore.errors import BatchError
-from pvcore.records import Annotation, Case, Reaction
+from pvcore.records import Annotation, Case, Drug, Reaction
 
 Change = Callable[[Any], Any]
 
@@ -75,7 +75,7 @@ def test_a_good_batch_is_fit_and_every_rule_looked_at_it(batch: Any, releases: A
     assert validation.success and not validation.warnings and not validation.skipped
     assert validation.evaluated == validation.expected == sum(len(t.rules) for t in load("batch").tables)
     assert validation.statistics == {
-        "cases": 3, "narratives": 3, "reactions": 3, "annotations": 12, "coding": 6
+        "cases": 3, "texts": 3, "reactions": 3, "annotations": 12, "coding": 6
     }  # fmt: skip
     assert all(result.rows for result in validation.rules if not result.rule.endswith("readable"))
     validation.require()
@@ -134,6 +134,27 @@ def test_the_policy_decides_which_identifiers_refuse(batch: Any, alone: Callable
     assert [fault.what for fault in validation.warnings] == ["looks like a person's phone (9-9-9)"]
     for page in (validation.to_json().decode(), validation.markdown(), validation.to_html()):
         assert "3/14" not in page and "0143" not in page and "Okonkwo" not in page
+
+
+def test_an_identifier_is_found_in_every_free_text_and_its_field_is_named(batch: Any) -> None:
+    call = "call 202-555-0143"
+    changed = case(
+        source=call,
+        drugs=(Drug("Aspirin"), Drug(f"own cream, {call}"), Drug("OMEPRAZOLE DR CAPSULES")),
+        reactions=(Reaction(f"rash; {call}"),),
+    )(batch)
+    name = changed.cases[0].case_id
+    comment = {"spans": [{"start": 0, "end": 4, "label": "x", "comment": f"Mrs Okonkwo, {call}"}]}
+    note = Annotation(name, "extraction", comment, "ann", time="2024-03-01T00:00:00Z")
+    changed = dataclasses.replace(changed, annotations=(*changed.annotations, note))
+    said = 1 + sum(a.case_id == name for a in batch.annotations)
+    faults = [f for f in validate_batch(changed).failures if f.what.startswith("looks like")]
+    where = [fault.where.removeprefix(f"case {name}, ") for fault in faults]
+    assert [place.rpartition(", characters ")[0] for place in where] == [
+        "source", "reaction 1", "drug 2",
+        *[f"annotation {said} (extraction), value.spans[0].comment"] * 2,
+    ]  # fmt: skip
+    assert where[1] == "reaction 1, characters 11 to 23"
 
 
 def test_a_case_of_today_in_another_time_zone_is_no_warning(batch: Any) -> None:

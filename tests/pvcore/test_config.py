@@ -72,6 +72,48 @@ def test_a_policy_with_an_unknown_section_is_refused(root: Path) -> None:
         open_workspace(root).policy()
 
 
+def test_a_key_that_stands_twice_is_refused_with_both_lines(root: Path) -> None:
+    policy = root / "recipes" / "policy.yaml"
+    lines = policy.read_text().splitlines()
+    first = lines.index(
+        "    floors:                         # first promotion: the lower end of the interval must reach these"
+    )
+    policy.write_text("\n".join([*lines, "seed: 1", "seed: 1"]).replace(
+        "      roc_auc: 0.65", "      roc_auc: 0.65\n    floors: {average_precision: 0.01}"))  # fmt: skip
+    with pytest.raises(ConfigError) as refused:
+        open_workspace(root).policy()
+    end = len(lines) + 3
+    assert str(refused.value) == (
+        f"{policy}: problems.seriousness.floors stands in line {first + 1} and again in line {first + 4}; "
+        f"seed stands in line {end - 1} and again in line {end}. Which one is meant? Remove the other."
+    )
+    (root / "recipes" / "coding.yaml").write_text("seed: 1\nproblem: coding\nseed: 2\n")
+    (root / "pv.yaml").write_text("threads: 1\nthreads: 2\n")
+    with pytest.raises(ConfigError, match=r"pv\.yaml: threads stands in line 1 and again in line 2"):
+        open_workspace(root)
+    (root / "pv.yaml").write_text("")
+    with pytest.raises(ConfigError, match=r"coding\.yaml: seed stands in line 1 and again in line 3"):
+        open_workspace(root).recipe("coding")
+
+
+def test_personal_data_follows_the_strictest_policy_that_a_recipe_names(root: Path) -> None:
+    recipes = root / "recipes"
+    for name, action in (("seriousness", "warn"), ("coding", "quarantine")):
+        (recipes / f"{name}-policy.yaml").write_text(
+            f"personal_data: {{phone: {action}, email: warn}}\napproval: {{roles: [physician]}}\n"
+        )
+        file = recipes / f"{name}.yaml"
+        file.write_text(file.read_text().replace("policy: policy.yaml", f"policy: {name}-policy.yaml"))
+    (recipes / "policy.yaml").unlink()
+    found = open_workspace(root).personal_data()
+    assert (found.phone, found.email, found.address) == ("quarantine", "warn", "quarantine")
+    for name in ("seriousness", "coding"):
+        (recipes / f"{name}.yaml").unlink()
+        (recipes / f"{name}-policy.yaml").unlink()
+    (recipes / "policy.yaml").write_text("personal_data: {phone: ignore}\napproval: {roles: [physician]}\n")
+    assert open_workspace(root).personal_data().phone == "ignore"
+
+
 def test_no_workspace_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="pv init"):
         open_workspace(tmp_path)

@@ -354,6 +354,21 @@ def test_cases_outside_the_years_are_set_aside_not_lost(store) -> None:
     assert second.counts["labels"] == {"seriousness": 2} and second.counts["aside"] == 0
 
 
+def test_a_held_out_case_that_was_set_aside_comes_back_held_out(store) -> None:
+    """A late copy in the years of the test sets it aside; then a follow-up says something else of it."""
+    years = SplitSettings(by="time", train_until=2000, tune_years=(2001,), test_years=(2003,))
+    old, late = case("c0"), dataclasses.replace(case("c0"), case_id="c1", received="2003-01-01")
+    first = build(store, make_batch("1", "x", [old], [judged("c0", True)]), split=years)
+    assert dataset.load(store, first.digest).cases["split"].tolist() == ["tune"]
+    second = build(store, make_batch("2", "x", [late], []), base=first.digest, split=years)
+    assert second.counts["aside"] == 1
+    now = dataclasses.replace(old, narrative="A wholly different narrative of this case came later.")
+    few = SplitSettings(test=0, tune=0)
+    third = build(store, make_batch("3", "x", [now], []), base=second.digest, split=few)
+    after = dataset.load(store, third.digest).cases.set_index("case_id")
+    assert after["split"].to_dict() == {"c0": "tune", "c1": "test"}
+
+
 def test_a_changed_blob_is_found(store, batch) -> None:
     info = build(store, batch)
     key = f"blobs/sha256/{info.labels}"

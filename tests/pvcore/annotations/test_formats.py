@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,9 +141,9 @@ def test_files_of_one_tool_are_not_taken_for_those_of_another(generated, tmp_pat
     for name, (write, _) in WHOLE.items():
         if name != "parquet":
             write(cases, said, tmp_path / name)
-    table.write_zip(
-        tmp_path / "table", {"columns": {"case_id": "case_id", "narrative": "narrative"}}, tmp_path / "zip"
-    )
+    with zipfile.ZipFile(tmp_path / "zip", "w") as archive:
+        archive.write(tmp_path / "table", "table.csv")
+        archive.writestr("mapping.yaml", "columns: {case_id: case_id, narrative: narrative}")
     expected = {"r3": "e2b_r3", "r2": "e2b_r2", "zip": "table"}
     for file in tmp_path.iterdir():  # none has an ending that would say it
         assert read(file, meddra_version="29.0").format == expected.get(file.name, file.name)

@@ -48,7 +48,9 @@ def files(generated: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     columns = {
         name: name for name in ("case_id", "narrative", "serious", "annotator", "verbatim", "llt_code")
     }
-    table.write_zip(folder / "csv", {"columns": columns}, folder / "mapped")
+    with zipfile.ZipFile(folder / "mapped", "w") as archive:
+        archive.write(folder / "csv", "table.csv")
+        archive.writestr("mapping.yaml", json.dumps({"columns": columns}))
     return {name: (folder / name).read_bytes() for name in FORMATS}
 
 

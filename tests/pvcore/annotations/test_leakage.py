@@ -139,11 +139,14 @@ def test_training_that_nearly_repeats_a_held_out_case_is_refused() -> None:
     base, other = text(1), text(2)
     near = " ".join([*base[:40], "changed", *base[41:]])
     training = {"US-1": near, "US-2": " ".join(other), "US-3": " ".join(text(3))}
-    check_held_out(training, {"US-9": " ".join(text(4))})
+    check_held_out(training, [("US-9", " ".join(text(4)))])
     with pytest.raises(LeakageError, match=r"^1 case.*\n  US-1 \(training\) and US-9 \(held out\)\nLeave"):
-        check_held_out(training, {"US-9": " ".join(base), "US-8": " ".join(text(5))})
+        check_held_out(training, [("US-9", " ".join(base)), ("US-8", " ".join(text(5)))])
     with pytest.raises(LeakageError, match=r"US-3 \(training\) and US-3 \(held out\)"):
-        check_held_out(training, {"US-3": "an older version of the report"})
+        check_held_out(training, [("US-3", "an older version of the report")])
+    # a held-out case that was replaced since is compared as it was and as it is
+    with pytest.raises(LeakageError, match=r"^1 case.*\n  US-1 \(training\) and US-9 \(held out\)\nLeave"):
+        check_held_out(training, [("US-9", " ".join(base)), ("US-9", " ".join(text(6)))])
 
 
 def test_held_out_stays_held_out() -> None:

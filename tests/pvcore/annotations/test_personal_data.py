@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pvcore.annotations.generate import generate_cases
-from pvcore.annotations.personal_data import KINDS, PersonalDataPolicy, find, flags, shape
+from pvcore.annotations.personal_data import KINDS, PersonalDataPolicy, find, flags, shape, texts
 from pvcore.meddra.generate import Truth
+from pvcore.records import Annotation, Case, Drug, Reaction
 
 # All invented; phone numbers are of the ranges kept for fiction.
 PLANTED = [
@@ -61,10 +62,15 @@ def test_ordinary_reports_pass(text: str) -> None:
 
 
 def test_a_flag_shows_the_shape_and_never_the_identifier() -> None:
-    (flag,) = flags([("c1", "a girl, DOB: 3/14/1998, with fever")])
-    assert (flag.case_id, flag.kind, flag.excerpt) == ("c1", "date_of_birth", "DOB: 9/9/9")
+    (flag,) = flags(Case("c1", "a girl, DOB: 3/14/1998, with fever"))
+    assert (flag.case_id, flag.field, flag.kind, flag.excerpt) == (
+        "c1",
+        "narrative",
+        "date_of_birth",
+        "DOB: 9/9/9",
+    )
     for kind, text, identifier in PLANTED:
-        shown = [f.excerpt for f in flags([("c", text)])]
+        shown = [f.excerpt for f in flags(Case("c", text))]
         assert all(identifier and identifier not in excerpt for excerpt in shown), kind
 
 
@@ -82,8 +88,21 @@ def test_a_hostile_narrative_takes_no_time(unit: str) -> None:
 
 def test_generated_cases_hold_none(truth: Truth) -> None:
     for brief in (False, True):
-        cases, _ = generate_cases(truth.dictionary, n=300, seed=5, prefix="G", brief=brief)
-        assert not list(flags((case.case_id, case.narrative) for case in cases))
+        cases, said = generate_cases(truth.dictionary, n=300, seed=5, prefix="G", brief=brief)
+        assert not [f for case in cases for f in flags(case, [a for a in said if a.case_id == case.case_id])]
+
+
+def test_a_text_that_is_said_again_is_searched_once_and_codes_are_not_the_annotators_words() -> None:
+    case = Case("c1", "story", drugs=(Drug("aspirin"),), reactions=(Reaction("rash"), Reaction("")))
+    said = [
+        Annotation("c1", "coding", {"llt_code": "90000001"}, "jane@example.org", target="rash"),
+        Annotation("c1", "triage", {"why": ["a", {"b": "c"}], "n": 3}, "ann", target="x"),
+    ]
+    assert texts(case, said) == {
+        "narrative": "story", "reaction 1": "rash", "drug 1": "aspirin",
+        "annotation 1 (coding), value.llt_code": "90000001", "annotation 2 (triage), target": "x",
+        "annotation 2 (triage), value.why[0]": "a", "annotation 2 (triage), value.why[1].b": "c",
+    }  # fmt: skip
 
 
 def test_the_policy_has_a_line_for_every_kind() -> None:

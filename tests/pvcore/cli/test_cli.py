@@ -140,7 +140,15 @@ def test_the_impact_on_cases(releases: tuple[str, str], town_module: Any, tmp_pa
     assert pv("meddra", "impact", *releases).returncode == 64
 
 
-def test_languages_are_joined_or_refused(releases: tuple[str, str]) -> None:
+def test_languages_are_joined_or_refused(releases: tuple[str, str], tmp_path: Path) -> None:
+    from pvcore.meddra.generate import Size, generate
+
+    size = Size(4, 8, 24, 120, 400, 3)
+    german = generate(tmp_path, version="28.1", seed=1, size=size, language="German")
+    joined = pv("meddra", "languages", releases[0], str(german.archive), "--json")
+    rows = {row["level"]: row for row in json.loads(joined.stdout)}
+    assert list(rows) == ["LLT", "PT", "HLT", "HLGT", "SOC", "SMQ"]
+    assert rows["SMQ"] == {"level": "SMQ", "terms": 3, "English": 3, "German": 3}
     done = pv("meddra", "languages", *releases)
     assert done.returncode == 2 and "is of version 29.0" in done.stderr and "Traceback" not in done.stderr
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pvcore.cycle import datasets
+from pvcore.cycle import consistency, data, datasets
 
 
 def test_versions_and_datasets_name_each_other(told: Any) -> None:
@@ -24,3 +24,16 @@ def test_recoded_labels_name_their_migration_and_rule(told: Any) -> None:
     assert any(c.change == "changed" and ": recoded (" in c.reason for c in moved)
     assert any(c.change == "carried" for c in moved)
     assert found.counts()["cases"]["added"] == 120
+
+
+def test_doubtful_codes_of_a_dataset_and_of_a_batch_with_what_fits_better(told: Any) -> None:
+    ws = told.workspace
+    dictionary = data.load_dictionary(ws, "90.1")
+    rows = consistency.doubtful(ws, "coding")
+    assert rows and [row["doubt"] for row in rows] == sorted((row["doubt"] for row in rows), reverse=True)
+    for row in rows:
+        given, suggested = (row[name].partition(" ")[0] for name in ("given", "suggested"))
+        assert dictionary.pt_of(given) != dictionary.pt_of(suggested) and dictionary.is_current(suggested)
+    assert {row["case"].partition("-")[0] for row in rows} == {"first", "second"}
+    of_batch = consistency.doubtful(ws, "coding", "second.xml")
+    assert {row["case"].partition("-")[0] for row in of_batch} == {"second"}

@@ -124,6 +124,19 @@ def test_without_a_minimum_nothing_is_held(ws: Workspace) -> None:
     assert built and "Consistency of annotations" in built.markdown and not held(ws)
 
 
+def test_the_policy_is_the_one_that_the_recipe_names(ws: Workspace) -> None:
+    recipes = ws.root / "recipes"
+    (recipes / "policy.yaml").rename(recipes / "strict.yaml")
+    recipe = recipes / "seriousness.yaml"
+    recipe.write_text(recipe.read_text().replace("policy: policy.yaml", "policy: strict.yaml"))
+    lenient = (recipes / "strict.yaml").read_text().replace("{seriousness: 0.6}", "{seriousness: 0.2}")
+    (recipes / "policy.yaml").write_text(lenient)
+    arrive(ws, "ann", answers("ann", 0))
+    arrive(ws, "bob", answers("bob", 20))
+    assert data.build_dataset(ws, None, []) is None
+    assert "below 0.6" in held(ws)[0].body["reason"]
+
+
 def test_the_report_on_demand_and_its_work_list(ws: Workspace, tmp_path: Path) -> None:
     arrive(ws, "both", [*answers("ann", 0), *answers("bob", 4)])
     built = data.build_dataset(ws, None, [])
@@ -137,12 +150,14 @@ def test_the_report_on_demand_and_its_work_list(ws: Workspace, tmp_path: Path) -
         consistency.material(ws, "elsewhere")
 
 
-def test_doubtful_labels_come_first_and_only_of_classes(ws: Workspace) -> None:
+def test_doubtful_labels_come_first(ws: Workspace) -> None:
     arrive(ws, "ann", answers("ann", 3))
     data.build_dataset(ws, None, [])
     ranked = consistency.doubtful(ws, "seriousness")
-    assert len(ranked) == 60 and {e.case_id for e, _ in ranked[:3]} == {"c000", "c001", "c002"}
-    with pytest.raises(ConfigError, match="'coding' is none"):
+    assert len(ranked) == 60 and {row["case"] for row in ranked[:3]} == {"c000", "c001", "c002"}
+    with pytest.raises(ConfigError, match="'ddi' is none of them"):
+        consistency.doubtful(ws, "ddi")
+    with pytest.raises(ConfigError, match="in no MedDRA version that was admitted"):
         consistency.doubtful(ws, "coding")
 
 

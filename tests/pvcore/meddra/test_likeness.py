@@ -8,7 +8,7 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from pvcore.meddra.likeness import Likeness
-from pvcore.meddra.matching import EMPTY, american, exact
+from pvcore.meddra.matching import EMPTY, exact, in_one_spelling
 from pvcore.meddra.release import Dictionary
 
 TERMS = pd.DataFrame({"llt_code": ["3", "1", "2"], "llt_name": ["Liver pain", "Liver pain", "Kidney stone"]})
@@ -32,7 +32,7 @@ def test_no_terms() -> None:
 
 
 def _normal(text: str) -> str:
-    return " ".join(word for word in american(exact(text)).split() if word not in EMPTY)
+    return " ".join(word for word in in_one_spelling(exact(text).split()) if word not in EMPTY)
 
 
 def test_as_scikit_learn_has_it(new: Dictionary) -> None:

@@ -88,7 +88,7 @@ def test_rows_that_cannot_be_trained_on_are_refused(tiny_base, specify, rows, tr
     for wrong, reason in (([], "no row"), (alike, "all 16 rows are serious"), (foreign, "grave")):
         with pytest.raises(TrainingError, match=reason):
             train(specify(tiny_base), wrong, base=tiny_base)
-    with pytest.raises(LeakageError, match="1 clusters stand in train and tune"):
+    with pytest.raises(LeakageError, match=rf"train and tune \({some[0].case_id} and {some[0].case_id}\)"):
         train(specify(tiny_base), some, some[:1], base=tiny_base)
     with pytest.raises(TrainingError, match="terms of a dictionary"):
         train(specify(tiny_base, "coding"), some, base=tiny_base)

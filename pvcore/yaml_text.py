@@ -1,0 +1,55 @@
+"""YAML as this project reads it: plain values, and no key twice.
+
+YAML forbids a key that stands twice in one mapping (1.2.2, 3.2.1.1), but PyYAML lets the last one win
+without a word: a floor of the gate that somebody copied below the first one would be gone unnoticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+__all__ = ["RepeatedKeys", "load"]
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+class RepeatedKeys(yaml.YAMLError):
+    """Keys that stand twice in one mapping, with both lines of each."""
+
+
+def load(text: str | bytes) -> Any:
+    """The value of a YAML document, None for an empty one.
+
+    Raises RepeatedKeys naming all of them, and yaml.YAMLError for what is no YAML.
+    """
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        repeated = list(_repeated(node, "", set())) if node else []
+        if repeated:
+            raise RepeatedKeys("; ".join(repeated))
+        return loader.construct_document(node) if node else None
+    finally:
+        loader.dispose()
+
+
+def _repeated(node: yaml.Node, path: str, seen: set[int]) -> Iterator[str]:
+    """`seen` are nodes that an alias leads to again."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            yield from _repeated(item, f"{path}[{number}]", seen)
+    elif isinstance(node, yaml.MappingNode):
+        lines: dict[tuple[str, str], int] = {}
+        for key, value in node.value:
+            name = f"{path}.{key.value}".lstrip(".")
+            line = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
+                if (key.tag, key.value) in lines:
+                    yield f"{name} stands in line {lines[key.tag, key.value]} and again in line {line}"
+                lines.setdefault((key.tag, key.value), line)
+            yield from _repeated(value, name, seen)

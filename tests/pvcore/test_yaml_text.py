@@ -1,0 +1,34 @@
+"""YAML is read as plain values, and a key that stands twice is refused wherever it stands."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from pvcore.yaml_text import RepeatedKeys, load
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: 1\nb: 2\na: 1\n", ["a stands in line 1 and again in line 3"]),
+        ("{a: 1, a: 2}", ["a stands in line 1 and again in line 1"]),
+        ("x:\n- y: {z: 1}\n- y:\n    z: 1\n    z: 2\n", ["x[1].y.z stands in line 4 and again in line 5"]),
+        ("a: 1\n'a': 2\nb: 1\n\nb: 2\n",
+         ["a stands in line 1 and again in line 2", "b stands in line 3 and again in line 5"]),
+    ],
+)  # fmt: skip
+def test_a_key_that_stands_twice(text: str, told: list[str]) -> None:
+    with pytest.raises(RepeatedKeys) as refused:
+        load(text)
+    assert str(refused.value).split("; ") == told
+
+
+def test_everything_else_is_read_as_pyyaml_does() -> None:
+    text = "base: &b {x: 1, y: [1, 2]}\nmore: {<<: *b, x: 2}\nagain: *b\n1: one\n'1': text\nd: 2026-01-02\n"
+    assert load(text) == yaml.safe_load(text) and load(text)["more"]["x"] == 2
+    assert load("") is None and load(b"a: 1") == {"a": 1}
+    with pytest.raises(yaml.YAMLError):
+        load("a: [")
+    with pytest.raises(yaml.YAMLError):
+        load("!!python/object:os.system {}")
