@@ -11,6 +11,7 @@ from typing import Any
 
 from pvcore.config import Workspace
 from pvcore.cycle import data
+from pvcore.cycle.lineage import unseen
 from pvcore.errors import NotFound
 from pvcore.problems import PROBLEMS
 from pvcore.records import Example, Prediction, canonical
@@ -102,13 +103,14 @@ def train(
     data.refuse_leakage(workspace, asked.dataset, examples["train"])
     settings = asked.settings
     with tempfile.TemporaryDirectory(prefix="pv-train-") as scratch:
-        parent_folder, replayed, new = None, [], examples["train"]
+        parent_folder, replayed, new, tune = None, [], examples["train"], examples.get("tune", [])
         if asked.parent:
             parent = resolve(workspace.store, workspace.ledger, asked.parent)
             parent_folder = fetch_adapter(workspace.store, parent, Path(scratch, "parent"))
             new = fresh_rows(workspace, asked.problem, examples["train"], parent)
             ids = {e.example_id for e in new}
             replayed = [e for e in examples["train"] if e.example_id not in ids]
+            tune = unseen(workspace, asked.dataset, tune, [parent.manifest.specification])
         mixed = mix(
             new,
             replayed,
@@ -119,7 +121,7 @@ def train(
         work = Path(scratch, "rebuild") if rebuild else workspace.checkpoints
         result = run(
             asked,
-            {"train": mixed, "tune": examples.get("tune", [])},
+            {"train": mixed, "tune": tune},
             base=base_folder(workspace, settings["base"]),
             parent=parent_folder,
             terms=data.terms(workspace, asked),

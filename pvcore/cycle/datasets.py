@@ -17,13 +17,13 @@ from pvcore.annotations.dataset_diff import DatasetDiff, compare
 from pvcore.annotations.leakage import SPLITS
 from pvcore.annotations.work_list import WorkList, work_list
 from pvcore.config import Workspace
-from pvcore.cycle import arrivals, data
+from pvcore.cycle import arrivals, candidate, data, overview
 from pvcore.cycle.inbox import load_dictionary
 from pvcore.errors import ConfigError, NotFound
 from pvcore.problems import PROBLEMS
 from pvcore.records import Annotation
 from pvcore.registry.ledger import Entry
-from pvcore.registry.manifest import Version, read_version, resolve
+from pvcore.registry.manifest import resolve
 
 Row = dict[str, Any]
 _PREFIX = re.compile(r"[0-9a-f]{4,64}")
@@ -69,8 +69,9 @@ def page(workspace: Workspace, digest: str) -> dict[str, Any]:
         "work_list": _work_list(stored.open_items(workspace.store, info)),
         "migrations": migrations(workspace, info.mappings),
         "versions": [
-            {"version": v.name, "decision": v.manifest.outcome, "digest": v.digest}
-            for v in versions(workspace, digest)
+            {name: row[name] for name in ("version", "decision", "digest")}
+            for row in overview.versions(workspace)
+            if candidate.load_specification(workspace, row["specification"]).dataset == digest
         ],
     }
 
@@ -108,17 +109,6 @@ def migrations(workspace: Workspace, mappings: tuple[str, ...]) -> list[Row]:
         for name in dict.fromkeys(mappings)
         if name in recorded
     ]
-
-
-def versions(workspace: Workspace, digest: str) -> list[Version]:
-    """The registered versions that were trained on a dataset, by problem and number."""
-    state = workspace.ledger.state()
-    found = [
-        read_version(workspace.store, entry)
-        for problem in state.problems()
-        for entry in state.versions(problem)
-    ]
-    return [version for version in found if version.manifest.dataset == digest]
 
 
 def _labels(loaded: stored.Dataset) -> list[Row]:

@@ -11,6 +11,7 @@ from typing import Any
 from pvcore.config import Workspace
 from pvcore.cycle import data
 from pvcore.cycle.candidate import champion_of, load_specification, predict, train
+from pvcore.cycle.lineage import unseen
 from pvcore.errors import NotFound
 from pvcore.evaluation.baseline import nearest_terms, tfidf_predictions
 from pvcore.evaluation.compare import evaluate as measure
@@ -28,7 +29,8 @@ def evaluate(workspace: Workspace, specification: str) -> str:
     """Judge what a specification trained against the champion on the same held-out cases; returns the key.
 
     Both are held against the same labels in the same dictionary, so that a change of the dictionary
-    is not taken for one of the model. Recorded once a candidate, policy and champion.
+    is not taken for one of the model, and without cases that either has learned from (`lineage`).
+    Recorded once a candidate, policy and champion.
     """
     asked = load_specification(workspace, specification)
     recipe = workspace.recipe(asked.problem)
@@ -43,7 +45,9 @@ def evaluate(workspace: Workspace, specification: str) -> str:
     trained = train(workspace, specification)
     problem = PROBLEMS[asked.problem]
     examples = data.examples(workspace, asked.problem, asked.dataset)
-    test, terms = examples.get("test", []), data.terms(workspace, asked)
+    lines = [specification, *([champion.manifest.specification] if champion else [])]
+    held, terms = examples.get("test", []), data.terms(workspace, asked)
+    test = unseen(workspace, asked.dataset, held, lines)
     answered = predict(workspace, trained["files"], asked.settings["base"], test, terms)
     before = None
     if champion:
@@ -60,7 +64,7 @@ def evaluate(workspace: Workspace, specification: str) -> str:
         before,
         policy.gate,
         asked.seed,
-        baselines={"TF-IDF": frame(test, baseline(asked.problem, examples, terms))},
+        baselines={"TF-IDF": frame(test, baseline(asked.problem, {**examples, "test": test}, terms))},
         uses=1 + _uses(workspace, held_out),
     )
     decision = decide(report, policy.gate, first=champion is None)
@@ -74,6 +78,7 @@ def evaluate(workspace: Workspace, specification: str) -> str:
             "outcome": decision.outcome,
             "reasons": list(decision.reasons),
             "held_out": held_out,
+            "seen": len(held) - len(test),
             "report": put_blob(workspace.store, canonical(report.to_json())),
             "decision": put_blob(workspace.store, canonical(decision.to_json())),
             "policy": put_blob(workspace.store, canonical(dict(policy.raw))),

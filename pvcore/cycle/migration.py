@@ -18,7 +18,7 @@ from pvcore.config import Workspace
 from pvcore.cycle.arrivals import last, load_batch, pending_batches
 from pvcore.cycle.inbox import known_releases, load_dictionary, version_order
 from pvcore.meddra.chain import migrate_through as carry
-from pvcore.meddra.migrate import Nearest
+from pvcore.meddra.suggestions import Nearest
 from pvcore.records import Case, digest
 from pvcore.registry.store import put_blob
 

@@ -75,6 +75,7 @@ def _row(workspace: Workspace, entry: Entry, *, champion: bool) -> Row:
         "parent": f"{problem}@{parent.body['number']}" if parent else None,
         "digest": entry.body["version"],
         "adapter": entry.body["adapter"],
+        "specification": entry.body["specification"],
         "registered": entry.time,
     }
 

@@ -89,6 +89,9 @@ def dossier(workspace: Workspace, specification: str, judged: Evaluation) -> str
             "rows": trained["rows"],
             "new rows": trained["new_rows"],
             "replayed rows": trained["replayed"],
+            "held-out cases not asked, as a model had learned from their like": judged.entry.body.get(
+                "seen", 0
+            ),
             "seconds": trained["seconds"],
             "continued from": resolve(workspace.store, workspace.ledger, asked.parent).name
             if asked.parent

@@ -25,9 +25,10 @@ import pandas as pd
 
 from pvcore.errors import BatchError, ConfigError, Fault
 from pvcore.meddra.mapping import CLASSES, LABELS, Migration, columns
-from pvcore.meddra.migrate import Nearest, migrate
+from pvcore.meddra.migrate import migrate
 from pvcore.meddra.preferred import migrate_names
 from pvcore.meddra.release import Dictionary
+from pvcore.meddra.suggestions import Nearest
 
 _RANK = {name: number for number, name in enumerate(CLASSES)}
 """The later class of CLASSES says more: a row that was recoded in any step is recoded."""

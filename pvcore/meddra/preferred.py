@@ -19,8 +19,10 @@ import pandas as pd
 
 from pvcore.meddra import matching
 from pvcore.meddra.mapping import Migration, columns
-from pvcore.meddra.migrate import Answer, Nearest, Rules, check, rank, spread
+from pvcore.meddra.migrate import check, spread
 from pvcore.meddra.release import Dictionary
+from pvcore.meddra.rules import Answer, Rules
+from pvcore.meddra.suggestions import Nearest, rank
 
 LABEL = "pt_name"
 _MORE = 4

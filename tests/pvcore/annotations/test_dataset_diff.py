@@ -13,7 +13,7 @@ from pvcore.annotations.batch import Batch, make_batch
 from pvcore.annotations.dataset_diff import DatasetDiff, compare
 from pvcore.annotations.generate import generate_cases
 from pvcore.annotations.leakage import SplitSettings
-from pvcore.meddra.migrate import Migration
+from pvcore.meddra.mapping import Migration
 from pvcore.records import Annotation, Case, digest
 
 

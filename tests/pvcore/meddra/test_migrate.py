@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pvcore.errors import BatchError, ConfigError
-from pvcore.meddra.migrate import CLASSES, RULES, Migration, Rules, migrate
+from pvcore.meddra.mapping import CLASSES, Migration
+from pvcore.meddra.migrate import migrate
 from pvcore.meddra.release import Dictionary
+from pvcore.meddra.rules import RULES, Rules
 
 Build = Callable[..., Dictionary]
 A, B, X, Y, Z, W = "90000101", "90000102", "90000201", "90000202", "90000203", "90000204"

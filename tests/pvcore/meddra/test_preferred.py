@@ -10,9 +10,9 @@ import pytest
 from pvcore.errors import BatchError
 from pvcore.meddra.generate import Truth
 from pvcore.meddra.mapping import CLASSES, Migration
-from pvcore.meddra.migrate import RULES
 from pvcore.meddra.preferred import migrate_names
 from pvcore.meddra.release import Dictionary
+from pvcore.meddra.rules import RULES
 
 Build = Callable[..., Dictionary]
 Pair = Callable[..., tuple[Truth, Truth]]

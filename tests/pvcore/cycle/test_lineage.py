@@ -1,0 +1,93 @@
+"""A case that a model learned from does not judge it, nor those that are continued from it, once it is held out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pvcore.annotations import label_studio
+from pvcore.config import Workspace
+from pvcore.cycle import candidate, data, inbox, judging, lineage, registration
+from pvcore.errors import NotFound
+from pvcore.records import Annotation, Case, digest
+from pvcore.registry.manifest import resolve
+from tests.town import found_town
+
+FAMILIES = 30
+
+
+def story(family: int, changed: int) -> str:
+    """120 words, of which the last `changed` are others: 18 of them leave two stories just apart, 9 do not."""
+    words = [digest([family, n])[:6] for n in range(120)]
+    words[120 - changed :] = [digest([family, n, "other"])[:6] for n in range(120 - changed, 120)]
+    return " ".join(words)
+
+
+def build(ws: Workspace, name: str, cases: list[Case]) -> str:
+    said = [
+        Annotation(c.case_id, "seriousness", {"serious": i % 2 == 0, "criteria": []}, "ann",
+                   time="2026-01-01T00:00:00Z")
+        for i, c in enumerate(cases)
+    ]  # fmt: skip
+    file = ws.root / f"{name}.json"
+    label_studio.write(cases, said, file)
+    inbox.put(ws, "annotations", [file])
+    for found in inbox.look(ws, "annotations"):
+        inbox.admit_batch(ws, found, inbox.read_batch(ws, found), b"{}")
+    built = data.build_dataset(ws, None, [])
+    assert built
+    return built.digest
+
+
+def updated(ws: Workspace, dataset: str) -> tuple[str, str]:
+    specification = candidate.specify(ws, "seriousness", dataset)
+    assert specification
+    candidate.train(ws, specification)
+    return specification, judging.evaluate(ws, specification)
+
+
+def test_a_case_that_a_bridge_moves_into_the_test_split(
+    tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ws = found_town(tmp_path, tiny_base).workspace
+    (ws.root / "recipes" / "coding.yaml").unlink()
+    policy = yaml.safe_load((ws.root / "recipes" / "policy.yaml").read_text())
+    policy["problems"].pop("coding")
+    (ws.root / "recipes" / "policy.yaml").write_text(yaml.safe_dump(policy))
+    pairs = [Case(f"{who}{f:02d}", story(f, n)) for f in range(FAMILIES) for who, n in (("a", 0), ("c", 18))]
+    split = dict(
+        data.datasets.load(ws.store, first := build(ws, "first", pairs)).cases[["case_id", "split"]].values
+    )
+    family = next(f for f in range(FAMILIES) if (split[f"a{f:02d}"], split[f"c{f:02d}"]) == ("train", "test"))
+    old, key = updated(ws, first)
+    champion = resolve(ws.store, ws.ledger, registration.register(ws, old, key))
+    assert (
+        f"a{family:02d}" in lineage.consumed(ws, old) and judging.evaluation(ws, key).entry.body["seen"] == 0
+    )
+
+    more = [Case(f"new{i}", story(100 + i, 0)) for i in range(20)]
+    second = build(ws, "second", [Case("bridge", story(family, 9)), *more])
+    now = data.datasets.load(ws.store, second).cases.set_index("case_id")["split"]
+    assert now[f"a{family:02d}"] == now["bridge"] == "test"
+
+    def as_champion(*_: Any) -> Any:
+        return champion
+
+    monkeypatch.setattr(candidate, "champion_of", as_champion)
+    monkeypatch.setattr(judging, "champion_of", as_champion)
+    new, key = updated(ws, second)
+    assert candidate.load_specification(ws, new).parent == champion.digest
+    assert lineage.consumed(ws, new) > lineage.consumed(ws, old)
+    judged, held = judging.evaluation(ws, key), data.examples(ws, "seriousness", second)["test"]
+    assert judged.entry.body["seen"] == 3  # a, c and the bridge are one cluster now
+    assert judged.report.overall.rows == len(held) - 3
+    seen = {e.case_id for e in held} - {e.case_id for e in lineage.unseen(ws, second, held, [new, old])}
+    assert seen == {f"a{family:02d}", f"c{family:02d}", "bridge"}
+
+
+def test_a_run_that_was_not_trained_is_not_taken_for_an_innocent_one(tmp_path: Path, tiny_base: Path) -> None:
+    with pytest.raises(NotFound, match="was not trained"):
+        lineage.consumed(found_town(tmp_path, tiny_base).workspace, "0" * 64)
