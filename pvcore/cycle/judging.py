@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pvcore.config import Workspace
 from pvcore.cycle import data
@@ -61,7 +61,7 @@ def evaluate(workspace: Workspace, specification: str) -> str:
         before,
         policy.gate,
         asked.seed,
-        baselines={"TF-IDF": frame(test, baseline(asked.problem, examples, terms))},
+        baselines={BASELINES[problem.kind].name: frame(test, baseline(asked.problem, examples, terms))},
         uses=1 + _uses(workspace, held_out),
     )
     decision = decide(report, policy.gate, first=champion is None)
@@ -89,7 +89,14 @@ def evaluate(workspace: Workspace, specification: str) -> str:
 def baseline(problem: str, examples: Mapping[str, list[Example]], terms: Any) -> list[Prediction]:
     """What a word list makes of the same rows (BASELINES)."""
     chosen = PROBLEMS[problem]
-    return BASELINES[chosen.kind](chosen, examples["train"], examples.get("test", []), terms)
+    return BASELINES[chosen.kind].answers(chosen, examples["train"], examples.get("test", []), terms)
+
+
+class Baseline(NamedTuple):
+    """A reference by the name that a policy's `against` and the report call it."""
+
+    name: str
+    answers: Callable[[Problem, list[Example], list[Example], Any], list[Prediction]]
 
 
 def _words(problem: Problem, train: list[Example], test: list[Example], terms: Any) -> list[Prediction]:
@@ -101,13 +108,13 @@ def _terms(problem: Problem, train: list[Example], test: list[Example], terms: A
     return nearest_terms(list(zip(terms["llt_code"], terms["llt_name"], strict=True)), train, test)
 
 
-BASELINES: Mapping[str, Callable[[Problem, list[Example], list[Example], Any], list[Prediction]]] = {
-    "classification": _words,
-    "ranking": _terms,
-    "extraction": lambda problem, train, test, terms: lexicon(train, test),
+BASELINES: Mapping[str, Baseline] = {
+    "classification": Baseline("TF-IDF", _words),
+    "ranking": Baseline("TF-IDF", _terms),
+    "extraction": Baseline("lexicon", lambda problem, train, test, terms: lexicon(train, test)),
 }
-"""Kind of problem -> its word list: TF-IDF with logistic regression, the nearest term by letters, the spans
-that were marked before."""
+"""Kind of problem -> its word list: TF-IDF with logistic regression, the nearest term by letters (TF-IDF, too),
+the wordings that were marked before."""
 
 
 def _uses(workspace: Workspace, held_out: str) -> int:

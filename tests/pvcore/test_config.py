@@ -21,7 +21,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_fresh_workspace_opens_with_every_recipe_and_the_policy(root: Path) -> None:
     opened = open_workspace(root)
-    assert set(opened.recipes()) == {"seriousness", "coding"}
+    assert set(opened.recipes()) == {"seriousness", "coding", "extraction"}
     policy = opened.policy()
     assert set(policy.gate.problems) == {"seriousness", "coding"}
     assert policy.approval.roles and len(policy.digest) == 64
