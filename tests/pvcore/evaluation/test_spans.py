@@ -79,6 +79,12 @@ def test_f1_exact_and_by_overlap_counted_by_hand():
     assert math.isnan(span_f1()(pd.DataFrame({"label": [answer()], "answer": [answer()]})))
 
 
+def test_each_side_counts_its_own_spans_that_are_met():
+    one, two, long = (Span((part,), "Drug") for part in ((0, 4), (6, 9), (0, 9)))
+    table = pd.DataFrame({"label": [answer(long)], "answer": [answer(one, two, Span(((20, 22),), "Drug"))]})
+    assert span_f1(overlap=True)(table) == pytest.approx((1 + 2) / (1 + 3))
+
+
 def test_a_span_of_another_label_is_not_met():
     table = pd.DataFrame({"label": [answer(DRUG)], "answer": [answer(DRUG._replace(label="Reaction"))]})
     assert span_f1(overlap=True)(table) == 0.0

@@ -98,7 +98,7 @@ def test_an_encoder_learns_to_mark(tiny_base, specify, train):
 
 
 def test_the_loss_of_generation_stands_on_the_answer_alone(tiny_phi3):
-    rows = make_rows(2, 1)
+    rows = [make_rows(1, 1)[0], Example("e", "c", "rash", marked("rash", Reaction="rash"), "k")]
     objective = OBJECTIVES["generation"](EXTRACTION, rows, given(tiny_phi3, max_tokens=600))
     prompt, answer = passages_of(EXTRACTION, rows[0], given(tiny_phi3, max_tokens=600))[0]
     tokenizer = load_tokenizer(tiny_phi3)
@@ -108,14 +108,19 @@ def test_the_loss_of_generation_stands_on_the_answer_alone(tiny_phi3):
     assert tokenizer.decode(prompt) == EXTRACTION.prompt(rows[0].text)
 
     class Sure(torch.nn.Linear):
-        """Knows the sequence but for what comes first in the answer."""
+        """Knows each sequence, but only from the first token of its answer on."""
 
-        def forward(self, input_ids, logits_to_keep, **options):
+        def forward(self, input_ids, attention_mask, logits_to_keep, **options):
             logits = torch.nn.functional.one_hot(input_ids.roll(-1, 1), 258).float() * 50
-            logits[:, : -len(answer) - 1] = 0.0  # knows nothing of the prompt, which must not count
+            for row, size in zip(logits, sizes, strict=True):
+                row[: -size - 1] = 0.0  # knows nothing of the prompt, which must not count
             return type("Out", (), {"logits": logits[:, -logits_to_keep:]})
 
-    assert float(objective.loss(Sure(1, 1), [0])) < 1e-4
+    sizes = [len(passages_of(EXTRACTION, row, given(tiny_phi3, max_tokens=600))[0][1]) for row in rows]
+    assert sizes[0] != sizes[1]
+    assert float(objective.loss(Sure(1, 1), [0, 1])) < 1e-4
+    sizes[1] -= 1
+    assert float(objective.loss(Sure(1, 1), [0, 1])) > 0.01
 
 
 def test_whatever_the_weights_an_answer_is_json_of_the_texts_own_words(tiny_phi3, specify, train):
