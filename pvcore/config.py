@@ -40,7 +40,7 @@ from pvcore.training.settings import (
 STATE = ".pv"
 SETTINGS_FILE = "pv.yaml"
 POLICY_SECTIONS = {"problems", "evaluation", "approval", "signers", "annotations", "personal_data"}
-RECIPES = ("seriousness.yaml", "coding.yaml", "extraction.yaml", "policy.yaml")
+RECIPES = ("seriousness.yaml", "coding.yaml", "policy.yaml")
 
 
 class Recipe(BaseModel):

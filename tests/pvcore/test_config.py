@@ -21,7 +21,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_fresh_workspace_opens_with_every_recipe_and_the_policy(root: Path) -> None:
     opened = open_workspace(root)
-    assert set(opened.recipes()) == {"seriousness", "coding", "extraction"}
+    assert set(opened.recipes()) == {"seriousness", "coding"}
     policy = opened.policy()
     assert set(policy.gate.problems) == {"seriousness", "coding", "extraction"}
     assert policy.approval.roles and len(policy.digest) == 64

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,11 @@ def prodigy(path: Path, count: int, seed: int) -> Path:
 def town(tiny_base: Path, town_module: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     made = town_module.found_town(tmp_path_factory.mktemp("spans"), tiny_base)
     folder = made.workspace.root / "recipes"
-    recipe = yaml.safe_load((folder / "seriousness.yaml").read_text())
+    recipe = yaml.safe_load((resources.files("pvcore.recipes") / "extraction.yaml").read_text("utf-8"))
+    recipe["base"] = yaml.safe_load((folder / "seriousness.yaml").read_text())["base"]
     for name in ("seriousness", "coding"):
         (folder / f"{name}.yaml").unlink()
-    recipe |= {"problem": "extraction", "text": {"max_tokens": 16}}
+    recipe["text"] = {"max_tokens": 16}
     recipe["training"] |= {"epochs": 6, "learning_rate": 0.005}
     (folder / "extraction.yaml").write_text(yaml.safe_dump(recipe))
     policy = yaml.safe_load((folder / "policy.yaml").read_text())
