@@ -53,9 +53,9 @@ def validate_training_set(
         "examples": rows,
         "splits": _splits(rows),
     }
-    if posed.labels:
+    if posed.kind == "classification":
         frames["balance"] = _balance(rows, posed.labels)
-    elif dictionary is not None:
+    elif posed.kind == "ranking" and dictionary is not None:
         frames["codes"] = _codes(labels, dictionary)
     parameters = {"labels": list(posed.labels), "minimum": minimum}
     return evaluate(load("training_set"), subject, frames, parameters=parameters)
@@ -105,8 +105,8 @@ def _examples(
                     "case_id": e.case_id,
                     "cluster": e.cluster,
                     "text": e.text,
-                    "class": e.label if problem.labels else None,
-                    "code": None if problem.labels else e.label,
+                    "class": e.label if problem.kind == "classification" else None,
+                    "code": e.label if problem.kind == "ranking" else None,
                     "unknown_case": None if there else e.case_id,
                     "other_split": split_of[e.case_id] if there and split_of[e.case_id] != split else None,
                     "other_cluster": cluster_of[e.case_id]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pvcore.config import Workspace
 from pvcore.cycle import data
@@ -17,8 +17,9 @@ from pvcore.evaluation.baseline import nearest_terms, tfidf_predictions
 from pvcore.evaluation.compare import evaluate as measure
 from pvcore.evaluation.compare import frame, held_out_digest
 from pvcore.evaluation.gate import Decision, decide
+from pvcore.evaluation.lexicon import lexicon
 from pvcore.evaluation.report import Report
-from pvcore.problems import PROBLEMS
+from pvcore.problems import PROBLEMS, Problem
 from pvcore.records import Example, Prediction, canonical, digest
 from pvcore.registry.ledger import Entry
 from pvcore.registry.manifest import Version, resolve
@@ -64,7 +65,11 @@ def evaluate(workspace: Workspace, specification: str) -> str:
         before,
         policy.gate,
         asked.seed,
-        baselines={"TF-IDF": frame(test, baseline(asked.problem, {**examples, "test": test}, terms))},
+        baselines={
+            BASELINES[problem.kind].name: frame(
+                test, baseline(asked.problem, {**examples, "test": test}, terms)
+            )
+        },
         uses=1 + _uses(workspace, held_out),
     )
     decision = decide(report, policy.gate, first=champion is None)
@@ -91,12 +96,34 @@ def evaluate(workspace: Workspace, specification: str) -> str:
 
 
 def baseline(problem: str, examples: Mapping[str, list[Example]], terms: Any) -> list[Prediction]:
-    """What a word list makes of the same rows: TF-IDF with logistic regression, or the nearest term by letters."""
-    train, test, chosen = examples["train"], examples.get("test", []), PROBLEMS[problem]
-    if chosen.kind == "ranking":
-        return nearest_terms(list(zip(terms["llt_code"], terms["llt_name"], strict=True)), train, test)
-    negative = next(label for label in chosen.labels if label != chosen.positive)
-    return tfidf_predictions(train, test, positive=str(chosen.positive), negative=negative)
+    """What a word list makes of the same rows (BASELINES)."""
+    chosen = PROBLEMS[problem]
+    return BASELINES[chosen.kind].answers(chosen, examples["train"], examples.get("test", []), terms)
+
+
+class Baseline(NamedTuple):
+    """A reference by the name that a policy's `against` and the report call it."""
+
+    name: str
+    answers: Callable[[Problem, list[Example], list[Example], Any], list[Prediction]]
+
+
+def _words(problem: Problem, train: list[Example], test: list[Example], terms: Any) -> list[Prediction]:
+    negative = next(label for label in problem.labels if label != problem.positive)
+    return tfidf_predictions(train, test, positive=str(problem.positive), negative=negative)
+
+
+def _terms(problem: Problem, train: list[Example], test: list[Example], terms: Any) -> list[Prediction]:
+    return nearest_terms(list(zip(terms["llt_code"], terms["llt_name"], strict=True)), train, test)
+
+
+BASELINES: Mapping[str, Baseline] = {
+    "classification": Baseline("TF-IDF", _words),
+    "ranking": Baseline("TF-IDF", _terms),
+    "extraction": Baseline("lexicon", lambda problem, train, test, terms: lexicon(train, test)),
+}
+"""Kind of problem -> its word list: TF-IDF with logistic regression, the nearest term by letters (TF-IDF, too),
+the wordings that were marked before."""
 
 
 def _uses(workspace: Workspace, held_out: str) -> int:

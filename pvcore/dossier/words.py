@@ -12,6 +12,9 @@ PURPOSES = {
         "Suggests MedDRA Lowest Level Terms for a reporter's verbatim, best first, for a coder to accept or "
         "change."
     ),
+    "extraction": (
+        "Marks the drugs and the adverse reactions that a narrative names, for a person to accept or change."
+    ),
 }
 LIMITS = (
     "The model suggests; a qualified person decides. It must not close, downgrade or submit a case itself.",
@@ -22,7 +25,9 @@ LIMITS = (
     "Near-duplicates are kept on one side of the split by the similarity of their wording; paraphrases may "
     "escape it.",
 )
-NAMES = {"roc_auc": "ROC AUC", "f1": "F1", "pt_accuracy": "PT accuracy"}
+NAMES = {"roc_auc": "ROC AUC", "f1": "F1", "pt_accuracy": "PT accuracy",
+         **{f"{what}_f1{how}": f"{what} F1{how.replace('_', ' ')}"
+            for what in ("span", "drug", "reaction", "relation") for how in ("", "_overlap")}}  # fmt: skip
 METRICS = {
     "accuracy": "share of cases answered as the annotators did",
     "recall": "of the truly positive cases, the share that is found (sensitivity)",
@@ -34,6 +39,13 @@ METRICS = {
     "accuracy_at_1": "the first term suggested is the annotators' LLT",
     "accuracy_at_5": "the annotators' LLT is among the first five suggested",
     "pt_accuracy": "the first term suggested belongs to the annotators' PT",
+    "span_f1": "spans marked exactly as the annotators did, those missed and those too many in one number",
+    "drug_f1": "the same of drugs",
+    "reaction_f1": "the same of reactions",
+    "span_f1_overlap": "the same, where touching the annotators' span is enough",
+    "drug_f1_overlap": "the same of drugs, where touching is enough",
+    "reaction_f1_overlap": "the same of reactions, where touching is enough",
+    "relation_f1": "pairs of drug and reaction as the annotators drew them, both marked exactly",
 }
 RULES = {
     "floor": "reaches the floor with its whole interval",

@@ -15,7 +15,7 @@ from pvcore.inference.heads import HEADS
 ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
 """Set to 0: with it torch leaves the fused attention, whose result is the same on any number of threads."""
 NEW_HEADS = ("classifier", "score")
-"""What transformers names the new head of a sequence classifier."""
+"""What transformers names the new head of a classifier of texts or tokens."""
 
 
 def load_tokenizer(base: Path) -> Any:
@@ -70,8 +70,9 @@ def load_base(base: Path, *, head: str, labels: tuple[str, ...], bits: int, comp
             llm_int8_skip_modules=list(NEW_HEADS) if chosen.layer else None,
         )
     if chosen.layer:
-        options |= {"num_labels": len(labels), "id2label": dict(enumerate(labels))}
-        options["label2id"] = {label: number for number, label in enumerate(labels)}
+        outputs = chosen.outputs(labels)
+        options |= {"num_labels": len(outputs), "id2label": dict(enumerate(outputs))}
+        options["label2id"] = {output: number for number, output in enumerate(outputs)}
     try:
         with quiet():
             config = transformers.AutoConfig.from_pretrained(

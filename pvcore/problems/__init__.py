@@ -6,10 +6,18 @@ from collections.abc import Mapping
 
 from pvcore.errors import NotFound
 from pvcore.problems.coding import CODING
+from pvcore.problems.extraction import EXTRACTION
 from pvcore.problems.problem import Problem
 from pvcore.problems.seriousness import SERIOUSNESS
 
-PROBLEMS: Mapping[str, Problem] = {problem.name: problem for problem in (SERIOUSNESS, CODING)}
+PROBLEMS: Mapping[str, Problem] = {
+    problem.name: problem
+    for problem in (
+        SERIOUSNESS,
+        CODING,
+        EXTRACTION,
+    )
+}
 
 
 def problem(name: str) -> Problem:

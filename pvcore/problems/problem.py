@@ -34,15 +34,16 @@ class MakeExamples(Protocol):
 class Problem:
     """A drug-safety task.
 
-    `labels` are the classes in the order of a classifier's outputs, () for a ranking over terms.
-    `prompt` is the text put to a causal model, whose answer is " " + label; `parse` reads an answer
-    back and raises ValueError for anything that is not exactly a label. `questions` are (id, text) of
+    `labels` are the classes in the order of a classifier's outputs, () for a ranking over terms, what a
+    span may be for an extraction. `prompt` is the text put to a causal model, whose answer is " " + label
+    (an extraction's: quotations); `parse` reads an answer back and raises ValueError for anything that
+    is not exactly a label (an extraction's: the canonical JSON of spans). `questions` are (id, text) of
     cases without labels, to be scored. `metrics` need nothing but an evaluation frame; `metrics_for`
     adds those that need the dictionary.
     """
 
     name: str
-    kind: Literal["classification", "ranking"]
+    kind: Literal["classification", "ranking", "extraction"]
     labels: tuple[str, ...]
     positive: str | None
     prompt: Callable[[str], str]

@@ -179,10 +179,11 @@ def _check(
 ) -> None:
     if not rows:
         raise TrainingError(f"{task.name}: there is no row to train on")
-    foreign = sorted({row.label for row in (*rows, *tune)} - set(task.labels)) if task.labels else []
+    classes = task.kind == "classification"
+    foreign = sorted({row.label for row in (*rows, *tune)} - set(task.labels)) if classes else []
     if foreign:
         raise TrainingError(f"{task.name}: labels {', '.join(foreign)} are none of {', '.join(task.labels)}")
-    if task.labels and len({row.label for row in rows}) < 2:
+    if classes and len({row.label for row in rows}) < 2:
         raise TrainingError(
             f"{task.name}: all {len(rows)} rows are {rows[0].label}: nothing can be learned from them"
         )

@@ -23,7 +23,7 @@ def test_a_fresh_workspace_opens_with_every_recipe_and_the_policy(root: Path) ->
     opened = open_workspace(root)
     assert set(opened.recipes()) == {"seriousness", "coding"}
     policy = opened.policy()
-    assert set(policy.gate.problems) == {"seriousness", "coding"}
+    assert set(policy.gate.problems) == {"seriousness", "coding", "extraction"}
     assert policy.approval.roles and len(policy.digest) == 64
 
 

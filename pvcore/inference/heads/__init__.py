@@ -7,15 +7,28 @@ from collections.abc import Mapping
 from pvcore.errors import TrainingError
 from pvcore.inference.heads.classification import CLASSIFICATION
 from pvcore.inference.heads.embedding import EMBEDDING
+from pvcore.inference.heads.generation import GENERATION
 from pvcore.inference.heads.head import Answer, Head
 from pvcore.inference.heads.label_tokens import LABEL_TOKENS
+from pvcore.inference.heads.tagging import TAGGING
 from pvcore.problems import Problem
 
-HEADS: Mapping[str, Head] = {head.name: head for head in (CLASSIFICATION, EMBEDDING, LABEL_TOKENS)}
+HEADS: Mapping[str, Head] = {
+    head.name: head
+    for head in (
+        CLASSIFICATION,
+        EMBEDDING,
+        LABEL_TOKENS,
+        TAGGING,
+        GENERATION,
+    )
+}
 SERVES: Mapping[tuple[str, str], Head] = {
     ("encoder", "classification"): CLASSIFICATION,
     ("encoder", "ranking"): EMBEDDING,
     ("causal", "classification"): LABEL_TOKENS,
+    ("encoder", "extraction"): TAGGING,
+    ("causal", "extraction"): GENERATION,
 }
 """(family of models, kind of problem) -> head."""
 

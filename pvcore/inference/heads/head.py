@@ -34,7 +34,7 @@ class Head:
     `task` is PEFT's name for it, `auto` the class of transformers that loads the base. `layer` says
     that a new layer stands on the base: it is not quantised and is trained whole. `answers` gives one
     answer a text, `probabilities` those of the card's labels, shape (texts, labels), for heads that
-    choose among labels.
+    choose among labels. `tags` are what a new layer says of each label, where it says more than one thing.
     """
 
     name: str
@@ -44,6 +44,11 @@ class Head:
     probabilities: Callable[[Model, Sequence[str]], tuple[NDArray[np.float64], list[Encoded]]] | None = None
     layer: bool = False
     pooling: str | None = None
+    tags: tuple[str, ...] = ()
+
+    def outputs(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """The names of a new layer's outputs: the labels, or each label with each tag."""
+        return tuple(f"{tag}-{label}" for label in labels for tag in self.tags) or tuple(labels)
 
     @property
     def causal(self) -> bool:

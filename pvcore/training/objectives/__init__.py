@@ -9,13 +9,17 @@ from pvcore.problems import Problem
 from pvcore.records import Example
 from pvcore.training.objectives.classification import classification, probe
 from pvcore.training.objectives.contrastive import contrastive
+from pvcore.training.objectives.generation import generation
 from pvcore.training.objectives.label_tokens import label_tokens
 from pvcore.training.objectives.objective import Given, Objective
+from pvcore.training.objectives.tagging import tagging
 
 OBJECTIVES: Mapping[str, Callable[[Problem, Sequence[Example], Given], Objective]] = {
     "classification": classification,
     "embedding": contrastive,
     "label_tokens": label_tokens,
+    "tagging": tagging,
+    "generation": generation,
 }
 """Head -> its objective over rows."""
 PREPARE: Mapping[str, Callable[[Any, Problem, Sequence[Example], Given], None]] = {"classification": probe}

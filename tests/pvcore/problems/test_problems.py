@@ -19,8 +19,8 @@ def test_the_worked_examples(module):
 
 
 def test_problems_by_name():
-    assert list(PROBLEMS) == ["seriousness", "coding"]
-    with pytest.raises(NotFound, match="seriousness, coding"):
+    assert list(PROBLEMS) == ["seriousness", "coding", "extraction"]
+    with pytest.raises(NotFound, match="seriousness, coding, extraction"):
         problem("triage")
 
 

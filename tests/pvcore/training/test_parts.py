@@ -64,7 +64,9 @@ def test_the_code_digest_covers_the_rooms_that_decide_an_adapter(monkeypatch, tm
     room.mkdir()
     for name in ("inference", "problems"):
         (tmp_path / name).mkdir()
-    (tmp_path / "records.py").write_text("a = 1\n")
+    (tmp_path / "evaluation").mkdir()
+    for name in ("records.py", "evaluation/spans.py"):
+        (tmp_path / name).write_text("a = 1\n")
     monkeypatch.setattr(records, "__file__", str(tmp_path / "records.py"))
     one = code_digest.__wrapped__()
     (room / "new.py").write_bytes(b"b = 1\n")

@@ -1,0 +1,124 @@
+"""Spans as an answer, and F1 of them counted by hand."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import math
+
+import pandas as pd
+import pytest
+
+from pvcore.evaluation import lexicon, spans
+from pvcore.evaluation.compare import evaluate, frame
+from pvcore.evaluation.policy import Policy
+from pvcore.evaluation.span_metrics import relation_f1, span_f1
+from pvcore.evaluation.spans import Marked, Span, read, related, sentences, words, written
+from pvcore.records import Example, Prediction
+
+DRUG = Span(((0, 4),), "Drug")
+RASH = Span(((10, 14),), "Reaction")
+PAIN = Span(((20, 24), (30, 33)), "Reaction")
+
+
+def answer(*found: Span, pairs: tuple[tuple[Span, Span], ...] | None = None) -> str:
+    return written(Marked.of(found, pairs))
+
+
+@pytest.mark.parametrize("module", [spans, lexicon])
+def test_the_worked_examples(module):
+    found = doctest.testmod(module)
+    assert found.attempted and not found.failed
+
+
+def test_an_answer_is_one_sequence_of_bytes_and_reads_back():
+    said = answer(PAIN, RASH, DRUG, pairs=((DRUG, PAIN),))
+    assert said == answer(DRUG, PAIN, RASH, pairs=((DRUG, PAIN),))
+    assert json.loads(said)["relations"] == [[0, 2]]
+    assert read(said) == Marked.of([DRUG, RASH, PAIN], [(DRUG, PAIN)])
+    assert read(answer(DRUG)).pairs is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [], {}, {"spans": 1}, {"spans": [], "more": 1}, {"spans": [{"start": 1, "end": 2}]},
+        {"spans": [{"start": 2, "end": 2, "label": "Drug"}]}, {"spans": [{"start": True, "end": 2, "label": "Drug"}]},
+        {"spans": [{"start": -1, "end": 2, "label": "Drug"}]}, {"spans": [{"start": 0, "end": 2, "label": 1}]},
+        {"spans": [{"start": 0, "end": 9, "label": "Drug", "parts": [[5, 9], [0, 2]]}]},
+        {"spans": [{"start": 0, "end": 9, "label": "Drug", "parts": [[0, 5], [4, 9]]}]},
+        {"spans": [{"start": 0, "end": 9, "label": "Drug", "parts": [[0, 5]]}]},
+        {"spans": [{"start": 0, "end": 9, "label": "Drug", "parts": [0, 9]}]},
+        {"spans": [{"start": 0, "end": 9, "label": "Drug", "parts": []}]},
+        {"spans": [], "relations": [[0, 0]]}, {"spans": [], "relations": 3},
+    ],
+)  # fmt: skip
+def test_what_is_no_answer_raises_a_value_error(value):
+    with pytest.raises(ValueError, match=r"expected|span|relation"):
+        read(json.dumps(value))
+
+
+def rows() -> pd.DataFrame:
+    touching = Span(((12, 18),), "Reaction")
+    return pd.DataFrame(
+        {
+            "label": [answer(DRUG, RASH), answer(PAIN), answer()],
+            "answer": [answer(DRUG, touching), answer(PAIN._replace(parts=((20, 24),))), answer(DRUG)],
+        }
+    )
+
+
+def test_f1_exact_and_by_overlap_counted_by_hand():
+    table = rows()
+    # 3 spans are true and 4 said; one is right exactly; overlap finds all 3 true ones and 3 of those said.
+    assert span_f1()(table) == pytest.approx(2 / 7)
+    assert span_f1(overlap=True)(table) == pytest.approx(6 / 7)
+    assert span_f1("Drug")(table) == pytest.approx(2 / 3) == span_f1("Drug", overlap=True)(table)
+    assert span_f1("Reaction")(table) == 0.0
+    assert [span_f1(label).support(table) for label in (None, "Drug", "Reaction")] == [2, 1, 2]
+    assert math.isnan(span_f1()(pd.DataFrame({"label": [answer()], "answer": [answer()]})))
+
+
+def test_each_side_counts_its_own_spans_that_are_met():
+    one, two, long = (Span((part,), "Drug") for part in ((0, 4), (6, 9), (0, 9)))
+    table = pd.DataFrame({"label": [answer(long)], "answer": [answer(one, two, Span(((20, 22),), "Drug"))]})
+    assert span_f1(overlap=True)(table) == pytest.approx((1 + 2) / (1 + 3))
+
+
+def test_a_span_of_another_label_is_not_met():
+    table = pd.DataFrame({"label": [answer(DRUG)], "answer": [answer(DRUG._replace(label="Reaction"))]})
+    assert span_f1(overlap=True)(table) == 0.0
+
+
+def test_relations_count_only_where_the_label_says_them():
+    said = answer(DRUG, RASH, pairs=((DRUG, RASH),))
+    table = pd.DataFrame({"label": [answer(DRUG, RASH), said, said], "answer": [said, said, answer(DRUG)]})
+    assert relation_f1()(table) == pytest.approx(2 / 3)
+    assert math.isnan(relation_f1()(table[:1]))
+
+
+def test_the_bootstrap_takes_span_metrics():
+    asked = [Example(f"e{n}", f"c{n}", "", answer(DRUG, RASH), f"k{n}") for n in range(40)]
+    good = [Prediction(e.example_id, e.label, 1.0) for e in asked]
+    poor = [Prediction(e.example_id, answer(DRUG) if n % 2 else e.label, 1.0) for n, e in enumerate(asked)]
+    report = evaluate("extraction", [span_f1()], frame(asked, poor), frame(asked, good), Policy(), 1)
+    found = report.overall.results["span_f1"]
+    assert found.candidate.value == pytest.approx(2 * 60 / 140)
+    assert found.candidate.low < found.candidate.value < found.candidate.high
+    assert found.against["champion"].p_worse < 0.01
+
+
+def test_words_sentences_and_what_belongs_together():
+    text = "Aspirin, then rash. Heparin later.\n\nNo pain."
+    assert [text[a:b] for a, b in words(text)][:4] == ["Aspirin", ",", "then", "rash"]
+    assert "".join(text[a:b] for a, b in sentences(text)) == text and len(sentences(text)) == 3
+    aspirin, rash, heparin = Span(((0, 7),), "Drug"), Span(((14, 18),), "Reaction"), Span(((20, 27),), "Drug")
+    assert related(text, Marked.of([aspirin, rash, heparin])).pairs == {(aspirin, rash)}
+
+
+def test_the_lexicon_leaves_out_what_is_mostly_not_marked():
+    marked = written(Marked.of([Span(((0, 4),), "Reaction")]))
+    train = [Example("a", "a", "pain", marked, "a")]
+    train += [Example(f"b{n}", f"b{n}", "no pain", answer(), f"b{n}") for n in range(2)]
+    assert read(lexicon.lexicon(train[:2], [train[0]])[0].answer).spans
+    assert not read(lexicon.lexicon(train, [train[0]])[0].answer).spans
