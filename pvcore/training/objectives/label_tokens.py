@@ -51,11 +51,11 @@ def label_tokens(task: Problem, rows: Sequence[Example], given: Given) -> Object
     def loss(network: Any, items: Sequence[int]) -> torch.Tensor:
         rests = [sequences[i][len(shared) :] for i in items]
         width = -(-max(map(len, rests)) // 8) * 8
-        rows, _ = pad(rests, width=width, rows=len(items), pad_id=tokenizer.pad_token_id)
+        padded, _ = pad(rests, width=width, rows=len(items), pad_id=tokenizer.pad_token_id)
         tensor = partial(torch.tensor, device=next(network.parameters()).device)
         lengths, answers = tensor([len(rest) for rest in rests]), tensor([counts[i] for i in items])
         before = prefix.encode(network, shared) if cache is None else cache
-        return completion_losses(network, tensor(rows), lengths, answers, before).mean()
+        return completion_losses(network, tensor(padded), lengths, answers, before).mean()
 
     plan = plan_by_length(
         [len(s) for s in sequences], epochs=training.epochs, batch=training.batch, seed=given.seed
