@@ -155,13 +155,13 @@ def classify(options: argparse.Namespace) -> None:
 
 
 def labels(options: argparse.Namespace) -> None:
-    """Six labels of six tokens weighed after 32 prompts."""
-    shape = {"prefix": 384, "rest": 136, "labels": 6, "texts": 32}
+    """Six labels of six tokens weighed after 16 prompts."""
+    shape = {"prefix": 384, "rest": 136, "labels": 6, "texts": 16}
     for kept in ("", ", prefix kept"):
         ways = (f"one pass{kept}", "a pass a label")
         sides = {way: ("classify", {**shape, "how": way}) for way in ways}
         table(
-            f"32 prompts of 520 tokens, six labels{kept}",
+            f"16 prompts of 520 tokens, six labels{kept}",
             measured(sides, options),
             options,
             "three probabilities",
