@@ -14,7 +14,7 @@ from typing import Any
 from pvcore.records import digest
 
 ROWS = 16
-STEPS = (8, 16, 24, 32, 48, 64, 96, 128, 160, 192, 256, 320, 384, 512)
+STEPS = (8, 16, 24, 32, 48, 64, 96, 128, 160, 192, 256, 320, 384, 512, 576, 640, 768, 896, 1024)
 GAP = " ... "
 
 

@@ -111,11 +111,12 @@ def _step(network: Any, objective: Objective, settings: TrainingSettings, items:
     if not objective.divisible:
         size = len(items)
     total = 0.0
-    for start in range(0, len(items), size):
-        part = items[start : start + size]
-        loss = objective.loss(network, part) * (len(part) / len(items))
-        loss.backward()
-        total += loss.item()
+    with objective.step(network):
+        for start in range(0, len(items), size):
+            part = items[start : start + size]
+            loss = objective.loss(network, part) * (len(part) / len(items))
+            loss.backward()
+            total += loss.item()
     return total
 
 

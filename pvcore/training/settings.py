@@ -80,6 +80,9 @@ class TrainingSettings(Section):
     )
     max_rows: int | None = Field(default=None, ge=1, description="bound on new rows, sampled by digest")
     gradient_checkpointing: bool = Field(default=False, description="less memory for one more forward pass")
+    shared_prefix: bool = Field(
+        default=True, description="causal: what all prompts begin with is encoded once a step, not once a row"
+    )
     temperature: float = Field(default=0.05, gt=0, description="of the contrastive loss")
     dictionary_pairs: int = Field(default=0, ge=0, description="(LLT, PT) pairs of the dictionary, an epoch")
 

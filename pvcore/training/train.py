@@ -25,6 +25,7 @@ from pvcore.inference.card import Card
 from pvcore.inference.heads import head_for
 from pvcore.inference.model import load_base, load_tokenizer
 from pvcore.inference.predict import Model
+from pvcore.inference.prefix import keep_cache_when_recomputing
 from pvcore.problems import Problem, problem
 from pvcore.records import Example, digest
 from pvcore.training import loop, qlora
@@ -215,6 +216,7 @@ def _network(
     network = load_base(base, head=card.head, labels=card.labels, bits=card.bits, compute=card.compute)
     if settings.training.gradient_checkpointing:
         network.activation_checkpointing_enable({"use_reentrant": False})
+        keep_cache_when_recomputing(network)
     tokenizer = load_tokenizer(base)
     if parent is None:
         return qlora.attach(network, settings.lora, card.head), tokenizer

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from pvcore.errors import TrainingError
 from pvcore.inference import text
+from pvcore.inference.branches import Continuation, answering_at, log_likelihoods
 from pvcore.inference.heads.head import Answer, Head
 from pvcore.inference.heads.labels import decided
-from pvcore.inference.scoring import blocks, softmax
+from pvcore.inference.prefix import instruction
+from pvcore.inference.scoring import softmax
 from pvcore.inference.text import Encoded
 from pvcore.problems import problem
 from pvcore.records import digest
@@ -24,12 +26,16 @@ if TYPE_CHECKING:
 
 
 def probabilities(model: Model, texts: Sequence[str]) -> tuple[NDArray[np.float64], list[Encoded]]:
-    """Probabilities of the labels, shape (texts, labels), and the prompts as they were put."""
+    """Probabilities of the labels, shape (texts, labels), and the prompts as they were put.
+
+    The prompt's own beginning is encoded once a call.
+    """
     card, tokenizer = model.card, model.tokenizer
     longest = max(len(completion(tokenizer, label)) for label in card.labels)
     prompt = problem(card.problem).prompt
     asked = [encode_prompt(tokenizer, prompt, value, card.max_tokens, longest) for value in texts]
-    return label_probabilities(model.network, tokenizer, asked, card.labels), asked
+    begins = instruction(tokenizer, prompt)
+    return label_probabilities(model.network, tokenizer, asked, card.labels, begins), asked
 
 
 def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> list[Answer]:
@@ -38,24 +44,19 @@ def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> l
 
 
 def label_probabilities(
-    network: Any, tokenizer: Any, prompts: Sequence[Encoded], labels: Sequence[str]
+    network: Any,
+    tokenizer: Any,
+    prompts: Sequence[Encoded],
+    labels: Sequence[str],
+    prefix: Sequence[int] = (),
 ) -> NDArray[np.float64]:
     """P(label) among `labels`, shape (prompts, labels), from the likelihood of each label's tokens.
 
     A label's likelihood includes the end of the answer, so that a label which begins another one
-    is not favoured.
+    is not favoured. One forward pass weighs all labels; `prefix` is what the prompts begin with.
     """
-    sequences, endings = [], []
-    for prompt in prompts:
-        for label in labels:
-            ending = completion(tokenizer, label)
-            sequences.append(Encoded((*prompt.ids, *ending), ""))
-            endings.append(len(ending))
-    scores = np.zeros(len(sequences), np.float32)
-    for rows, ids, mask in blocks(network, tokenizer, sequences, left=True):
-        found = -completion_losses(network, ids, mask, [endings[row] for row in rows])
-        scores[rows] = found.cpu().numpy()[: len(rows)]
-    return softmax(scores.reshape(len(prompts), len(labels)))
+    weighed = [Continuation(completion(tokenizer, label)) for label in labels]
+    return softmax(log_likelihoods(network, tokenizer, [p.ids for p in prompts], weighed, prefix))
 
 
 def completion(tokenizer: Any, label: str) -> tuple[int, ...]:
@@ -64,29 +65,25 @@ def completion(tokenizer: Any, label: str) -> tuple[int, ...]:
     return (*ids, tokenizer.eos_token_id) if tokenizer.eos_token_id is not None else tuple(ids)
 
 
-def completion_losses(network: Any, ids: Any, mask: Any, endings: Sequence[int]) -> Any:
-    """-log P(completion | prompt) of each row of a left-padded batch, shape (rows,).
+def completion_losses(network: Any, ids: Any, lengths: Any, endings: Any, cache: Any = None) -> Any:
+    """-log P(completion | prompt) of each row of a right-padded batch, shape (rows,).
 
-    `endings`: number of completion tokens of each row; missing rows count as the first. The output
-    head runs on the last positions only: with a long prompt and a short answer that halves the step.
+    `lengths` and `endings`, shape (rows,): tokens of each row, and how many of them are the completion.
+    `cache`: the prefix's (pvcore.inference.prefix), which stands before every row. No mask is needed: what
+    pads a row stands behind all that counts.
     """
     import torch
 
-    counts = torch.tensor([*endings, *[endings[0]] * (len(ids) - len(endings))], device=ids.device)
-    longest = int(counts.max())
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
-    logits = network(
-        input_ids=ids,
-        attention_mask=mask,
-        position_ids=positions,
-        logits_to_keep=longest + 1,
-        use_cache=False,
-    ).logits[:, -longest - 1 : -1]
+    longest = int(endings.max())
+    steps = torch.arange(longest, device=ids.device)
+    # Each row's answer, first token first; a shorter one repeats its end, which counts for nothing.
+    targets = (lengths - endings).unsqueeze(1) + torch.minimum(steps, endings.unsqueeze(1) - 1)
+    with answering_at(network, targets - 1):
+        logits = network(input_ids=ids, past_key_values=cache, use_cache=False).logits
     losses = torch.nn.functional.cross_entropy(
-        logits.float().transpose(1, 2), ids[:, -longest:], reduction="none"
+        logits.float().transpose(1, 2), ids.gather(1, targets), reduction="none"
     )
-    answered = torch.arange(longest, device=ids.device) >= (longest - counts).unsqueeze(1)
-    return (losses * answered).sum(1)
+    return (losses * (steps < endings.unsqueeze(1))).sum(1)
 
 
 def encode_prompt(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,13 +38,15 @@ class Objective:
 
     `content` is the digest of everything the items were made of: a checkpoint of other items is
     refused. `divisible` says that the loss of a step is the mean over its parts (micro-batches);
-    a contrastive loss is not, because every pair of a step is a negative of the others.
+    a contrastive loss is not, because every pair of a step is a negative of the others. `step(network)`
+    stands around the losses of a step's parts and their backward passes.
     """
 
     plan: Plan
     loss: Callable[[Any, Sequence[int]], torch.Tensor]
     content: str
     divisible: bool = True
+    step: Callable[[Any], AbstractContextManager[Any]] = nullcontext
 
 
 def plan_by_length(lengths: Sequence[int], *, epochs: int, batch: int, seed: int) -> Plan:

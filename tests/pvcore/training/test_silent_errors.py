@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from pvcore.inference import backend, model, scoring
+from pvcore.inference.card import Card
 from pvcore.inference.heads.classification import class_probabilities
-from pvcore.inference.heads.label_tokens import completion, completion_losses
-from pvcore.inference.text import Encoded
+from pvcore.inference.heads.label_tokens import completion, completion_losses, label_probabilities
+from pvcore.inference.text import Encoded, pad
 from pvcore.training import loop, qlora
 from pvcore.training.settings import Lora
 
@@ -65,15 +66,41 @@ def test_no_layer_may_be_repacked_for_inference(tiny_base, monkeypatch):
     assert not any(layer.support_avx512bf16_for_cpu for layer in layers)
 
 
-def test_looking_at_the_tune_split_does_not_change_the_adapter(tiny_base, specify, rows, train, monkeypatch):
+def test_nor_on_continuing(tiny_phi3, specify, rows, train, monkeypatch):
+    bnb = backend.bitsandbytes()
+    parent = train(specify(tiny_phi3, family="causal", training__epochs=1), rows(8, 1), base=tiny_phi3)
+    monkeypatch.setattr(bnb.nn.modules, "has_avx512bf16", lambda: True)
+    settings = specify(tiny_phi3, family="causal").settings
+    card = Card.read(parent.adapter)
+    base = model.load_base(tiny_phi3, head=card.head, labels=card.labels, bits=4, compute="float32")
+    made = qlora.continue_from(base, parent.adapter, Lora.model_validate(settings["lora"]), card).train()
+    layers = [m for m in made.modules() if isinstance(m, bnb.nn.Linear4bit)]
+    assert len(layers) == 8 and not any(layer.support_avx512bf16_for_cpu for layer in layers)
+    monkeypatch.undo()
+    ids = torch.arange(2, 66).reshape(4, 16)
+    before = gradients(made, ids)
+    prompts = [Encoded(tuple(range(2, 30)), ""), Encoded(tuple(range(2, 40)), "")]
+    label_probabilities(made, model.load_tokenizer(tiny_phi3), prompts, LABELS, prefix=range(2, 20))
+    assert made.training
+    after = gradients(made, ids)
+    assert any(g.abs().max() > 0 for name, g in before.items() if "lora_A" in name)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("family", ["encoder", "causal"])
+def test_looking_at_the_tune_split_does_not_change_the_adapter(
+    tiny_base, tiny_phi3, specify, rows, train, monkeypatch, family
+):
     from pvcore.training import train as module
 
     measure = module._measure
     # Whatever a look draws from torch's random numbers, the steps after it must not notice.
     monkeypatch.setattr(module, "_measure", lambda *a: (torch.rand(7), measure(*a))[1])
     train_rows, tune = rows(40, 1), rows(12, 2)
-    blind = train(specify(tiny_base), train_rows, tune, base=tiny_base)
-    watched = train(specify(tiny_base, training__evaluate_every=1), train_rows, tune, base=tiny_base)
+    base = tiny_base if family == "encoder" else tiny_phi3
+    options = {"family": family, "training__epochs": 1}
+    blind = train(specify(base, **options), train_rows, tune, base=base)
+    watched = train(specify(base, training__evaluate_every=1, **options), train_rows, tune, base=base)
     assert len(watched.looks) == len(watched.curve) and not blind.looks
     assert watched.curve == blind.curve
     assert watched.files[qlora.WEIGHTS] == blind.files[qlora.WEIGHTS]
@@ -154,10 +181,10 @@ def test_the_loss_of_a_padded_batch_is_that_of_its_rows(tiny_phi3):
     ]
     endings = [completion(tokenizer, label) for label in LABELS]
     sequences = [(*p, *e) for p, e in zip(prompts, endings, strict=True)]
-    from pvcore.inference.text import pad
-
-    ids, mask = map(torch.tensor, pad(sequences, width=64, rows=2, pad_id=0, left=True))
-    together = completion_losses(made, ids, mask, [len(e) for e in endings])
+    ids, _ = pad(sequences, width=64, rows=2, pad_id=0)
+    together = completion_losses(
+        made, *map(torch.tensor, (ids, [len(s) for s in sequences], [len(e) for e in endings]))
+    )
     for sequence, prompt, found in zip(sequences, prompts, together, strict=True):
         logits = made(torch.tensor([sequence])).logits[0, :-1].float()
         plain = torch.nn.functional.cross_entropy(
