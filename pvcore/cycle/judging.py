@@ -13,7 +13,7 @@ from pvcore.cycle import data
 from pvcore.cycle.candidate import champion_of, load_specification, predict, train
 from pvcore.cycle.lineage import unseen
 from pvcore.errors import NotFound
-from pvcore.evaluation.baseline import nearest_terms, tfidf_predictions
+from pvcore.evaluation.baseline import nearest_terms, tfidf_predictions, with_criteria
 from pvcore.evaluation.compare import evaluate as measure
 from pvcore.evaluation.compare import frame, held_out_digest
 from pvcore.evaluation.gate import Decision, decide
@@ -110,7 +110,8 @@ class Baseline(NamedTuple):
 
 def _words(problem: Problem, train: list[Example], test: list[Example], terms: Any) -> list[Prediction]:
     negative = next(label for label in problem.labels if label != problem.positive)
-    return tfidf_predictions(train, test, positive=str(problem.positive), negative=negative)
+    answered = tfidf_predictions(train, test, positive=str(problem.positive), negative=negative)
+    return with_criteria(answered, train, test, list(problem.criteria))
 
 
 def _terms(problem: Problem, train: list[Example], test: list[Example], terms: Any) -> list[Prediction]:

@@ -35,7 +35,8 @@ def frame(examples: Sequence[Example], predictions: Iterable[Prediction]) -> pd.
     """The evaluation frame: one row per held-out example with one model's answer to it.
 
     Columns example_id, case_id, cluster, label, slices (tuple), answer, score, ranked (tuple of
-    labels, best first; the answer alone where the model does not rank), sorted by example_id.
+    labels, best first; the answer alone where the model does not rank), criteria ({name: met} as far as
+    it is known), criteria_scores ({name: probability}) and met (tuple of names), sorted by example_id.
     Raises GateError if an example has no answer or two, or an answer no example.
     """
     import pandas as pd
@@ -60,11 +61,15 @@ def frame(examples: Sequence[Example], predictions: Iterable[Prediction]) -> pd.
             "answer": answer.answer,
             "score": answer.score,
             "ranked": tuple(label for label, _ in answer.ranked) or (answer.answer,),
+            "criteria": dict(example.criteria or {}),
+            "criteria_scores": dict(answer.criteria),
+            "met": tuple(answer.met),
         }
         for example in sorted(examples, key=lambda e: e.example_id)
         for answer in (answers[example.example_id],)
     ]
-    columns = ["example_id", "case_id", "cluster", "label", "slices", "answer", "score", "ranked"]
+    columns = ["example_id", "case_id", "cluster", "label", "slices", "answer", "score", "ranked",
+               "criteria", "criteria_scores", "met"]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
 

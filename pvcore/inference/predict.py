@@ -72,6 +72,8 @@ class Model:
                 version,
                 dictionary,
                 got.notes,
+                got.criteria,
+                got.met,
             )
             for (name, _), got in zip(pairs, found, strict=True)
         ]
@@ -92,5 +94,5 @@ def load(adapter: Path, base: Path) -> Model:
     if beside != dict(card.base_files):
         names = sorted({n for n, d in set(beside.items()) ^ set(card.base_files.items())})
         raise TrainingError(f"{base}: {', '.join(names)} differ from those that {adapter} was trained with")
-    network = load_base(base, head=card.head, labels=card.labels, bits=card.bits, compute=card.compute)
+    network = load_base(base, head=card.head, labels=card.outputs, bits=card.bits, compute=card.compute)
     return Model(card, load_adapter(network, adapter), load_tokenizer(base))

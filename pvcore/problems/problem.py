@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from pvcore.evaluation.metrics import Metric
@@ -39,7 +39,8 @@ class Problem:
     (an extraction's: quotations); `parse` reads an answer back and raises ValueError for anything that
     is not exactly a label (an extraction's: the canonical JSON of spans). `questions` are (id, text) of
     cases without labels, to be scored. `metrics` need nothing but an evaluation frame; `metrics_for`
-    adds those that need the dictionary.
+    adds those that need the dictionary. `criteria` are further findings beside the class, met or not, in
+    their order: name -> what a causal model reads after the prompt before it says " yes" or " no".
     """
 
     name: str
@@ -53,6 +54,7 @@ class Problem:
     slices: Callable[..., tuple[str, ...]]
     metrics: Mapping[str, Metric]
     with_dictionary: Callable[[Dictionary], Mapping[str, Metric]] = lambda dictionary: {}
+    criteria: Mapping[str, str] = field(default_factory=dict)
 
     def metrics_for(self, dictionary: Dictionary | None) -> dict[str, Metric]:
         """All metrics by name; those over the dictionary only where there is one."""

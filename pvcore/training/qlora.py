@@ -48,7 +48,16 @@ def continue_from(model: Any, parent: Path, lora: Lora, card: Card) -> Any:
     before = Card.read(parent)
     changed = [
         f"{name}: parent {getattr(before, name)!r}, recipe {getattr(card, name)!r}"
-        for name in ("problem", "family", "head", "labels", "base_digest", "base_files", "pooling")
+        for name in (
+            "problem",
+            "family",
+            "head",
+            "labels",
+            "criteria",
+            "base_digest",
+            "base_files",
+            "pooling",
+        )
         if getattr(before, name) != getattr(card, name)
     ]
     config = json.loads((parent / CONFIG).read_text("utf-8"))

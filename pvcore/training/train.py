@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pvcore.errors import LeakageError, TrainingError
+from pvcore.evaluation.compare import frame
 from pvcore.inference import backend
 from pvcore.inference.base import beside_digests
 from pvcore.inference.card import Card
@@ -32,6 +33,7 @@ from pvcore.training import loop, qlora
 from pvcore.training.objectives import OBJECTIVES, PREPARE, Given
 from pvcore.training.settings import Sections, sections
 from pvcore.training.specification import Specification
+from pvcore.training.thresholds import best_threshold, learnable, with_thresholds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,6 +84,7 @@ def train(
     card = _card(specification, settings, task, base)
     rows, tune = list(examples.get("train", ())), list(examples.get("tune", ()))
     _check(specification, task, card, rows, tune, parent)
+    card = learnable(card, rows, parent)
     with backend.deterministic(threads):
         network, tokenizer = _network(specification, settings, card, base, parent)
         given = Given(tokenizer, settings, specification.seed, terms)
@@ -98,7 +101,8 @@ def train(
             progress=progress,
             look=(lambda: _measure(model, task, tune, terms, threads)) if tune else None,
         )
-        model.card = card = _with_threshold(model, tune)
+        model.card = _with_threshold(model, tune)
+        model.card = card = with_thresholds(model, tune)
         files = qlora.save(network, output, card)
         measured = _measure(model, task, tune, terms, threads) if tune else {}
     return TrainResult(
@@ -133,24 +137,6 @@ def environment(threads: int | None = None) -> dict[str, str]:
     }
 
 
-def best_threshold(scores: Sequence[float], positive: Sequence[bool]) -> float:
-    """The threshold of the best F1: half-way between two neighbouring scores, the lowest of equals.
-
-    0.5 where the rows do not hold both classes.
-    """
-    if all(positive) or not any(positive):
-        return 0.5
-    pairs = sorted(zip(scores, positive, strict=True), reverse=True)
-    total, hits, best = sum(positive), 0, (-1.0, 0.5)
-    for number, (score, true) in enumerate(pairs, 1):
-        hits += true
-        below = pairs[number][0] if number < len(pairs) else 0.0
-        value = 2 * hits / (number + total)
-        if score > below and value >= best[0]:
-            best = (value, (score + below) / 2)
-    return best[1]
-
-
 def _card(specification: Specification, settings: Sections, task: Problem, base: Path) -> Card:
     head = head_for(specification.family, task)
     return Card(
@@ -167,6 +153,7 @@ def _card(specification: Specification, settings: Sections, task: Problem, base:
         compute=settings.quantisation.compute,
         specification=specification.digest,
         pooling=head.pooling,
+        criteria=tuple(task.criteria),
     )
 
 
@@ -213,7 +200,7 @@ def _network(
 
     # Before the head and the LoRA matrices are drawn: else the adapter depends on what ran before.
     torch.manual_seed(loop.seed_of(specification.seed, "weights"))
-    network = load_base(base, head=card.head, labels=card.labels, bits=card.bits, compute=card.compute)
+    network = load_base(base, head=card.head, labels=card.outputs, bits=card.bits, compute=card.compute)
     if settings.training.gradient_checkpointing:
         network.activation_checkpointing_enable({"use_reentrant": False})
         keep_cache_when_recomputing(network)
@@ -239,19 +226,10 @@ def _measure(
     model: Model, task: Problem, tune: Sequence[Example], terms: pd.DataFrame | None, threads: int | None
 ) -> dict[str, float]:
     """The problem's metrics on the tune split; one that its rows do not define is left out."""
-    import pandas as pd
-
     model.kept.clear()  # the network has changed since
     found = model.predict(tune, terms=terms, threads=threads)
-    frame = pd.DataFrame(
-        {
-            "label": [row.label for row in tune],
-            "answer": [answer.answer for answer in found],
-            "score": [answer.score for answer in found],
-            "ranked": [tuple(label for label, _ in answer.ranked) for answer in found],
-        }
-    )
-    values = {name: metric(frame) for name, metric in task.metrics.items()}
+    answered = frame(tune, found)
+    values = {name: metric(answered) for name, metric in task.metrics.items()}
     return {name: value for name, value in values.items() if not math.isnan(value)}
 
 

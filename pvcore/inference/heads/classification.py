@@ -1,4 +1,4 @@
-"""A linear layer over an encoder's text: the classes' probabilities in one forward pass."""
+"""A linear layer over an encoder's text: the probabilities of classes and criteria in one forward pass."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvcore.inference.heads.head import Answer, Head
+from pvcore.inference.heads.criteria import with_criteria
+from pvcore.inference.heads.head import Answer, Head, Judged
 from pvcore.inference.heads.labels import decided
-from pvcore.inference.scoring import Floats, in_blocks, softmax
+from pvcore.inference.scoring import Floats, in_blocks, sigmoid, softmax
 from pvcore.inference.text import Encoded, encode
 
 if TYPE_CHECKING:
@@ -21,18 +22,27 @@ if TYPE_CHECKING:
 
 def probabilities(model: Model, texts: Sequence[str]) -> tuple[NDArray[np.float64], list[Encoded]]:
     """Probabilities of the labels, shape (texts, labels), and the texts as they were put."""
+    found = judged(model, texts)
+    return found.labels, found.asked
+
+
+def judged(model: Model, texts: Sequence[str]) -> Judged:
+    """Probabilities of labels and criteria. A criterion's own logit says how likely it is to be met."""
     asked = [encode(model.tokenizer, value, model.card.max_tokens) for value in texts]
-    return class_probabilities(model.network, model.tokenizer, asked), asked
+    found, classes = logits(model.network, model.tokenizer, asked), len(model.card.labels)
+    return Judged(softmax(found[:, :classes]), sigmoid(found[:, classes:]), asked)
 
 
 def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> list[Answer]:
     """The label that the probabilities and the card's threshold decide for each text."""
-    return decided(model, *probabilities(model, texts))
+    found = judged(model, texts)
+    return with_criteria(model.card, decided(model, found.labels, found.asked), found.criteria)
 
 
-def class_probabilities(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> NDArray[np.float64]:
-    """Probabilities, shape (texts, labels), each row from its own text alone."""
-    return softmax(in_blocks(network, tokenizer, encoded, lambda ids, mask: network(ids, mask).logits))
+def logits(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> Floats:
+    """The layer's outputs, shape (texts, outputs), each row from its own text alone."""
+    found = in_blocks(network, tokenizer, encoded, lambda ids, mask: network(ids, mask).logits)
+    return found if len(encoded) else np.zeros((0, network.config.num_labels), np.float32)
 
 
 def head_inputs(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> Floats:
@@ -64,5 +74,6 @@ CLASSIFICATION = Head(
     auto="AutoModelForSequenceClassification",
     answers=answers,
     probabilities=probabilities,
+    judged=judged,
     layer=True,
 )

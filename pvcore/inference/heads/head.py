@@ -18,13 +18,26 @@ if TYPE_CHECKING:
 
 
 class Answer(NamedTuple):
-    """An answer with its score, the ranking (label, score) best first, the text as put, and remarks."""
+    """An answer with its score, the ranking (label, score) best first, the text as put, and remarks.
+
+    `criteria` and `met` are those of a Prediction.
+    """
 
     answer: str
     score: float
     ranked: tuple[tuple[str, float], ...]
     asked: Encoded
     notes: tuple[str, ...]
+    criteria: tuple[tuple[str, float], ...] = ()
+    met: tuple[str, ...] = ()
+
+
+class Judged(NamedTuple):
+    """Probabilities of the card's labels, shape (texts, labels), and criteria, (texts, criteria); the texts as put."""
+
+    labels: NDArray[np.float64]
+    criteria: NDArray[np.float64]
+    asked: list[Encoded]
 
 
 @dataclass(frozen=True)
@@ -34,7 +47,7 @@ class Head:
     `task` is PEFT's name for it, `auto` the class of transformers that loads the base. `layer` says
     that a new layer stands on the base: it is not quantised and is trained whole. `answers` gives one
     answer a text, `probabilities` those of the card's labels, shape (texts, labels), for heads that
-    choose among labels. `tags` are what a new layer says of each label, where it says more than one thing.
+    choose among labels; `judged` says the same with the card's criteria. `tags` are what a new layer says of each label, where it says more than one thing.
     """
 
     name: str
@@ -42,6 +55,7 @@ class Head:
     auto: str
     answers: Callable[[Model, Sequence[str], pd.DataFrame | None], list[Answer]]
     probabilities: Callable[[Model, Sequence[str]], tuple[NDArray[np.float64], list[Encoded]]] | None = None
+    judged: Callable[[Model, Sequence[str]], Judged] | None = None
     layer: bool = False
     pooling: str | None = None
     tags: tuple[str, ...] = ()

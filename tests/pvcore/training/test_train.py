@@ -10,7 +10,7 @@ import pytest
 from pvcore.errors import LeakageError, TrainingError
 from pvcore.inference.predict import load
 from pvcore.training import qlora
-from pvcore.training.train import best_threshold
+from pvcore.training.thresholds import best_threshold
 
 
 def test_a_classifier_learns_and_answers_as_it_was_measured(tiny_base, specify, rows, train):
