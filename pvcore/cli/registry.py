@@ -145,5 +145,9 @@ def predict(
         rows,
         as_json=as_json,
         title=f"predictions of {version}",
-        columns=("example_id", "answer", "score", "version", "dictionary", "notes"),
+        columns=(
+            *("example_id", "answer", "score"),
+            *(("met",) if any(row["criteria"] for row in rows) else ()),
+            *("version", "dictionary", "notes"),
+        ),
     )

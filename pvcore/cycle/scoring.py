@@ -96,11 +96,20 @@ def score_batch(workspace: Workspace, name: str, batch: str) -> Scored:
         actor="score",
         key=blob,
     )
+    return Scored(blob, version.name, _table(version, answered))
+
+
+def _table(version: Version, answered: list[Prediction]) -> str:
+    """The first predictions as Markdown, with the criteria that are met where the problem has any."""
+    further = bool(PROBLEMS[version.problem].criteria)
     lines = [
         f"## {len(answered)} predictions of {version.name}",
         "",
-        "| example | answer | score |",
-        "|---|---|---:|",
+        "| example | answer | score |" + (" criteria met |" if further else ""),
+        "|---|---|---:|" + ("---|" if further else ""),
     ]
-    lines += [f"| {p.example_id} | {p.answer} | {p.score:.3f} |" for p in answered[:20]]
-    return Scored(blob, version.name, "\n".join(lines))
+    for p in answered[:20]:
+        scores = dict(p.criteria)
+        met = ", ".join(f"{name} {scores[name]:.3f}" for name in p.met)
+        lines.append(f"| {p.example_id} | {p.answer} | {p.score:.3f} |" + (f" {met} |" if further else ""))
+    return "\n".join(lines)

@@ -23,6 +23,7 @@ import numpy as np
 
 from pvcore.evaluation import metrics
 from pvcore.evaluation.metrics import Bools, Floats, Metric, Rows
+from pvcore.records import CRITERIA
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +49,11 @@ def criteria_metrics(criteria: Sequence[str]) -> list[Metric]:
 def name_of(criterion: str, metric: str) -> str:
     """What a metric of one criterion is called."""
     return f"{criterion}_{metric}"
+
+
+def is_of_one(metric: str) -> bool:
+    """Whether a metric of this name is one of a single seriousness criterion."""
+    return any(metric == name_of(name, one.name) for name in CRITERIA for one in OF_ONE)
 
 
 def view(frame: pd.DataFrame, criterion: str) -> tuple[pd.DataFrame, Bools]:

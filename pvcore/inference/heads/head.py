@@ -47,7 +47,8 @@ class Head:
     `task` is PEFT's name for it, `auto` the class of transformers that loads the base. `layer` says
     that a new layer stands on the base: it is not quantised and is trained whole. `answers` gives one
     answer a text, `probabilities` those of the card's labels, shape (texts, labels), for heads that
-    choose among labels; `judged` says the same with the card's criteria. `tags` are what a new layer says of each label, where it says more than one thing.
+    choose among labels; `judged` says the same with the card's criteria. `tags` are what a new layer says of
+    each label, where it says more than one thing.
     """
 
     name: str

@@ -46,7 +46,7 @@ def judged(model: Model, texts: Sequence[str]) -> Judged:
     begins, classes = instruction(tokenizer, task.prompt), len(card.labels)
     found = log_likelihoods(model.network, tokenizer, [p.ids for p in asked], weighed, begins)
     pairs = softmax(found[:, classes:].reshape(-1, len(YES_NO)))
-    return Judged(softmax(found[:, :classes]), pairs[:, 0].reshape(len(texts), -1), asked)
+    return Judged(softmax(found[:, :classes]), pairs[:, 0].reshape(len(texts), len(card.criteria)), asked)
 
 
 def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> list[Answer]:

@@ -1,0 +1,126 @@
+"""Criteria beside the label, in both families: learned, answered alike in any company, and never made up."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+
+import pytest
+
+from pvcore.errors import TrainingError
+from pvcore.inference.predict import load
+from pvcore.records import CRITERIA, canonical
+
+WORDS = {"death": "coffin", "hospitalisation": "hospital"}
+
+
+@pytest.fixture
+def judged(rows):
+    """Rows whose words decide the label and two criteria; of every third one only the label is known."""
+
+    def make(count, seed):
+        chance, made = random.Random(seed), []
+        for number, row in enumerate(rows(count, seed)):
+            dead = row.label == "serious" and chance.random() < 0.5
+            met = {"death": dead, "hospitalisation": row.label == "serious"}
+            known = {name: met.get(name, False) for name in CRITERIA}
+            text = f"{row.text} {WORDS['death']}" if dead else row.text
+            made.append(dataclasses.replace(row, text=text, criteria=None if number % 3 == 2 else known))
+        return made
+
+    return make
+
+
+OPTIONS = {
+    "encoder": {"training__epochs": 6, "lora__dropout": 0.0},
+    "causal": {
+        "training__epochs": 3,
+        "training__learning_rate": 2e-2,
+        "training__batch": 4,
+        "lora__dropout": 0.0,
+    },
+}
+
+
+@pytest.fixture(params=OPTIONS)
+def family(request):
+    return request.param
+
+
+@pytest.fixture
+def base(family, tiny_base, tiny_phi3):
+    return {"encoder": tiny_base, "causal": tiny_phi3}[family]
+
+
+def test_criteria_are_learned_and_answered_alike_in_any_company(base, family, specify, judged, train):
+    sizes = {"encoder": (150, 40), "causal": (60, 12)}[family]
+    asked, tune = specify(base, family=family, **OPTIONS[family]), judged(sizes[1], 2)
+    result = train(asked, judged(sizes[0], 1), tune, base=base)
+    model = load(result.adapter, base)
+    # Only what the rows show both met and not met can be answered.
+    assert set(model.card.thresholds) == {"death", "hospitalisation"} and model.card.criteria == CRITERIA
+    found = model.predict(tune)
+    assert [[name for name, _ in p.criteria] for p in found] == [["death", "hospitalisation"]] * len(tune)
+    for answer in found:
+        scores = dict(answer.criteria)
+        assert answer.met == tuple(n for n, value in scores.items() if value >= model.card.thresholds[n])
+    if family == "encoder":
+        assert result.tune["hospitalisation_average_precision"] > 0.9
+        assert result.tune["death_average_precision"] > 0.8
+    else:
+        assert result.curve[-1][1] < 0.3 * result.curve[0][1]
+    assert [canonical(p) for p in found] == [canonical(model.predict([row])[0]) for row in tune]
+    assert [canonical(p) for p in model.predict(tune[::-1], threads=2)] == [canonical(p) for p in found[::-1]]
+    again = train(asked, judged(sizes[0], 1), tune, base=base, threads=2)
+    assert again.digest == result.digest
+
+
+def test_what_the_criteria_say_decides_what_is_trained(base, family, specify, judged, train):
+    rows = judged(16, 1)
+    turned = [
+        dataclasses.replace(row, criteria=row.criteria and {**row.criteria, "other": True}) for row in rows
+    ]
+    options = {**OPTIONS[family], "training__epochs": 1}
+    one, two = (train(specify(base, family=family, **options), part, base=base) for part in (rows, turned))
+    assert one.digest != two.digest
+
+
+def test_a_criterion_that_contradicts_the_label_is_a_note(tiny_base, specify, judged, train):
+    result = train(specify(tiny_base), judged(40, 1), judged(16, 2), base=tiny_base)
+    card = json.loads((result.adapter / "pv.json").read_text())
+    (result.adapter / "pv.json").write_text(
+        json.dumps({**card, "threshold": 1.1, "thresholds": {"death": 0.0, "hospitalisation": 1.1}})
+    )
+    (found,) = load(result.adapter, tiny_base).predict([("a", "patient felt rash")])
+    assert (found.answer, found.met) == ("non-serious", ("death",))
+    assert "death met, though non-serious" in found.notes
+    (result.adapter / "pv.json").write_text(json.dumps({**card, "threshold": 0.0}))
+    (found,) = load(result.adapter, tiny_base).predict([("a", "patient felt rash")])
+    assert found.answer == "serious" and not any("though" in note for note in found.notes)
+
+
+def test_an_adapter_from_before_answers_without_and_is_not_continued(tiny_base, specify, judged, rows, train):
+    from pvcore.problems import PROBLEMS
+
+    plain = dataclasses.replace(PROBLEMS["seriousness"], criteria={})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PROBLEMS, "seriousness", plain)
+        before = train(specify(tiny_base), rows(16, 1), base=tiny_base)
+    card = json.loads((before.adapter / "pv.json").read_text())
+    del card["criteria"], card["thresholds"]
+    (before.adapter / "pv.json").write_text(json.dumps(card))
+    (found,) = load(before.adapter, tiny_base).predict([("a", "patient felt rash")])
+    assert found.criteria == found.met == ()
+    asked = dataclasses.replace(specify(tiny_base), parent="0" * 64)
+    with pytest.raises(TrainingError, match=r"criteria: parent \(\), recipe \('death'"):
+        train(asked, judged(16, 3), base=tiny_base, parent=before.adapter)
+
+
+def test_what_the_parent_answers_is_not_forgotten_for_want_of_rows(tiny_base, specify, judged, train):
+    parent = train(specify(tiny_base), judged(40, 1), base=tiny_base)
+    silent = [dataclasses.replace(row, criteria=None) for row in judged(16, 3)]
+    child = train(specify(tiny_base, parent=parent), silent, base=tiny_base, parent=parent.adapter)
+    assert set(load(child.adapter, tiny_base).card.thresholds) == {"death", "hospitalisation"}
+    alone = train(specify(tiny_base), silent, base=tiny_base)
+    assert not load(alone.adapter, tiny_base).card.thresholds
