@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import random
 
 import pytest
 
@@ -12,21 +11,22 @@ from pvcore.errors import TrainingError
 from pvcore.inference.predict import load
 from pvcore.records import CRITERIA, canonical
 
-WORDS = {"death": "coffin", "hospitalisation": "hospital"}
+LEARNED = ("hospitalisation", "other")
 
 
 @pytest.fixture
 def judged(rows):
-    """Rows whose words decide the label and two criteria; of every third one only the label is known."""
+    """Rows whose words decide one criterion as they decide the label, and one the other way round.
+
+    Of every third row only the label is known.
+    """
 
     def make(count, seed):
-        chance, made = random.Random(seed), []
+        made = []
         for number, row in enumerate(rows(count, seed)):
-            dead = row.label == "serious" and chance.random() < 0.5
-            met = {"death": dead, "hospitalisation": row.label == "serious"}
-            known = {name: met.get(name, False) for name in CRITERIA}
-            text = f"{row.text} {WORDS['death']}" if dead else row.text
-            made.append(dataclasses.replace(row, text=text, criteria=None if number % 3 == 2 else known))
+            serious = row.label == "serious"
+            known = {**dict.fromkeys(CRITERIA, False), "hospitalisation": serious, "other": not serious}
+            made.append(dataclasses.replace(row, criteria=None if number % 3 == 2 else known))
         return made
 
     return make
@@ -54,20 +54,19 @@ def base(family, tiny_base, tiny_phi3):
 
 
 def test_criteria_are_learned_and_answered_alike_in_any_company(base, family, specify, judged, train):
-    sizes = {"encoder": (150, 40), "causal": (60, 12)}[family]
+    sizes = {"encoder": (120, 40), "causal": (60, 12)}[family]
     asked, tune = specify(base, family=family, **OPTIONS[family]), judged(sizes[1], 2)
     result = train(asked, judged(sizes[0], 1), tune, base=base)
     model = load(result.adapter, base)
     # Only what the rows show both met and not met can be answered.
-    assert set(model.card.thresholds) == {"death", "hospitalisation"} and model.card.criteria == CRITERIA
+    assert tuple(sorted(model.card.thresholds)) == LEARNED and model.card.criteria == CRITERIA
     found = model.predict(tune)
-    assert [[name for name, _ in p.criteria] for p in found] == [["death", "hospitalisation"]] * len(tune)
+    assert [[name for name, _ in p.criteria] for p in found] == [[*LEARNED]] * len(tune)
     for answer in found:
         scores = dict(answer.criteria)
         assert answer.met == tuple(n for n, value in scores.items() if value >= model.card.thresholds[n])
     if family == "encoder":
-        assert result.tune["hospitalisation_average_precision"] > 0.9
-        assert result.tune["death_average_precision"] > 0.8
+        assert all(result.tune[f"{name}_average_precision"] > 0.9 for name in LEARNED)
     else:
         assert result.curve[-1][1] < 0.3 * result.curve[0][1]
     assert [canonical(p) for p in found] == [canonical(model.predict([row])[0]) for row in tune]
@@ -79,7 +78,7 @@ def test_criteria_are_learned_and_answered_alike_in_any_company(base, family, sp
 def test_what_the_criteria_say_decides_what_is_trained(base, family, specify, judged, train):
     rows = judged(16, 1)
     turned = [
-        dataclasses.replace(row, criteria=row.criteria and {**row.criteria, "other": True}) for row in rows
+        dataclasses.replace(row, criteria=row.criteria and {**row.criteria, "death": True}) for row in rows
     ]
     options = {**OPTIONS[family], "training__epochs": 1}
     one, two = (train(specify(base, family=family, **options), part, base=base) for part in (rows, turned))
@@ -90,11 +89,11 @@ def test_a_criterion_that_contradicts_the_label_is_a_note(tiny_base, specify, ju
     result = train(specify(tiny_base), judged(40, 1), judged(16, 2), base=tiny_base)
     card = json.loads((result.adapter / "pv.json").read_text())
     (result.adapter / "pv.json").write_text(
-        json.dumps({**card, "threshold": 1.1, "thresholds": {"death": 0.0, "hospitalisation": 1.1}})
+        json.dumps({**card, "threshold": 1.1, "thresholds": {"hospitalisation": 0.0, "other": 1.1}})
     )
     (found,) = load(result.adapter, tiny_base).predict([("a", "patient felt rash")])
-    assert (found.answer, found.met) == ("non-serious", ("death",))
-    assert "death met, though non-serious" in found.notes
+    assert (found.answer, found.met) == ("non-serious", ("hospitalisation",))
+    assert "hospitalisation met, though non-serious" in found.notes
     (result.adapter / "pv.json").write_text(json.dumps({**card, "threshold": 0.0}))
     (found,) = load(result.adapter, tiny_base).predict([("a", "patient felt rash")])
     assert found.answer == "serious" and not any("though" in note for note in found.notes)
@@ -121,6 +120,6 @@ def test_what_the_parent_answers_is_not_forgotten_for_want_of_rows(tiny_base, sp
     parent = train(specify(tiny_base), judged(40, 1), base=tiny_base)
     silent = [dataclasses.replace(row, criteria=None) for row in judged(16, 3)]
     child = train(specify(tiny_base, parent=parent), silent, base=tiny_base, parent=parent.adapter)
-    assert set(load(child.adapter, tiny_base).card.thresholds) == {"death", "hospitalisation"}
+    assert set(load(child.adapter, tiny_base).card.thresholds) == set(LEARNED)
     alone = train(specify(tiny_base), silent, base=tiny_base)
     assert not load(alone.adapter, tiny_base).card.thresholds
