@@ -6,9 +6,11 @@ import dataclasses
 import json
 
 import pytest
+import torch
 
 from pvcore.errors import TrainingError
 from pvcore.inference.predict import load
+from pvcore.problems.seriousness import SERIOUSNESS
 from pvcore.records import CRITERIA, canonical
 
 LEARNED = ("hospitalisation", "other")
@@ -53,6 +55,19 @@ def base(family, tiny_base, tiny_phi3):
     return {"encoder": tiny_base, "causal": tiny_phi3}[family]
 
 
+def by_hand(model, text, criterion):
+    """P(yes) among yes and no, each by a pass of its own over prompt, question and answer."""
+    tokens = model.tokenizer(SERIOUSNESS.prompt(text) + SERIOUSNESS.criteria[criterion])["input_ids"]
+    weights = []
+    for said in (" yes", " no"):
+        answer = [*model.tokenizer(said)["input_ids"], model.tokenizer.eos_token_id]
+        with torch.no_grad():
+            logits = model.network(input_ids=torch.tensor([[*tokens, *answer]])).logits[0]
+        logs = logits.double().log_softmax(-1)
+        weights.append(sum(logs[len(tokens) + at - 1, token] for at, token in enumerate(answer)).exp())
+    return float(weights[0] / sum(weights))
+
+
 def test_criteria_are_learned_and_answered_alike_in_any_company(base, family, specify, judged, train):
     sizes = {"encoder": (120, 40), "causal": (60, 12)}[family]
     asked, tune = specify(base, family=family, **OPTIONS[family]), judged(sizes[1], 2)
@@ -69,6 +84,9 @@ def test_criteria_are_learned_and_answered_alike_in_any_company(base, family, sp
         assert all(result.tune[f"{name}_average_precision"] > 0.9 for name in LEARNED)
     else:
         assert result.curve[-1][1] < 0.3 * result.curve[0][1]
+        for row, answer in zip(tune[:3], found, strict=False):
+            for name, value in answer.criteria:
+                assert value == pytest.approx(by_hand(model, row.text, name), abs=2e-3)
     assert [canonical(p) for p in found] == [canonical(model.predict([row])[0]) for row in tune]
     assert [canonical(p) for p in model.predict(tune[::-1], threads=2)] == [canonical(p) for p in found[::-1]]
     again = train(asked, judged(sizes[0], 1), tune, base=base, threads=2)
