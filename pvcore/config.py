@@ -40,7 +40,13 @@ from pvcore.training.settings import (
 STATE = ".pv"
 SETTINGS_FILE = "pv.yaml"
 POLICY_SECTIONS = {"problems", "evaluation", "approval", "signers", "annotations", "personal_data"}
-RECIPES = ("seriousness.yaml", "coding.yaml", "policy.yaml")
+RECIPES = (
+    "seriousness.yaml",
+    "coding.yaml",
+    "triage.yaml",
+    "ddi.yaml",
+    "policy.yaml",
+)
 
 
 class Recipe(BaseModel):
@@ -56,12 +62,14 @@ class Recipe(BaseModel):
     text: TextSettings = TextSettings()
     training: TrainingSettings = TrainingSettings()
     mixture: MixtureSettings = MixtureSettings()
+    table: tuple[dict[str, Any], ...] = ()
     policy: str = "policy.yaml"
     seed: int = 17
 
     def trained_by(self) -> dict[str, Any]:
         """The sections that decide the adapter's bytes, as a specification holds them."""
-        return self.model_dump(mode="json", exclude={"policy", "seed", "problem", "family"})
+        said = self.model_dump(mode="json", exclude={"policy", "seed", "problem", "family"})
+        return {name: value for name, value in said.items() if name != "table" or value}
 
 
 @dataclass(frozen=True)

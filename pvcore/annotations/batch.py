@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from pvcore.annotations import brat, doccano, e2b_r2, e2b_r3, label_studio, prodigy, table, vaers
+from pvcore.annotations import brat, doccano, e2b_r2, e2b_r3, label_studio, pair_files, prodigy, table, vaers
 from pvcore.annotations.reading import Content, Source, refuse
 from pvcore.errors import BatchError, Fault
 from pvcore.records import Annotation, Case, Drug, Reaction, canonical, digest
@@ -42,7 +42,7 @@ class Reader(Protocol):
     def read(self, source: Source, meddra_version: str | None) -> Content: ...
 
 
-READERS: tuple[Reader, ...] = (e2b_r2, e2b_r3, prodigy, doccano, label_studio, brat, vaers, table)
+READERS: tuple[Reader, ...] = (e2b_r2, e2b_r3, pair_files, prodigy, doccano, label_studio, brat, vaers, table)
 """Asked in this order; E2B(R3) takes any XML and Label Studio any JSON, to say what is wrong with it."""
 
 

@@ -58,7 +58,9 @@ def pair_text(a: Described, b: Described) -> str:
 
 def _lines(drug: Described) -> str:
     # The structure last: it is by far the longest, and a model's window may end before it does.
-    lists = [f"{head}{'; '.join(getattr(drug, name))}" for head, name in _LISTS.items() if getattr(drug, name)]
+    lists = [
+        f"{head}{'; '.join(getattr(drug, name))}" for head, name in _LISTS.items() if getattr(drug, name)
+    ]
     return "\n".join([" ".join(drug.name.split()), *lists, *([_SMILES + drug.smiles] if drug.smiles else [])])
 
 

@@ -12,7 +12,7 @@ from pvcore.config import Workspace
 from pvcore.cycle import data
 from pvcore.cycle.candidate import champion_of, load_specification, predict, train
 from pvcore.errors import NotFound
-from pvcore.evaluation.baseline import nearest_terms, tfidf_predictions
+from pvcore.evaluation.baseline import nearest_terms, tfidf_classes, tfidf_predictions
 from pvcore.evaluation.compare import evaluate as measure
 from pvcore.evaluation.compare import frame, held_out_digest
 from pvcore.evaluation.gate import Decision, decide
@@ -42,7 +42,7 @@ def evaluate(workspace: Workspace, specification: str) -> str:
         return key
     trained = train(workspace, specification)
     problem = PROBLEMS[asked.problem]
-    examples = data.examples(workspace, asked.problem, asked.dataset)
+    examples = data.examples(workspace, asked.problem, asked.dataset, asked.settings)
     test, terms = examples.get("test", []), data.terms(workspace, asked)
     answered = predict(workspace, trained["files"], asked.settings["base"], test, terms)
     before = None
@@ -60,7 +60,10 @@ def evaluate(workspace: Workspace, specification: str) -> str:
         before,
         policy.gate,
         asked.seed,
-        baselines={"TF-IDF": frame(test, baseline(asked.problem, examples, terms))},
+        baselines={
+            "TF-IDF": frame(test, baseline(asked.problem, examples, terms)),
+            **{name: frame(test, made(examples["train"], test)) for name, made in problem.baselines.items()},
+        },
         uses=1 + _uses(workspace, held_out),
     )
     decision = decide(report, policy.gate, first=champion is None)
@@ -90,8 +93,10 @@ def baseline(problem: str, examples: Mapping[str, list[Example]], terms: Any) ->
     train, test, chosen = examples["train"], examples.get("test", []), PROBLEMS[problem]
     if chosen.kind == "ranking":
         return nearest_terms(list(zip(terms["llt_code"], terms["llt_name"], strict=True)), train, test)
+    if chosen.positive is None:
+        return tfidf_classes(train, test)
     negative = next(label for label in chosen.labels if label != chosen.positive)
-    return tfidf_predictions(train, test, positive=str(chosen.positive), negative=negative)
+    return tfidf_predictions(train, test, positive=chosen.positive, negative=negative)
 
 
 def _uses(workspace: Workspace, held_out: str) -> int:

@@ -1,10 +1,10 @@
 """Metrics of a confusion matrix: ordered classes that err in two directions, and rare positives.
 
-    >>> import pandas as pd
-    >>> order = ("non-expedited", "expedited 15 days", "expedited 7 days")
-    >>> rows = pd.DataFrame({"label": order, "answer": (order[0], order[0], order[2])})
-    >>> under_triage(order)(rows), over_triage(order)(rows)
-    (0.5, 0.0)
+>>> import pandas as pd
+>>> order = ("non-expedited", "expedited 15 days", "expedited 7 days")
+>>> rows = pd.DataFrame({"label": order, "answer": (order[0], order[0], order[2])})
+>>> under_triage(order)(rows), over_triage(order)(rows)
+(0.5, 0.0)
 """
 
 from __future__ import annotations
@@ -63,7 +63,10 @@ def cost(order: Sequence[str], *, under: float, over: float = 1.0, name: str = "
 
 
 def weighted_kappa(order: Sequence[str], name: str = "weighted_kappa") -> Metric:
-    """Agreement beyond chance, a confusion weighing as the square of its distance (Cohen 1968)."""
+    """Agreement beyond chance, a confusion weighing as the square of its distance (Cohen 1968).
+
+    Its support is the rows outside of the commonest class.
+    """
     steps = np.arange(len(order), dtype=float)
     far = (steps[:, None] - steps[None, :]) ** 2
 
@@ -75,7 +78,10 @@ def weighted_kappa(order: Sequence[str], name: str = "weighted_kappa") -> Metric
             value: Floats = np.where(expected > 0, 1 - (far * counts).sum(axis=(1, 2)) / expected, np.nan)
         return value
 
-    return over_confusion(name, order, kernel)
+    def support(frame: pd.DataFrame) -> int:
+        return len(frame) - int(frame["label"].value_counts().max()) if len(frame) else 0
+
+    return over_confusion(name, order, kernel, support)
 
 
 def macro_f1(labels: Sequence[str], name: str = "macro_f1") -> Metric:
@@ -109,8 +115,10 @@ def precision_at(positive: str, negative: str, *, prevalence: float, name: str) 
     return over_confusion(name, (negative, positive), kernel)
 
 
-def over_confusion(name: str, labels: Sequence[str], kernel: Kernel) -> Metric:
-    """A metric of the confusion matrix of `labels`; its support is the smallest class that there is."""
+def over_confusion(
+    name: str, labels: Sequence[str], kernel: Kernel, support: Callable[[pd.DataFrame], int] | None = None
+) -> Metric:
+    """A metric of the confusion matrix of `labels`; its support is the smallest class that there is, unless given."""
     place, number = _places(labels), len(labels)
 
     def weighted(frame: pd.DataFrame) -> Callable[[Floats], Floats]:
@@ -118,13 +126,13 @@ def over_confusion(name: str, labels: Sequence[str], kernel: Kernel) -> Metric:
         cells[np.arange(len(frame)), place(frame, "label") * number + place(frame, "answer")] = 1.0
         return lambda weights: kernel((weights @ cells).reshape(-1, number, number))
 
-    def support(frame: pd.DataFrame) -> int:
+    def smallest(frame: pd.DataFrame) -> int:
         return int(frame["label"].value_counts().min()) if len(frame) else 0
 
     def once(frame: pd.DataFrame) -> float:
         return float(weighted(frame)(np.ones((1, len(frame))))[0])
 
-    return Metric(name, once, weighted=weighted, support=support)
+    return Metric(name, once, weighted=weighted, support=support or smallest)
 
 
 def _places(order: Sequence[str]) -> Callable[[pd.DataFrame, str], np.ndarray]:

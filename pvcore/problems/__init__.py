@@ -6,10 +6,20 @@ from collections.abc import Mapping
 
 from pvcore.errors import NotFound
 from pvcore.problems.coding import CODING
+from pvcore.problems.ddi import DDI
 from pvcore.problems.problem import Problem
 from pvcore.problems.seriousness import SERIOUSNESS
+from pvcore.problems.triage import TRIAGE
 
-PROBLEMS: Mapping[str, Problem] = {problem.name: problem for problem in (SERIOUSNESS, CODING)}
+PROBLEMS: Mapping[str, Problem] = {
+    problem.name: problem
+    for problem in (
+        SERIOUSNESS,
+        CODING,
+        TRIAGE,
+        DDI,
+    )
+}
 
 
 def problem(name: str) -> Problem:
