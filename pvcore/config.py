@@ -40,13 +40,6 @@ from pvcore.training.settings import (
 STATE = ".pv"
 SETTINGS_FILE = "pv.yaml"
 POLICY_SECTIONS = {"problems", "evaluation", "approval", "signers", "annotations", "personal_data"}
-RECIPES = (
-    "seriousness.yaml",
-    "coding.yaml",
-    "triage.yaml",
-    "ddi.yaml",
-    "policy.yaml",
-)
 
 
 class Recipe(BaseModel):
@@ -279,7 +272,8 @@ def init_workspace(root: Path) -> list[Path]:
     except OSError as error:
         raise ConfigError(f"{root} cannot be a workspace: {error.strerror}.") from None
     source = resources.files("pvcore.recipes")
-    texts = {root / "recipes" / name: (source / name).read_text("utf-8") for name in RECIPES}
+    recipes = sorted((file for file in source.iterdir() if file.name.endswith(".yaml")), key=lambda f: f.name)
+    texts = {root / "recipes" / file.name: file.read_text("utf-8") for file in recipes}
     texts[root / SETTINGS_FILE] = _settings_text()
     texts[root / "allowed_signers"] = (
         "# One line a key: principal options key-type key. Example (see ssh-keygen(1), ALLOWED SIGNERS):\n"

@@ -112,7 +112,8 @@ def chats(source: Source, found: Findings) -> Iterator[Said]:
     """The rows of JSON Lines in which a user describes two drugs and an assistant answers."""
     for place, value in json_lines(source.read(), found):
         turns = value.get("conversations") or value.get("messages")
-        said = {t.get("role"): str(t.get("content")) for t in turns or () if isinstance(t, dict)}
+        listed = turns if isinstance(turns, list) else []
+        said = {str(t.get("role")): str(t.get("content")) for t in listed if isinstance(t, dict)}
         asked, answer = said.get("human", said.get("user", "")), said.get("gpt", said.get("assistant", ""))
         fields = {(what, number): text.strip() for what, number, text in _FIELD.findall(asked)}
         if (

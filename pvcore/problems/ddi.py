@@ -20,17 +20,16 @@ given at the prevalence of use (`precision_at_2pc`), not at that of a balanced b
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pvcore.annotations.pairs import DDI as NAME
 from pvcore.annotations.pairs import drug_key, drugs_of, pair_text
-from pvcore.errors import Fault, InputError
 from pvcore.evaluation import confusion, metrics
 from pvcore.evaluation.popularity import popularity
-from pvcore.problems.problem import SPLITS, Problem, example_id
+from pvcore.problems.posing import case_examples, case_questions, one_of
+from pvcore.problems.problem import SPLITS, Problem
 from pvcore.records import Case, Example
 
 if TYPE_CHECKING:
@@ -50,21 +49,13 @@ def prompt(text: str) -> str:
     return f"{INSTRUCTION}{text}\nAnswer:"
 
 
-def parse(answer: str) -> str:
-    """The label that an answer says. ValueError for anything but a label, whatever the case."""
-    found = answer.strip().lower()
-    if found not in LABELS:
-        raise ValueError(f"expected one of {', '.join(LABELS)}, found {answer!r}")
-    return found
-
-
 def slices(text: str) -> tuple[str, ...]:
     """ "shared_gene" where both drugs target one, "no_structure" where a SMILES is missing."""
     pair = drugs_of(text)
     if pair is None:
         return ()
     first, second = pair
-    shared = {gene.split()[0] for gene in first.genes} & {gene.split()[0] for gene in second.genes}
+    shared = {gene.split(" ")[0] for gene in first.genes} & {gene.split(" ")[0] for gene in second.genes}
     bare = not (first.smiles and second.smiles)
     return (*(("no_structure",) if bare else ()), *(("shared_gene",) if shared else ()))
 
@@ -89,32 +80,21 @@ def examples(
     Slices: those of `slices`, and "one_drug_unseen" or "both_drugs_unseen" for held-out pairs by their drugs
     in no training pair. Raises InputError naming every label that cannot be used.
     """
-    known = cases.set_index("case_id")
-    made: dict[str, list[Example]] = {split: [] for split in SPLITS}
-    faults = []
-    for row in labels[labels["problem"] == NAME].sort_values(["case_id", "target"]).itertuples():
-        value = row.value if isinstance(row.value, dict) else json.loads(row.value)
-        there = row.case_id in known.index
-        narrative = str(known.loc[row.case_id]["narrative"]) if there else ""
-        wrong = fault(value, narrative) if there else "no such case"
-        pair = drugs_of(narrative)
-        if wrong is not None or pair is None:
-            faults.append(Fault(f"case {row.case_id}", str(wrong)))
-            continue
-        case, text = known.loc[row.case_id], pair_text(*pair)
-        made[case["split"]].append(
-            Example(
-                example_id=example_id(row.case_id, NAME, row.target),
-                case_id=row.case_id,
-                text=text,
-                label=LABELS[value["interaction"]],
-                cluster=str(case["cluster"]),
-                slices=slices(text),
-            )
-        )
-    if faults:
-        raise InputError("labels of ddi", faults)
-    return _seen(made)
+    return _seen(case_examples(NAME, pose, fault, cases, labels))
+
+
+def pose(value: Mapping[str, Any], case: Mapping[str, Any]) -> tuple[str, str, tuple[str, ...]]:
+    """Text, label and slices of a pair."""
+    text = canonical_text(case["narrative"])
+    return text, LABELS[value["interaction"]], slices(text)
+
+
+def canonical_text(narrative: str) -> str:
+    """The pair that a narrative describes, in the one order. ValueError for a narrative that describes none."""
+    pair = drugs_of(narrative)
+    if pair is None:
+        raise ValueError("no pair of drugs")
+    return pair_text(*pair)
 
 
 def _seen(made: dict[str, list[Example]]) -> dict[str, list[Example]]:
@@ -139,8 +119,8 @@ def drugs(example: Example) -> tuple[str, str]:
 
 def questions(cases: Sequence[Case]) -> list[tuple[str, str]]:
     """One question for each case that is a pair of drugs."""
-    pairs = [(case.case_id, drugs_of(case.narrative)) for case in cases]
-    return [(example_id(case_id, NAME), pair_text(*pair)) for case_id, pair in pairs if pair]
+    pairs = [case for case in cases if drugs_of(case.narrative)]
+    return case_questions(NAME, pairs, lambda case: canonical_text(case.narrative))
 
 
 DDI = Problem(
@@ -149,7 +129,7 @@ DDI = Problem(
     labels=LABELS,
     positive=POSITIVE,
     prompt=prompt,
-    parse=parse,
+    parse=partial(one_of, LABELS),
     examples=examples,
     questions=questions,
     slices=slices,

@@ -45,7 +45,8 @@ class Problem:
     cases without labels, to be scored. `metrics` need nothing but an evaluation frame; `metrics_for`
     adds those that need the dictionary. `baselines` are references of the problem's own, by name.
     `fault` says what is wrong with an annotation's value for a narrative, None for nothing: a batch with a
-    fault is refused at the door. `with_table` is the problem with a recipe's policy table, where its labels follow from one.
+    fault is refused at the door. `with_table` is the problem with a recipe's policy table, where its labels
+    follow from one.
     """
 
     name: str

@@ -29,10 +29,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pvcore.errors import ConfigError, Fault, InputError
+from pvcore.errors import ConfigError
 from pvcore.evaluation import confusion, metrics
 from pvcore.problems import seriousness
-from pvcore.problems.problem import SPLITS, Problem, Table, example_id
+from pvcore.problems.posing import case_examples, case_questions, one_of
+from pvcore.problems.problem import Problem, Table
 from pvcore.records import CRITERIA, Case, Example
 
 if TYPE_CHECKING:
@@ -147,14 +148,6 @@ def prompt(text: str) -> str:
     return f"{INSTRUCTION}{text}\nAnswer:"
 
 
-def parse(answer: str) -> str:
-    """The label that an answer says. ValueError for anything but a label, whatever the case."""
-    found = answer.strip().lower()
-    if found not in LABELS:
-        raise ValueError(f"expected one of {', '.join(LABELS)}, found {answer!r}")
-    return found
-
-
 def text_of(narrative: str, age_years: float | None = None, sex: str | None = None) -> str:
     """The narrative, opened by age and sex where they are known: special situations may rest on them."""
     age = f"{age_years:g} years" if age_years is not None and age_years == age_years else ""
@@ -175,32 +168,21 @@ def examples(
     Slices: those of seriousness (wording and age) and each special situation that was named.
     Raises InputError naming every label that cannot be used.
     """
-    known = cases.set_index("case_id")
-    made: dict[str, list[Example]] = {split: [] for split in SPLITS}
-    faults = []
-    for row in labels[labels["problem"] == NAME].sort_values("case_id").itertuples():
-        value = row.value if isinstance(row.value, dict) else json.loads(row.value)
-        wrong = fault(value) if row.case_id in known.index else "no such case"
-        if wrong is None and "class" not in value and not table:
-            wrong = "says facts, and the recipe has no `table` that makes a class of them"
-        if wrong is not None:
-            faults.append(Fault(f"case {row.case_id}", wrong))
-            continue
-        case = known.loc[row.case_id]
-        special = () if "class" in value else value["special"]
-        made[case["split"]].append(
-            Example(
-                example_id=example_id(row.case_id, NAME),
-                case_id=row.case_id,
-                text=text_of(case["narrative"], case.get("age_years"), case.get("sex")),
-                label=class_of(value, table),
-                cluster=str(case["cluster"]),
-                slices=tuple(sorted({*slices(case["narrative"], case.get("age_years")), *special})),
-            )
-        )
-    if faults:
-        raise InputError("labels of triage", faults)
-    return made
+
+    def wrong(value: Mapping[str, Any], narrative: str) -> str | None:
+        silent = "says facts, and the recipe has no `table` that makes a class of them"
+        return fault(value) or (silent if "class" not in value and not table else None)
+
+    return case_examples(NAME, partial(pose, table=table), wrong, cases, labels)
+
+
+def pose(
+    value: Mapping[str, Any], case: Mapping[str, Any], *, table: Sequence[Row]
+) -> tuple[str, str, tuple[str, ...]]:
+    """Text, label and slices of a case."""
+    text = text_of(case["narrative"], case.get("age_years"), case.get("sex"))
+    found = slices(case["narrative"], case.get("age_years"))
+    return text, class_of(value, table), (*found, *value.get("special", ()))
 
 
 slices = seriousness.slices
@@ -208,7 +190,7 @@ slices = seriousness.slices
 
 def questions(cases: Sequence[Case]) -> list[tuple[str, str]]:
     """One question a case."""
-    return [(example_id(c.case_id, NAME), text_of(c.narrative, c.age_years, c.sex)) for c in cases]
+    return case_questions(NAME, cases, lambda case: text_of(case.narrative, case.age_years, case.sex))
 
 
 def with_table(table: Table) -> Problem:
@@ -222,7 +204,7 @@ TRIAGE = Problem(
     labels=LABELS,
     positive=None,
     prompt=prompt,
-    parse=parse,
+    parse=partial(one_of, LABELS),
     examples=examples,
     questions=questions,
     slices=slices,
