@@ -11,7 +11,7 @@ from pvcore.cli.demo_data import Drop, Say
 from pvcore.records import Annotation, Case
 
 REPORTS_FIRST, REPORTS_SECOND = 1500, 700
-PAIRS_FIRST, PAIRS_SECOND = 5000, 1500
+PAIRS_FIRST, PAIRS_SECOND = 2600, 1200
 SCORED = 40
 
 
