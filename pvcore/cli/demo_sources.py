@@ -10,7 +10,7 @@ import yaml
 from pvcore.cli.demo_data import Drop, Say
 from pvcore.records import Annotation, Case
 
-REPORTS_FIRST, REPORTS_SECOND = 1500, 700
+REPORTS_FIRST, REPORTS_SECOND = 1300, 600
 PAIRS_FIRST, PAIRS_SECOND = 2600, 1200
 SCORED = 40
 
