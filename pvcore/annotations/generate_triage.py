@@ -1,7 +1,7 @@
-"""Invented reports whose urgency stands in them: the stories of `generate`, with what a safety team asks next.
+"""Invented reports whose urgency stands in them: what happened, and what a safety team asks next.
 
 Each says whether the reaction is listed, whether it comes from a study, and what is special about the patient,
-as plain facts; which class follows is for a policy table to say.
+as plain facts without the decoys of `generate`; which class follows is for a policy table to say.
 
 >>> cases, annotations = generate_triage(dictionary, n=300, seed=1, prefix="T-1")     # doctest: +SKIP
 """
@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pvcore.annotations.generate import GUIDELINE, Terms, generate_cases
-from pvcore.annotations.story import pick
+from pvcore.annotations.story import Story, pick
+from pvcore.annotations.wording import words
 from pvcore.records import Annotation, Case
 
 EXPECTED = {
@@ -73,7 +74,8 @@ def generate_triage(
     for case in told:
         rng = random.Random(f"{seed}/{case.case_id}/triage")
         facts, sentences = _facts(case, criteria[case.case_id], rng)
-        cases.append(dataclasses.replace(case, narrative=" ".join([case.narrative, *sentences])))
+        told_plainly = _story(case, criteria[case.case_id], year, rng)
+        cases.append(dataclasses.replace(case, narrative=" ".join([*told_plainly, *sentences])))
         odd = int(rng.random() * len(annotators)) if rng.random() < disagreement else -1
         for index, annotator in enumerate(annotators):
             value = {**facts, "expected": facts["expected"] != (index == odd)}
@@ -82,6 +84,18 @@ def generate_triage(
                 Annotation(case.case_id, "triage", value, annotator, time=time, guideline=GUIDELINE)
             )
     return tuple(cases), tuple(annotations)
+
+
+def _story(case: Case, criteria: Sequence[str], year: int, rng: random.Random) -> list[str]:
+    """What the patient was given and had, and what came of it."""
+    events = tuple(reaction.verbatim for reaction in case.reactions)
+    story = Story(rng, str(case.sex), int(case.age_years or 0), events, year, brief=True)
+    story.voice, story.drug = "report", case.drugs[0].name
+    grave = [story.grave(criterion) for criterion in criteria]
+    return [
+        story.fill("{He_was} given {drug}, then had {events}."),
+        *(grave or [story.actual(pick(words().mild, rng).happened)]),
+    ]
 
 
 def _facts(case: Case, criteria: Sequence[str], rng: random.Random) -> tuple[dict[str, Any], list[str]]:
