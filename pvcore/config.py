@@ -43,7 +43,6 @@ SETTINGS_FILE = "pv.yaml"
 POLICY_SECTIONS = {"problems", "evaluation", "approval", "signers", "annotations", "personal_data"}
 DEFAULT_POLICY = "policy.yaml"
 """The policy of a recipe that names none."""
-RECIPES = ("seriousness.yaml", "coding.yaml", DEFAULT_POLICY)
 
 
 class Recipe(BaseModel):
@@ -59,12 +58,14 @@ class Recipe(BaseModel):
     text: TextSettings = TextSettings()
     training: TrainingSettings = TrainingSettings()
     mixture: MixtureSettings = MixtureSettings()
+    table: tuple[dict[str, Any], ...] = ()
     policy: str = DEFAULT_POLICY
     seed: int = 17
 
     def trained_by(self) -> dict[str, Any]:
         """The sections that decide the adapter's bytes, as a specification holds them."""
-        return self.model_dump(mode="json", exclude={"policy", "seed", "problem", "family"})
+        said = self.model_dump(mode="json", exclude={"policy", "seed", "problem", "family"})
+        return {name: value for name, value in said.items() if name != "table" or value}
 
 
 @dataclass(frozen=True)
@@ -283,7 +284,8 @@ def init_workspace(root: Path) -> list[Path]:
     except OSError as error:
         raise ConfigError(f"{root} cannot be a workspace: {error.strerror}.") from None
     source = resources.files("pvcore.recipes")
-    texts = {root / "recipes" / name: (source / name).read_text("utf-8") for name in RECIPES}
+    recipes = sorted((file for file in source.iterdir() if file.name.endswith(".yaml")), key=lambda f: f.name)
+    texts = {root / "recipes" / file.name: file.read_text("utf-8") for file in recipes}
     texts[root / SETTINGS_FILE] = _settings_text()
     texts[root / "allowed_signers"] = (
         "# One line a key: principal options key-type key. Example (see ssh-keygen(1), ALLOWED SIGNERS):\n"

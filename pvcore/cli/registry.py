@@ -1,4 +1,4 @@
-"""`pv registry`, `history`, `verify`, `predict`: what is in the registry, and a version at work."""
+"""`pv registry`, `history`, `verify`, `predict`, `external`: what is in the registry, and a version at work."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(history)
     app.command()(verify)
     app.command()(predict)
+    app.command()(external)
 
 
 @registry.command("list")
@@ -146,4 +147,23 @@ def predict(
         as_json=as_json,
         title=f"predictions of {version}",
         columns=("example_id", "answer", "score", "version", "dictionary", "notes"),
+    )
+
+
+def external(
+    version: Version,
+    folder: Annotated[
+        Path, typer.Argument(help="one file a set of drug pairs", exists=True, file_okay=False)
+    ],
+    workspace: Where = None,
+    as_json: Json = False,
+) -> None:
+    """Report a ddi version on reference sets of drug pairs: each set, both averages, and the popularity baseline."""
+    from pvcore.config import open_workspace
+    from pvcore.cycle.external import external as report
+
+    emit(
+        report(open_workspace(workspace), version, folder),
+        as_json=as_json,
+        title=f"{version} on {folder.name}",
     )

@@ -70,7 +70,9 @@ def _same_base(workspace: Workspace, version: Version, base: str) -> bool:
 
 def fresh_rows(workspace: Workspace, problem: str, train: list[Example], parent: Version) -> list[Example]:
     """Training examples that the parent's dataset does not hold with this text and label."""
-    known = {_identity(e) for e in data.examples(workspace, problem, parent.manifest.dataset)["train"]}
+    theirs = load_specification(workspace, parent.manifest.specification).settings
+    before = data.examples(workspace, problem, parent.manifest.dataset, theirs)
+    known = {_identity(e) for e in before["train"]}
     return [example for example in train if _identity(example) not in known]
 
 
@@ -99,7 +101,7 @@ def train(
     if done:
         return done.body
     asked = load_specification(workspace, specification)
-    examples = data.examples(workspace, asked.problem, asked.dataset)
+    examples = data.examples(workspace, asked.problem, asked.dataset, asked.settings)
     data.refuse_leakage(workspace, asked.dataset, examples["train"])
     settings = asked.settings
     with tempfile.TemporaryDirectory(prefix="pv-train-") as scratch:

@@ -13,7 +13,7 @@ from pvcore.cycle import data
 from pvcore.cycle.candidate import champion_of, load_specification, predict, train
 from pvcore.cycle.lineage import unseen
 from pvcore.errors import NotFound
-from pvcore.evaluation.baseline import nearest_terms, tfidf_predictions
+from pvcore.evaluation.baseline import nearest_terms, tfidf_classes, tfidf_predictions
 from pvcore.evaluation.compare import evaluate as measure
 from pvcore.evaluation.compare import frame, held_out_digest
 from pvcore.evaluation.gate import Decision, decide
@@ -45,7 +45,7 @@ def evaluate(workspace: Workspace, specification: str) -> str:
         return key
     trained = train(workspace, specification)
     problem = PROBLEMS[asked.problem]
-    examples = data.examples(workspace, asked.problem, asked.dataset)
+    examples = data.examples(workspace, asked.problem, asked.dataset, asked.settings)
     lines = [specification, *([champion.manifest.specification] if champion else [])]
     held, terms = examples.get("test", []), data.terms(workspace, asked)
     test = unseen(workspace, asked.dataset, held, lines)
@@ -69,6 +69,7 @@ def evaluate(workspace: Workspace, specification: str) -> str:
             BASELINES[problem.kind].name: frame(
                 test, baseline(asked.problem, {**examples, "test": test}, terms)
             )
+            ** {name: frame(test, made(examples["train"], test)) for name, made in problem.baselines.items()},
         },
         uses=1 + _uses(workspace, held_out),
     )
@@ -109,8 +110,10 @@ class Baseline(NamedTuple):
 
 
 def _words(problem: Problem, train: list[Example], test: list[Example], terms: Any) -> list[Prediction]:
+    if problem.positive is None:
+        return tfidf_classes(train, test)
     negative = next(label for label in problem.labels if label != problem.positive)
-    return tfidf_predictions(train, test, positive=str(problem.positive), negative=negative)
+    return tfidf_predictions(train, test, positive=problem.positive, negative=negative)
 
 
 def _terms(problem: Problem, train: list[Example], test: list[Example], terms: Any) -> list[Prediction]:

@@ -15,6 +15,14 @@ PURPOSES = {
     "extraction": (
         "Marks the drugs and the adverse reactions that a narrative names, for a person to accept or change."
     ),
+    "triage": (
+        "Suggests how soon an individual case safety report must go to authorities, by the policy table of the "
+        "recipe (ICH E2A, E2D and the company's own rules), so that the most urgent cases are looked at first."
+    ),
+    "ddi": (
+        "Suggests whether two drugs interact, from what is known of both (name, structure, organisms and genes), "
+        "so that a pharmacologist looks at the likeliest pairs first. No interaction found is no proof of none."
+    ),
 }
 LIMITS = (
     "The model suggests; a qualified person decides. It must not close, downgrade or submit a case itself.",
@@ -26,6 +34,7 @@ LIMITS = (
     "escape it.",
 )
 NAMES = {"roc_auc": "ROC AUC", "f1": "F1", "pt_accuracy": "PT accuracy",
+         "precision_at_2pc": "precision at 2% prevalence",
          **{f"{what}_f1{how}": f"{what} F1{how.replace('_', ' ')}"
             for what in ("span", "drug", "reaction", "relation") for how in ("", "_overlap")}}  # fmt: skip
 METRICS = {
@@ -36,6 +45,12 @@ METRICS = {
     "f1": "one number for recall and precision (their harmonic mean)",
     "average_precision": "how well positive cases are ranked first; chance is their share",
     "roc_auc": "how often a positive case ranks above a negative one; chance is 0.5",
+    "under_triage": "of the cases that are expedited, the share called less urgent than they are (lower is better)",
+    "over_triage": "of the cases that could be, the share called more urgent than they are (lower is better)",
+    "cost": "mean cost of an answer, a class too low weighing 5 times one too high (lower is better)",
+    "weighted_kappa": "agreement beyond chance; a class further off weighs more",
+    "macro_f1": "F1 of each class, and their mean: rare classes count as much as common ones",
+    "precision_at_2pc": "of the pairs called interacting, the share that is so where 2% of all pairs interact",
     "accuracy_at_1": "the first term suggested is the annotators' LLT",
     "accuracy_at_5": "the annotators' LLT is among the first five suggested",
     "pt_accuracy": "the first term suggested belongs to the annotators' PT",

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 
 from pvcore.errors import NotFound
 from pvcore.problems.coding import CODING
+from pvcore.problems.ddi import DDI
 from pvcore.problems.extraction import EXTRACTION
 from pvcore.problems.problem import Problem
 from pvcore.problems.seriousness import SERIOUSNESS
+from pvcore.problems.triage import TRIAGE
 
 PROBLEMS: Mapping[str, Problem] = {
     problem.name: problem
@@ -16,6 +18,8 @@ PROBLEMS: Mapping[str, Problem] = {
         SERIOUSNESS,
         CODING,
         EXTRACTION,
+        TRIAGE,
+        DDI,
     )
 }
 

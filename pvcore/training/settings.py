@@ -110,6 +110,9 @@ class Sections(Section):
     text: TextSettings = TextSettings()
     training: TrainingSettings = TrainingSettings()
     mixture: MixtureSettings = MixtureSettings()
+    table: tuple[dict[str, Any], ...] = Field(
+        default=(), description="policy table: the facts of an annotation -> its class (triage)"
+    )
 
 
 def sections(settings: Mapping[str, Any]) -> Sections:

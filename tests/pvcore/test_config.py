@@ -8,6 +8,7 @@ import pytest
 
 from pvcore.config import SECRETS, Recipe, Settings, init_workspace, open_workspace
 from pvcore.errors import ConfigError, NotFound
+from pvcore.problems import PROBLEMS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,9 +22,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_fresh_workspace_opens_with_every_recipe_and_the_policy(root: Path) -> None:
     opened = open_workspace(root)
-    assert set(opened.recipes()) == {"seriousness", "coding"}
+    assert set(opened.recipes()) == set(PROBLEMS)
     policy = opened.policy()
-    assert set(policy.gate.problems) == {"seriousness", "coding", "extraction"}
+    assert set(policy.gate.problems) == set(PROBLEMS)
     assert policy.approval.roles and len(policy.digest) == 64
 
 
@@ -120,8 +121,10 @@ def test_no_workspace_says_how_to_make_one(tmp_path: Path) -> None:
 
 
 def test_the_specification_holds_what_decides_the_bytes_and_nothing_else(root: Path) -> None:
-    recipe = open_workspace(root).recipe("coding")
+    recipe = open_workspace(root).recipe("triage")
     assert set(Recipe.model_fields) - set(recipe.trained_by()) == {"problem", "family", "policy", "seed"}
+    # a table that is empty is no part of it, so that specifications of before it have the digest that they had
+    assert "table" not in open_workspace(root).recipe("coding").trained_by()
 
 
 def test_the_reference_names_every_setting() -> None:

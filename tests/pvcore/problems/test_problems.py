@@ -8,20 +8,20 @@ import pandas as pd
 import pytest
 
 from pvcore.errors import InputError, NotFound
-from pvcore.problems import PROBLEMS, coding, problem, seriousness
+from pvcore.problems import PROBLEMS, coding, ddi, problem, seriousness, triage
 from pvcore.problems.problem import example_id
 
 
-@pytest.mark.parametrize("module", [seriousness, coding])
+@pytest.mark.parametrize("module", [seriousness, coding, triage, ddi])
 def test_the_worked_examples(module):
     found = doctest.testmod(module)
     assert found.attempted and not found.failed
 
 
 def test_problems_by_name():
-    assert list(PROBLEMS) == ["seriousness", "coding", "extraction"]
-    with pytest.raises(NotFound, match="seriousness, coding, extraction"):
-        problem("triage")
+    assert list(PROBLEMS) == ["seriousness", "coding", "extraction", "triage", "ddi"]
+    with pytest.raises(NotFound, match="seriousness, coding"):
+        problem("nothing")
 
 
 @pytest.mark.parametrize(
