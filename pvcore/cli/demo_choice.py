@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pvcore.cli.demo_data import Drop, Invented, Say, Source, keep_recipes
-from pvcore.cli.demo_sources import Pairs, Triage
+from pvcore.cli.demo_sources import Marked, Pairs, Triage
 from pvcore.errors import ConfigError
 
 SOURCES: Mapping[str, Callable[[Path], Source]] = {
     "seriousness": Invented,
     "coding": Invented,
+    "extraction": Marked,
     "triage": Triage,
     "ddi": Pairs,
 }

@@ -1,4 +1,4 @@
-"""The invented files of the demonstration for problems whose labels come without a dictionary: triage and ddi."""
+"""The invented files of the demonstration for problems whose labels come without a dictionary."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pvcore.records import Annotation, Case
 
 REPORTS_FIRST, REPORTS_SECOND = 1300, 600
 PAIRS_FIRST, PAIRS_SECOND = 2600, 1200
+MARKED_FIRST, MARKED_SECOND = 700, 350
 SCORED = 40
 
 
@@ -65,6 +66,57 @@ class Triage:
             table.write(made, [a for a in said if a.annotator == annotator], file)
         line = f"{' and '.join(f.name for f in files.values())}: {number} reports, {len(said)} annotations"
         return Drop([("annotations", file, None) for file in files.values()], [line])
+
+
+class Marked:
+    """Reports in which two annotators marked drugs and reactions."""
+
+    problems = ("extraction",)
+    describe = "invented reports whose drugs and reactions two annotators marked, as exports of Prodigy"
+    arrivals = "the next reports, and with them an export whose span lies outside its text"
+    update = (
+        "validate -> agreement -> split -> retrain with replay -> gate against the champion and a lexicon"
+    )
+
+    def __init__(self, workspace: Path) -> None:
+        self.folder = workspace / ".pv" / "arrivals"
+
+    def first(self, say: Say) -> Drop:
+        from pvcore.annotations import table
+        from pvcore.annotations.generate_spans import generate_spans
+
+        drop = self._drop("marked-first", MARKED_FIRST, 1, say)
+        unseen, _ = generate_spans(self.dictionary, n=SCORED, seed=9, prefix="NEW", year=2025)
+        table.write(unseen, [], self.to_score())
+        return drop
+
+    def second(self, say: Say) -> Drop:
+        drop = self._drop("marked-second", MARKED_SECOND, 2, say)
+        wrong = self.folder / "marked-wrong.jsonl"
+        wrong.write_text(
+            '{"text": "A rash.", "meta": {"case_id": "W-1"}, "spans": [{"start": 2, "end": 90, "label": "Drug"}], '
+            '"answer": "accept", "_annotator_id": "annotator-a", "_task_hash": 1}\n'
+        )
+        return Drop([*drop.files, ("annotations", wrong, None)], [*drop.lines, "an export with a wrong span"])
+
+    def to_score(self) -> Path:
+        return self.folder / "marked-to-score.csv"
+
+    def _drop(self, name: str, number: int, seed: int, say: Say) -> Drop:
+        from pvcore.annotations import prodigy
+        from pvcore.annotations.generate_spans import generate_spans
+        from pvcore.meddra.generate import Size, generate
+
+        say(f"writing {number} reports")
+        if seed == 1:
+            release = generate(self.folder / "words", version="90.0", seed=1, size=Size.small())
+            self.dictionary = release.dictionary
+        made, said = generate_spans(self.dictionary, n=number, seed=seed, prefix=name, year=2025)
+        file = self.folder / f"{name}.jsonl"
+        prodigy.write(made, said, file)
+        return Drop(
+            [("annotations", file, None)], [f"{file.name}: {number} reports, {len(said)} annotations"]
+        )
 
 
 class Pairs:

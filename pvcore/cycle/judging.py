@@ -66,10 +66,8 @@ def evaluate(workspace: Workspace, specification: str) -> str:
         policy.gate,
         asked.seed,
         baselines={
-            BASELINES[problem.kind].name: frame(
-                test, baseline(asked.problem, {**examples, "test": test}, terms)
-            )
-            ** {name: frame(test, made(examples["train"], test)) for name, made in problem.baselines.items()},
+            name: frame(test, found)
+            for name, found in baselines(problem, {**examples, "test": test}, terms).items()
         },
         uses=1 + _uses(workspace, held_out),
     )
@@ -96,10 +94,14 @@ def evaluate(workspace: Workspace, specification: str) -> str:
     return key
 
 
-def baseline(problem: str, examples: Mapping[str, list[Example]], terms: Any) -> list[Prediction]:
-    """What a word list makes of the same rows (BASELINES)."""
-    chosen = PROBLEMS[problem]
-    return BASELINES[chosen.kind].answers(chosen, examples["train"], examples.get("test", []), terms)
+def baselines(
+    problem: Problem, examples: Mapping[str, list[Example]], terms: Any
+) -> dict[str, list[Prediction]]:
+    """Name -> answers to the test rows: of the word list for this kind of problem, and of the problem's own."""
+    train, test = examples["train"], examples.get("test", [])
+    words = BASELINES[problem.kind]
+    own = {name: made(train, test) for name, made in problem.baselines.items()}
+    return {words.name: words.answers(problem, train, test, terms), **own}
 
 
 class Baseline(NamedTuple):

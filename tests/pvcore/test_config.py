@@ -99,6 +99,8 @@ def test_a_key_that_stands_twice_is_refused_with_both_lines(root: Path) -> None:
 
 def test_personal_data_follows_the_strictest_policy_that_a_recipe_names(root: Path) -> None:
     recipes = root / "recipes"
+    for name in set(PROBLEMS) - {"seriousness", "coding"}:
+        (recipes / f"{name}.yaml").unlink()
     for name, action in (("seriousness", "warn"), ("coding", "quarantine")):
         (recipes / f"{name}-policy.yaml").write_text(
             f"personal_data: {{phone: {action}, email: warn}}\napproval: {{roles: [physician]}}\n"
