@@ -12,6 +12,7 @@ from pvcore.config import Workspace
 from pvcore.cycle import data
 from pvcore.cycle.candidate import champion_of, load_specification, predict, train
 from pvcore.errors import NotFound
+from pvcore.evaluation import reliability
 from pvcore.evaluation.baseline import nearest_terms, tfidf_predictions
 from pvcore.evaluation.compare import evaluate as measure
 from pvcore.evaluation.compare import frame, held_out_digest
@@ -28,7 +29,8 @@ def evaluate(workspace: Workspace, specification: str) -> str:
     """Judge what a specification trained against the champion on the same held-out cases; returns the key.
 
     Both are held against the same labels in the same dictionary, so that a change of the dictionary
-    is not taken for one of the model. Recorded once a candidate, policy and champion.
+    is not taken for one of the model, and both under the same guardrails. Recorded once a candidate, policy
+    and champion.
     """
     asked = load_specification(workspace, specification)
     recipe = workspace.recipe(asked.problem)
@@ -44,18 +46,22 @@ def evaluate(workspace: Workspace, specification: str) -> str:
     problem = PROBLEMS[asked.problem]
     examples = data.examples(workspace, asked.problem, asked.dataset)
     test, terms = examples.get("test", []), data.terms(workspace, asked)
-    answered = predict(workspace, trained["files"], asked.settings["base"], test, terms)
+    answered = predict(workspace, trained["files"], asked.settings["base"], test, terms, policy.guardrails)
     before = None
     if champion:
         theirs = load_specification(workspace, champion.manifest.specification)
+        files = champion.manifest.adapter["files"]
         before = frame(
-            test, predict(workspace, champion.manifest.adapter["files"], theirs.settings["base"], test, terms)
+            test, predict(workspace, files, theirs.settings["base"], test, terms, policy.guardrails)
         )
     candidate = frame(test, answered)
     held_out = held_out_digest(candidate)
     report = measure(
         asked.problem,
-        problem.metrics_for(data.dictionary_by_digest(workspace, asked.dictionary)),
+        {
+            **problem.metrics_for(data.dictionary_by_digest(workspace, asked.dictionary)),
+            **reliability.METRICS,
+        },
         candidate,
         before,
         policy.gate,
