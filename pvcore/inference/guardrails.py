@@ -107,10 +107,9 @@ def features(model: Model, found: Sequence[Answer]) -> Floats:
     def run(ids: Any, mask: Any) -> Any:
         if not causal:
             return mean_state(network(ids, mask, output_hidden_states=True).hidden_states[-1], mask)
-        out = network(
-            input_ids=ids, attention_mask=mask, output_hidden_states=True, use_cache=False, logits_to_keep=1
-        )
-        # Padding stands behind the prompt, where a causal model does not see it.
+        # Padding stands behind the prompt, where a causal model does not see it. No mask: transformers would
+        # drop one that hides nothing and take another kernel, so that the company in a block decided.
+        out = network(input_ids=ids, output_hidden_states=True, use_cache=False, logits_to_keep=1)
         return out.hidden_states[-1][range(len(ids)), mask.sum(1) - 1]
 
     return in_blocks(network, model.tokenizer, [answer.asked for answer in found], run)
