@@ -36,8 +36,9 @@ def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> l
     for start in range(0, len(asked), ROWS):
         # No BLAS: what it makes of a row can depend on the row's place in the matrix (seen with OpenBLAS's
         # Haswell kernel). Here every similarity is one sum over its own two vectors.
-        similarity = np.einsum("qd,nd->qn", queries[start : start + ROWS], vectors)
-        for row, item, query in zip(similarity, asked[start:], queries[start:], strict=False):
+        block = slice(start, start + ROWS)
+        similarity = np.einsum("qd,nd->qn", queries[block], vectors)
+        for row, item, query in zip(similarity, asked[block], queries[block], strict=True):
             best = _best(row, codes)
             close = len(best) > 1 and best[0][1] - best[1][1] < CLOSE
             notes = (*item.notes, "two terms nearly as near") if close else item.notes
