@@ -57,7 +57,9 @@ def blocks(
     device = next(network.parameters()).device
     with evaluating(network):
         size = rows_of_a_block()
-        for width, rows in text.blocks([len(item.ids) for item in encoded], size):
+        # Where padding stands before a text there is always some: transformers drops a mask that hides nothing
+        # and takes another kernel, so that the company in a block decided.
+        for width, rows in text.blocks([len(item.ids) + left for item in encoded], size):
             ids, mask = text.pad(
                 [encoded[row].ids for row in rows],
                 width=width,

@@ -71,9 +71,11 @@ def pooled_embeddings(network: Any, tokenizer: Any, parts: Sequence[Sequence[Enc
     found = embeddings(network, tokenizer, [part for own in parts for part in own])
     if len(found) == len(parts):
         return found
-    means = pooled(found, parts)
-    scaled: Floats = means / np.linalg.norm(means, axis=1, keepdims=True)
-    return scaled
+    vectors = pooled(found, parts)
+    for row, own in enumerate(parts):
+        if len(own) > 1:  # the others have length 1 already: scaled again they would depend on their company
+            vectors[row] /= np.sqrt((vectors[row] ** 2).sum())
+    return vectors
 
 
 def embed(network: Any, ids: Any, mask: Any) -> Any:
