@@ -45,17 +45,15 @@ def label_probabilities(
     A label's likelihood includes the end of the answer, so that a label which begins another one
     is not favoured.
     """
-    sequences, endings = [], []
-    for prompt in prompts:
-        for label in labels:
-            ending = completion(tokenizer, label)
-            sequences.append(Encoded((*prompt.ids, *ending), ""))
-            endings.append(len(ending))
-    scores = np.zeros(len(sequences), np.float32)
-    for rows, ids, mask in blocks(network, tokenizer, sequences, left=True):
-        found = -completion_losses(network, ids, mask, [endings[row] for row in rows])
-        scores[rows] = found.cpu().numpy()[: len(rows)]
-    return softmax(scores.reshape(len(prompts), len(labels)))
+    scores = np.zeros((len(prompts), len(labels)), np.float32)
+    for column, label in enumerate(labels):
+        # One label at a time: the longest answer of a block decides the shape of its last product.
+        ending = completion(tokenizer, label)
+        sequences = [Encoded((*prompt.ids, *ending), "") for prompt in prompts]
+        for rows, ids, mask in blocks(network, tokenizer, sequences, left=True):
+            found = -completion_losses(network, ids, mask, [len(ending)] * len(rows))
+            scores[rows, column] = found.cpu().numpy()[: len(rows)]
+    return softmax(scores)
 
 
 def completion(tokenizer: Any, label: str) -> tuple[int, ...]:
