@@ -25,6 +25,7 @@ from pvcore.annotations.leakage import SplitSettings
 from pvcore.annotations.personal_data import PersonalDataPolicy, strictest
 from pvcore.errors import ConfigError, NotFound
 from pvcore.evaluation.gate import Policy
+from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.records import canonical, digest
 from pvcore.registry.ledger import Ledger
 from pvcore.registry.promotion import ApprovalPolicy
@@ -40,7 +41,15 @@ from pvcore.training.settings import (
 
 STATE = ".pv"
 SETTINGS_FILE = "pv.yaml"
-POLICY_SECTIONS = {"problems", "evaluation", "approval", "signers", "annotations", "personal_data"}
+POLICY_SECTIONS = {
+    "problems",
+    "evaluation",
+    "approval",
+    "signers",
+    "annotations",
+    "personal_data",
+    "guardrails",
+}
 DEFAULT_POLICY = "policy.yaml"
 """The policy of a recipe that names none."""
 
@@ -79,6 +88,7 @@ class PolicyDocument:
     approval: ApprovalPolicy
     annotations: AnnotationPolicy
     personal_data: PersonalDataPolicy
+    guardrails: GuardrailPolicy
     raw: Mapping[str, Any]
 
     @property
@@ -117,6 +127,9 @@ class Settings(BaseSettings):
         default=None, description="port of the Prefect server; None = 4200 or the next free one"
     )
     threads: int | None = Field(default=None, ge=1, description="threads of a training run; None = all cores")
+    exact: bool = Field(
+        default=False, description="score one text at a time: for devices where rows of a batch can meet"
+    )
     max_rows_per_batch: int | None = Field(
         default=None, ge=1, description="cases taken of one batch, sampled by digest; None = all"
     )
@@ -241,7 +254,10 @@ class Workspace:
         return strictest(found or [self.policy().personal_data])
 
     def policy(self, name: str = DEFAULT_POLICY) -> PolicyDocument:
-        """The gate's policy, the approvers, and what is asked of annotations and free texts. Raises ConfigError."""
+        """The gate's policy, the approvers, what is asked of annotations and free texts, and the guardrails.
+
+        Raises ConfigError.
+        """
         file = self.root / "recipes" / name
         raw = read_yaml(file)
         unknown = set(raw) - POLICY_SECTIONS
@@ -255,9 +271,10 @@ class Workspace:
             approval = ApprovalPolicy.model_validate({**asked, "signers": raw.get("signers") or []})
             annotations = AnnotationPolicy.model_validate(raw.get("annotations") or {})
             personal_data = PersonalDataPolicy.model_validate(raw.get("personal_data") or {})
+            guardrails = GuardrailPolicy.model_validate(raw.get("guardrails") or {})
         except ValidationError as error:
             raise ConfigError(_explain(str(file), error)) from None
-        return PolicyDocument(gate, approval, annotations, personal_data, raw)
+        return PolicyDocument(gate, approval, annotations, personal_data, guardrails, raw)
 
 
 def open_workspace(root: str | Path | None = None, **flags: Any) -> Workspace:

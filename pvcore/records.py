@@ -1,4 +1,4 @@
-"""What travels through the platform: Case, Annotation, Example, Prediction.
+"""What travels through the platform: Case, Annotation, Example, Prediction with its guardrails.
 
 All are frozen, hold only JSON values, and turn into the same canonical JSON on every machine, so
 that a digest of them means the same everywhere.
@@ -111,13 +111,32 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Guardrail:
+    """One check of one prediction: what was measured, what it was held against, how it ended.
+
+    `outcome` is pass, warn (the answer is given and a person should look) or withhold. `value` and
+    `threshold` are None where nothing could be measured; `words` says why and for whom.
+    """
+
+    name: str
+    value: float | None
+    threshold: float | None
+    outcome: str
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """A model's answer to one example.
 
     `score` is the number that the answer was decided by (probability of the positive class;
     cosine similarity of the best term). `ranked` is the ranking, best first, as (label, score).
     `input_digest` is the SHA-256 of the text as it was put to the model; `notes` names what was
-    done to the input ("head and tail of 812 tokens") and what was not sure.
+    done to the input ("head and tail of 812 tokens") and what was not sure. `confidence` is the
+    calibrated probability that the answer is right, None where none was calibrated.
+
+    An answer that a guardrail stopped is no answer: `answer` is "" and what would have been said
+    stands in `withheld`, for the person who now has to look.
     """
 
     example_id: str
@@ -128,3 +147,16 @@ class Prediction:
     version: str = ""
     dictionary: str | None = None
     notes: tuple[str, ...] = ()
+    confidence: float | None = None
+    guardrails: tuple[Guardrail, ...] = ()
+    withheld: str = ""
+
+    @property
+    def said(self) -> str:
+        """What the model said, given or withheld."""
+        return self.answer or self.withheld
+
+    @property
+    def raised(self) -> tuple[Guardrail, ...]:
+        """The guardrails that did not pass."""
+        return tuple(check for check in self.guardrails if check.outcome != "pass")

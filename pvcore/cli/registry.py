@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -142,12 +143,15 @@ def predict(
     from pvcore.cycle.scoring import score_file
 
     rows = score_file(open_workspace(workspace), version, batch, meddra_version)
+    shown = rows if as_json else [_in_words(row) for row in rows]
     emit(
-        rows,
+        shown,
         as_json=as_json,
         title=f"predictions of {version}",
-        columns=("example_id", "answer", "score", "version", "dictionary", "notes"),
-    )
+        columns=(
+            "example_id", "answer", "confidence", "score", "version", "dictionary", "guardrails", "notes",
+        ),
+    )  # fmt: skip
 
 
 def external(
@@ -167,3 +171,13 @@ def external(
         as_json=as_json,
         title=f"{version} on {folder.name}",
     )
+
+
+def _in_words(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A prediction as a row of a table: an answer that was withheld says so, guardrails that did not pass in words."""
+    raised = [check for check in row["guardrails"] if check["outcome"] != "pass"]
+    return {
+        **row,
+        "answer": row["answer"] or "withheld",
+        "guardrails": [f"{check['name']}: {check['words']}" for check in raised],
+    }

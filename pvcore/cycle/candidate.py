@@ -13,6 +13,7 @@ from pvcore.config import Workspace
 from pvcore.cycle import data
 from pvcore.cycle.lineage import unseen
 from pvcore.errors import NotFound
+from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.problems import PROBLEMS
 from pvcore.records import Example, Prediction, canonical
 from pvcore.registry.manifest import Version, fetch_adapter, resolve
@@ -171,14 +172,21 @@ def predict(
     base: Mapping[str, Any],
     examples: Sequence[Example | tuple[str, str]],
     terms: Any,
+    policy: GuardrailPolicy,
 ) -> list[Prediction]:
-    """Answers of an adapter, given by its files, to examples."""
+    """Answers of an adapter, given by its files, to examples, as far as the guardrails let them through."""
     from pvcore.inference.predict import load
 
     with tempfile.TemporaryDirectory(prefix="pv-predict-") as folder:
         adapter = get_folder(workspace.store, files, Path(folder, "adapter"))
         model = load(adapter, base_folder(workspace, base))
-        return model.predict(examples, terms=terms, threads=workspace.settings.threads)
+        return model.predict(
+            examples,
+            terms=terms,
+            threads=workspace.settings.threads,
+            policy=policy,
+            exact=workspace.settings.exact,
+        )
 
 
 def curve(workspace: Workspace, specification: str) -> list[tuple[int, float]]:

@@ -43,8 +43,9 @@ def external(workspace: Workspace, name: str, folder: Path) -> list[dict[str, An
     every = [example for found in sets.values() for example in found]
     # A pair may stand in several sets: it is asked once, and counts in each.
     distinct = list({example.example_id: example for example in every}.values())
+    policy = workspace.policy(workspace.recipe(DDI).policy)
     files, base = version.manifest.adapter["files"], asked.settings["base"]
-    answers = {version.name: candidate.predict(workspace, files, base, distinct, None)}
+    answers = {version.name: candidate.predict(workspace, files, base, distinct, None, policy.guardrails)}
     answers |= {title: made(train, distinct) for title, made in problem.baselines.items()}
     metrics = {metric: problem.metrics[metric] for metric in METRICS}
     seen = {drug for example in train for drug in drugs(example)}

@@ -13,6 +13,7 @@ from pvcore.cycle import data
 from pvcore.cycle.candidate import champion_of, load_specification, predict, train
 from pvcore.cycle.lineage import unseen
 from pvcore.errors import NotFound
+from pvcore.evaluation import reliability
 from pvcore.evaluation.baseline import nearest_terms, tfidf_classes, tfidf_predictions
 from pvcore.evaluation.compare import evaluate as measure
 from pvcore.evaluation.compare import frame, held_out_digest
@@ -30,8 +31,8 @@ def evaluate(workspace: Workspace, specification: str) -> str:
     """Judge what a specification trained against the champion on the same held-out cases; returns the key.
 
     Both are held against the same labels in the same dictionary, so that a change of the dictionary
-    is not taken for one of the model, and without cases that either has learned from (`lineage`).
-    Recorded once a candidate, policy and champion.
+    is not taken for one of the model, without cases that either has learned from (`lineage`), and under the
+    same guardrails. Recorded once a candidate, policy and champion.
     """
     asked = load_specification(workspace, specification)
     recipe = workspace.recipe(asked.problem)
@@ -49,18 +50,22 @@ def evaluate(workspace: Workspace, specification: str) -> str:
     lines = [specification, *([champion.manifest.specification] if champion else [])]
     held, terms = examples.get("test", []), data.terms(workspace, asked)
     test = unseen(workspace, asked.dataset, held, lines)
-    answered = predict(workspace, trained["files"], asked.settings["base"], test, terms)
+    answered = predict(workspace, trained["files"], asked.settings["base"], test, terms, policy.guardrails)
     before = None
     if champion:
         theirs = load_specification(workspace, champion.manifest.specification)
+        files = champion.manifest.adapter["files"]
         before = frame(
-            test, predict(workspace, champion.manifest.adapter["files"], theirs.settings["base"], test, terms)
+            test, predict(workspace, files, theirs.settings["base"], test, terms, policy.guardrails)
         )
     candidate = frame(test, answered)
     held_out = held_out_digest(candidate)
     report = measure(
         asked.problem,
-        problem.metrics_for(data.dictionary_by_digest(workspace, asked.dictionary)),
+        {
+            **problem.metrics_for(data.dictionary_by_digest(workspace, asked.dictionary)),
+            **reliability.METRICS,
+        },
         candidate,
         before,
         policy.gate,

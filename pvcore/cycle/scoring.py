@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +66,7 @@ def score(workspace: Workspace, name: str, batch: Batch) -> tuple[Version, list[
         asked.settings["base"],
         questions,
         dictionary.current_llts() if dictionary else None,
+        workspace.policy(workspace.recipe(version.problem).policy).guardrails,
     )
     marked = [
         dataclasses.replace(p, version=version.name, dictionary=adopted if dictionary else None)
@@ -92,15 +95,28 @@ def score_batch(workspace: Workspace, name: str, batch: str) -> Scored:
             "batch": batch,
             "predictions": blob,
             "rows": len(answered),
+            "withheld": sum(not p.answer for p in answered),
         },
         actor="score",
         key=blob,
     )
+    return Scored(blob, version.name, _markdown(version.name, answered))
+
+
+def _markdown(version: str, answered: Sequence[Prediction]) -> str:
+    raised = Counter(f"{check.name}: {check.outcome}" for p in answered for check in p.raised)
+    given = sum(bool(p.answer) for p in answered)
     lines = [
-        f"## {len(answered)} predictions of {version.name}",
+        f"## {len(answered)} predictions of {version}",
         "",
-        "| example | answer | score |",
-        "|---|---|---:|",
+        f"{given} answered, {len(answered) - given} withheld for a person to look at.",
+        *(f"- {name}: {count}" for name, count in sorted(raised.items())),
+        "",
+        "| example | answer | confidence | score | guardrails |",
+        "|---|---|---:|---:|---|",
     ]
-    lines += [f"| {p.example_id} | {p.answer} | {p.score:.3f} |" for p in answered[:20]]
-    return Scored(blob, version.name, "\n".join(lines))
+    for p in answered[:20]:
+        sure = "" if p.confidence is None else f"{p.confidence:.3f}"
+        words = "; ".join(f"{check.name} ({check.outcome})" for check in p.raised)
+        lines.append(f"| {p.example_id} | {p.answer or '*withheld*'} | {sure} | {p.score:.3f} | {words} |")
+    return "\n".join(lines)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pvcore.evaluation.checks import Check
 from pvcore.evaluation.gate import Decision
+from pvcore.evaluation.reliability import Reliability
 from pvcore.evaluation.report import Estimate, Report
 
 if TYPE_CHECKING:
@@ -117,6 +118,53 @@ def slice_values(report: Report, metric: str, *, format: Format = "svg") -> byte
         axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
 
     return _drawn(draw, 1.1 + 0.42 * len(rows), format)
+
+
+def reliability_diagram(found: Reliability, *, format: Format = "svg") -> bytes:
+    """The share of right answers by confidence; a dot's area is its number of answers."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        _unit_square(axes)
+        axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="as sure as right")
+        sure, right, rows = zip(*found.bins, strict=True)
+        most = max(rows)
+        axes.plot(sure, right, color=BLUE, linewidth=1)
+        axes.scatter(sure, right, [20 + 180 * n / most for n in rows], color=BLUE, label="held-out answers")
+        axes.set_xlabel("confidence")
+        axes.set_ylabel("share that is right")
+        axes.legend(frameon=False, loc="upper left", markerscale=0.6)
+
+    return _drawn(draw, 3.4, format)
+
+
+def risk_coverage(found: Reliability, *, format: Format = "svg") -> bytes:
+    """The share of wrong answers if only the surest were given, and where the policy stands."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.grid(color=FAINT)
+        axes.set_axisbelow(True)
+        covered, risk = zip(*found.curve, strict=True)
+        axes.plot(covered, risk, color=BLUE, linewidth=2, label="surest answers first")
+        if found.risk is not None:
+            axes.plot(
+                [found.coverage], [found.risk], color=INK, marker="D", linestyle="none", label="this policy"
+            )
+        axes.set_xlim(0, 1.02)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("coverage: share of cases that are answered")
+        axes.set_ylabel("share of answers that is wrong")
+        axes.legend(frameon=False, loc="upper left")
+
+    return _drawn(draw, 3.0, format)
+
+
+def _unit_square(axes: Axes) -> None:
+    axes.grid(color=FAINT)
+    axes.set_axisbelow(True)
+    axes.set_xlim(0, 1.02)
+    axes.set_ylim(0, 1.02)
 
 
 def _forest(axes: Axes, title: str, checks: Sequence[Check]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from pvcore.dossier import words
 from pvcore.evaluation.checks import Check
 from pvcore.evaluation.gate import CHAMPION, Decision, Policy
+from pvcore.evaluation.reliability import Reliability
 from pvcore.evaluation.report import Estimate, Group, Report
 
 DASH = "\N{EN DASH}"
@@ -99,6 +100,19 @@ def result_rows(report: Report) -> list[dict[str, Any]]:
             cells.append(Cell(number(difference.value, "+"), interval(difference, "+")))
         rows.append({"name": spoken(name), "meaning": words.METRICS.get(name, ""), "cells": cells})
     return rows
+
+
+def guardrail_rows(found: Reliability) -> list[dict[str, Any]]:
+    """How often each guardrail did not pass on the held-out rows."""
+    return [
+        {
+            "name": name,
+            "meaning": words.GUARDRAILS.get(name, ""),
+            "warned": outcomes.get("warn", 0),
+            "withheld": outcomes.get("withhold", 0),
+        }
+        for name, outcomes in found.raised.items()
+    ]
 
 
 def slice_rows(report: Report, metric: str) -> list[dict[str, Any]]:

@@ -61,6 +61,17 @@ METRICS = {
     "drug_f1_overlap": "the same of drugs, where touching is enough",
     "reaction_f1_overlap": "the same of reactions, where touching is enough",
     "relation_f1": "pairs of drug and reaction as the annotators drew them, both marked exactly",
+    "coverage": "share of cases that are answered; the others are withheld for a person to look at",
+    "selective_accuracy": "of the answers that are given, the share that is right",
+    "calibration_error": "how far confidence is from the share of right answers; 0 is best",
+}
+GUARDRAILS = {
+    "unlike training": "the text is further from the training data than held-out texts usually are",
+    "unsure token": "a token of the answer was less probable than usual",
+    "confidence": "the calibrated confidence is lower than the policy asks for",
+    "unsupported term": "the answer names a drug or event that the source does not",
+    "lost term": "the answer lost a drug or event of the source",
+    "wording": "an unsure term that shares no wording with the verbatim",
 }
 RULES = {
     "floor": "reaches the floor with its whole interval",

@@ -17,8 +17,7 @@ import numpy as np
 
 from pvcore.inference import prefix as prefixes
 from pvcore.inference import text
-from pvcore.inference.scoring import Floats, evaluating
-from pvcore.inference.text import ROWS
+from pvcore.inference.scoring import Floats, evaluating, rows_of_a_block
 
 ROOT = -1
 """The node before every branch: the prompt's last token."""
@@ -78,7 +77,7 @@ def log_likelihoods(
     """log P(continuation | prompt) in float32, shape (prompts, continuations).
 
     `prefix` is encoded once; a prompt that does not begin with it is put whole. Each row depends on its
-    own prompt alone: blocks have ROWS rows and a width that the prompt's own length decides.
+    own prompt alone: blocks have one number of rows and a width that the prompt's own length decides.
     """
     tree, start = Tree(tuple(continuations)), tuple(prefix)
     prefixes.check(network)
@@ -91,7 +90,9 @@ def log_likelihoods(
                 continue
             cache = prefixes.encode(network, shared)
             rests = [tuple(prompts[row][len(shared) :]) for row in rows]
-            for width, block in text.blocks([len(rest) + len(tree.nodes) for rest in rests]):
+            for width, block in text.blocks(
+                [len(rest) + len(tree.nodes) for rest in rests], rows_of_a_block()
+            ):
                 values = _block(network, tokenizer, [rests[i] for i in block], width, tree, cache)
                 found[[rows[i] for i in block]] = values[: len(block)]
     return found
@@ -100,17 +101,18 @@ def log_likelihoods(
 def _block(
     network: Any, tokenizer: Any, rests: Sequence[tuple[int, ...]], width: int, tree: Tree, cache: Any
 ) -> Floats:
-    """log P of every continuation for ROWS rows of one width; missing rows repeat the first."""
+    """log P of every continuation for the rows of a block of one width; missing rows repeat the first."""
     import torch
 
     device = next(network.parameters()).device
+    size = rows_of_a_block()
     before = cache.get_seq_length() if cache is not None else 0
     branches = tuple(beginning[-1] for beginning in tree.nodes)
-    lengths = [len(rest) for rest in rests] + [len(rests[0])] * (ROWS - len(rests))
+    lengths = [len(rest) for rest in rests] + [len(rests[0])] * (size - len(rests))
     ids, _ = text.pad(
-        [(*rest, *branches) for rest in rests], width=width, rows=ROWS, pad_id=tokenizer.pad_token_id
+        [(*rest, *branches) for rest in rests], width=width, rows=size, pad_id=tokenizer.pad_token_id
     )
-    places = torch.arange(width).repeat(ROWS, 1)
+    places = torch.arange(width).repeat(size, 1)
     for row, length in enumerate(lengths):
         places[row, length : length + len(branches)] = (
             length - 1 + torch.tensor(tree.depths, dtype=torch.long)

@@ -23,7 +23,11 @@ class Card:
     """How to ask an adapter: head, labels, threshold, text length, and the base it belongs to.
 
     `threshold`: a positive answer needs at least this probability (None: the most probable label).
-    `base_files`: SHA-256 of configuration and tokenizer of the base.
+    `base_files`: SHA-256 of configuration and tokenizer of the base. `long` and `pool` say how a text
+    that is longer than `max_tokens` is put (pvcore.inference.windows). `calibration` turns a score into a
+    confidence, `unlike` says from which distance on a text is unlike the training data, `prototypes` is
+    the SHA-256 of the vectors it is measured from, `unsure` the least probability that is usual of a token
+    (pvcore.inference.guardrails); None: never calibrated.
     """
 
     problem: str
@@ -40,6 +44,12 @@ class Card:
     specification: str
     pooling: str | None = None
     threshold: float | None = None
+    long: str = "head_and_tail"
+    pool: str = "mean"
+    calibration: Mapping[str, Any] | None = None
+    unlike: Mapping[str, Any] | None = None
+    unsure: float | None = None
+    prototypes: str | None = None
     format: int = field(default=FORMAT)
 
     def write(self, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from pvcore.errors import TrainingError
 from pvcore.inference.base import complete, file_digest
 from pvcore.inference.card import FILE as CARD
 from pvcore.inference.card import Card
+from pvcore.inference.guardrails import FILE as VECTORS
 from pvcore.inference.heads import HEADS
 from pvcore.inference.model import keep_training_layout, load_adapter, quiet
 from pvcore.records import digest
@@ -88,12 +90,14 @@ def trainable(model: Any) -> dict[str, Any]:
     return found
 
 
-def save(model: Any, folder: Path, card: Card) -> dict[str, str]:
+def save(model: Any, folder: Path, card: Card, prototypes: Any = None) -> dict[str, str]:
     """Write a plain PEFT folder with pv.json, whole or not at all; returns {name: SHA-256}.
 
+    `prototypes`, the vectors that guardrails measure from, go into a file of their own, named in the card.
     PEFT's own writer would leave a set in random order, a path of this machine and a README in it.
     """
     from peft import get_peft_model_state_dict
+    from safetensors.numpy import save_file as save_vectors
     from safetensors.torch import save_file
 
     config = model.peft_config["default"].to_dict()
@@ -110,14 +114,19 @@ def save(model: Any, folder: Path, card: Card) -> dict[str, str]:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(state.items())}
         save_file(tensors, work / WEIGHTS, metadata={"format": "pt"})
         (work / CONFIG).write_text(json.dumps(plain, indent=2, sort_keys=True) + "\n", "utf-8")
-        card.write(work)
+        named = card
+        if prototypes is not None:
+            save_vectors({"prototypes": prototypes}, work / VECTORS)
+            named = dataclasses.replace(card, prototypes=file_digest(work / VECTORS))
+        named.write(work)
 
     return adapter_files(complete(folder, fill))
 
 
 def adapter_files(folder: Path) -> dict[str, str]:
-    """{name: SHA-256} of an adapter's three files."""
-    return {name: file_digest(folder / name) for name in (CONFIG, WEIGHTS, CARD)}
+    """{name: SHA-256} of an adapter's files: three, and the vectors of its guardrails where it has some."""
+    names = (CONFIG, WEIGHTS, CARD, *((VECTORS,) if (folder / VECTORS).exists() else ()))
+    return {name: file_digest(folder / name) for name in names}
 
 
 def adapter_digest(files: dict[str, str]) -> str:

@@ -54,9 +54,15 @@ class Lora(Section):
 
 
 class TextSettings(Section):
-    """How much of a text the model sees, in its own tokens; longer text keeps its head and tail."""
+    """How much of a text the model sees at once, in its own tokens, and what becomes of a longer one.
+
+    `windows` (encoders only) reads all of it, and `pool` makes one answer of theirs: the mean of
+    probabilities or vectors, or the window in which the positive label is most probable.
+    """
 
     max_tokens: int = Field(default=160, ge=8)
+    long: Literal["head_and_tail", "windows"] = "head_and_tail"
+    pool: Literal["mean", "max"] = Field(default="mean", description="of windows")
 
 
 class TrainingSettings(Section):

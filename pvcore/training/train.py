@@ -29,6 +29,7 @@ from pvcore.inference.prefix import keep_cache_when_recomputing
 from pvcore.problems import Problem, problem
 from pvcore.records import Example, digest
 from pvcore.training import loop, qlora
+from pvcore.training.guarding import calibrated
 from pvcore.training.objectives import OBJECTIVES, PREPARE, Given
 from pvcore.training.settings import Sections, sections
 from pvcore.training.specification import Specification
@@ -96,10 +97,11 @@ def train(
             seed=specification.seed,
             checkpoints=workdir / specification.digest,
             progress=progress,
-            look=(lambda: _measure(model, task, tune, terms, threads)) if tune else None,
+            look=(lambda: _look(model, task, tune, terms, threads)) if tune else None,
         )
-        model.card = card = _with_threshold(model, tune)
-        files = qlora.save(network, output, card)
+        model.card = _with_threshold(model, tune)
+        model.card, prototypes = calibrated(model, rows, tune, terms, specification.seed)
+        files = qlora.save(network, output, model.card, prototypes)
         measured = _measure(model, task, tune, terms, threads) if tune else {}
     return TrainResult(
         adapter=output,
@@ -153,6 +155,10 @@ def best_threshold(scores: Sequence[float], positive: Sequence[bool]) -> float:
 
 def _card(specification: Specification, settings: Sections, task: Problem, base: Path) -> Card:
     head = head_for(specification.family, task)
+    if settings.text.long == "windows" and head.causal:
+        raise TrainingError("text.long: windows is for encoders. Write head_and_tail, or family: encoder")
+    if settings.text.pool == "max" and task.positive is None:
+        raise TrainingError(f"text.pool: max asks for a positive label, and {task.name} has none. Write mean")
     return Card(
         problem=task.name,
         family=specification.family,
@@ -160,6 +166,8 @@ def _card(specification: Specification, settings: Sections, task: Problem, base:
         labels=task.labels,
         positive=task.positive,
         max_tokens=settings.text.max_tokens,
+        long=settings.text.long,
+        pool=settings.text.pool,
         base_source=settings.base.source,
         base_digest=settings.base.digest,
         base_files=beside_digests(base),
@@ -235,13 +243,20 @@ def _with_threshold(model: Model, tune: Sequence[Example]) -> Card:
     return dataclasses.replace(card, threshold=found)
 
 
+def _look(
+    model: Model, task: Problem, tune: Sequence[Example], terms: pd.DataFrame | None, threads: int | None
+) -> dict[str, float]:
+    """The metrics on the way: the network has changed since the last look."""
+    model.kept.clear()
+    return _measure(model, task, tune, terms, threads)
+
+
 def _measure(
     model: Model, task: Problem, tune: Sequence[Example], terms: pd.DataFrame | None, threads: int | None
 ) -> dict[str, float]:
     """The problem's metrics on the tune split; one that its rows do not define is left out."""
     import pandas as pd
 
-    model.kept.clear()  # the network has changed since
     found = model.predict(tune, terms=terms, threads=threads)
     frame = pd.DataFrame(
         {

@@ -66,6 +66,14 @@ def test_a_recipe_for_another_problem_is_refused(root: Path) -> None:
         open_workspace(root).recipes()
 
 
+def test_what_guardrails_do_is_read_from_the_policy(root: Path) -> None:
+    file = root / "recipes" / "policy.yaml"
+    assert open_workspace(root).policy().guardrails.abstain_below == {"coding": 0.2}
+    file.write_text(file.read_text().replace("unlike: warn", "unlike: shrug"))
+    with pytest.raises(ConfigError, match="unlike"):
+        open_workspace(root).policy()
+
+
 def test_a_policy_with_an_unknown_section_is_refused(root: Path) -> None:
     policy = root / "recipes" / "policy.yaml"
     policy.write_text(policy.read_text() + "\nleniency: {}\n")

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from pvcore.inference.heads.head import Answer, Head
 from pvcore.inference.heads.labels import decided
-from pvcore.inference.scoring import Floats, in_blocks, softmax
-from pvcore.inference.text import Encoded, encode
+from pvcore.inference.scoring import Floats, in_blocks, mean_state, softmax
+from pvcore.inference.text import Encoded
+from pvcore.inference.windows import pooled, put
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,18 +22,40 @@ if TYPE_CHECKING:
 
 def probabilities(model: Model, texts: Sequence[str]) -> tuple[NDArray[np.float64], list[Encoded]]:
     """Probabilities of the labels, shape (texts, labels), and the texts as they were put."""
-    asked = [encode(model.tokenizer, value, model.card.max_tokens) for value in texts]
-    return class_probabilities(model.network, model.tokenizer, asked), asked
+    found, _, asked = _read(model, texts)
+    return found, asked
 
 
 def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> list[Answer]:
     """The label that the probabilities and the card's threshold decide for each text."""
-    return decided(model, *probabilities(model, texts))
+    found, features, asked = _read(model, texts)
+    decisions = decided(model, found, asked)
+    return [item._replace(features=row) for item, row in zip(decisions, features, strict=True)]
 
 
-def class_probabilities(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> NDArray[np.float64]:
-    """Probabilities, shape (texts, labels), each row from its own text alone."""
-    return softmax(in_blocks(network, tokenizer, encoded, lambda ids, mask: network(ids, mask).logits))
+def _read(model: Model, texts: Sequence[str]) -> tuple[NDArray[np.float64], Floats, list[Encoded]]:
+    """Probabilities, features and texts as put; those of a text's windows are pooled."""
+    card = model.card
+    parts = [put(model.tokenizer, value, card) for value in texts]
+    found, features = read_off(model.network, model.tokenizer, [part for own in parts for part in own])
+    by = card.labels.index(card.positive) if card.pool == "max" and card.positive else None
+    return pooled(found, parts, by), pooled(features, parts), [own[0] for own in parts]
+
+
+def read_off(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> tuple[NDArray[np.float64], Floats]:
+    """Probabilities, shape (texts, labels), and features, shape (texts, hidden size), from one pass.
+
+    Each row is from its own text alone. The features are the mean of the last hidden states.
+    """
+    import torch
+
+    def run(ids: Any, mask: Any) -> Any:
+        out = network(ids, mask, output_hidden_states=True)
+        return torch.cat([out.logits.float(), mean_state(out.hidden_states[-1], mask)], dim=1)
+
+    both = in_blocks(network, tokenizer, encoded, run)
+    labels = classifier(network).out_features
+    return softmax(both[:, :labels]) if len(both) else np.zeros((0, labels)), both[:, labels:]
 
 
 def head_inputs(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> Floats:

@@ -9,8 +9,9 @@ import numpy as np
 
 from pvcore.errors import TrainingError
 from pvcore.inference.heads.head import Answer, Head
-from pvcore.inference.scoring import Floats, in_blocks
+from pvcore.inference.scoring import Floats, in_blocks, mean_state
 from pvcore.inference.text import ROWS, Encoded, encode
+from pvcore.inference.windows import pooled, put
 from pvcore.records import digest
 
 if TYPE_CHECKING:
@@ -28,18 +29,20 @@ def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> l
     if terms is None:
         raise TrainingError("coding needs the terms of a dictionary: predict(..., terms=...)")
     codes, vectors = embedded(model, terms)
-    asked = [encode(model.tokenizer, text, model.card.max_tokens) for text in texts]
-    queries = embeddings(model.network, model.tokenizer, asked)
+    parts = [put(model.tokenizer, text, model.card) for text in texts]
+    asked = [own[0] for own in parts]
+    queries = pooled_embeddings(model.network, model.tokenizer, parts)
     results = []
     for start in range(0, len(asked), ROWS):
         # No BLAS: what it makes of a row can depend on the row's place in the matrix (seen with OpenBLAS's
         # Haswell kernel). Here every similarity is one sum over its own two vectors.
-        similarity = np.einsum("qd,nd->qn", queries[start : start + ROWS], vectors)
-        for row, item in zip(similarity, asked[start : start + ROWS], strict=False):
+        block = slice(start, start + ROWS)
+        similarity = np.einsum("qd,nd->qn", queries[block], vectors)
+        for row, item, query in zip(similarity, asked[block], queries[block], strict=True):
             best = _best(row, codes)
             close = len(best) > 1 and best[0][1] - best[1][1] < CLOSE
             notes = (*item.notes, "two terms nearly as near") if close else item.notes
-            results.append(Answer(*best[0], best, item, notes))
+            results.append(Answer(*best[0], best, item, notes, features=query))
     return results
 
 
@@ -63,13 +66,23 @@ def embeddings(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> Floa
     return in_blocks(network, tokenizer, encoded, lambda ids, mask: embed(network, ids, mask))
 
 
+def pooled_embeddings(network: Any, tokenizer: Any, parts: Sequence[Sequence[Encoded]]) -> Floats:
+    """Unit vectors, shape (texts, hidden size): of a text's windows the mean, scaled to length 1 again."""
+    found = embeddings(network, tokenizer, [part for own in parts for part in own])
+    if len(found) == len(parts):
+        return found
+    vectors = pooled(found, parts)
+    for row, own in enumerate(parts):
+        if len(own) > 1:  # the others have length 1 already: scaled again they would depend on their company
+            vectors[row] /= np.sqrt((vectors[row] ** 2).sum())
+    return vectors
+
+
 def embed(network: Any, ids: Any, mask: Any) -> Any:
     """Mean of the last hidden states over the text's tokens, scaled to length 1 (Reimers & Gurevych 2019)."""
     import torch
 
-    hidden = network(input_ids=ids, attention_mask=mask).last_hidden_state
-    weights = mask.unsqueeze(-1).to(hidden.dtype)
-    mean = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+    mean = mean_state(network(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
     return torch.nn.functional.normalize(mean, dim=-1)
 
 

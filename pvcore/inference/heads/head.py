@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +17,32 @@ if TYPE_CHECKING:
     from pvcore.inference.predict import Model
 
 
+class Named(NamedTuple):
+    """Drugs and adverse events: those that an answer names, and those of its source that it must keep.
+
+    Terms are texts in any spelling; `source` is the text that must support them.
+    """
+
+    source: str
+    said: tuple[str, ...]
+    given: tuple[str, ...] = ()
+
+
 class Answer(NamedTuple):
-    """An answer with its score, the ranking (label, score) best first, the text as put, and remarks."""
+    """An answer with its score, the ranking (label, score) best first, the text as put, and remarks.
+
+    What guardrails look at, where a head has it: `features`, shape (hidden size,), what the network made
+    of the text; `tokens`, the probabilities of the tokens it said; `named`, the terms it said.
+    """
 
     answer: str
     score: float
     ranked: tuple[tuple[str, float], ...]
     asked: Encoded
     notes: tuple[str, ...]
+    features: NDArray[Any] | None = None
+    tokens: tuple[float, ...] = ()
+    named: Named | None = None
 
 
 @dataclass(frozen=True)
