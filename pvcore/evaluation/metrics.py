@@ -72,7 +72,7 @@ def proportion(name: str, correct: Rows, applies: Rows | None = None, **options:
         return len(frame) if applies is None else int(applies(frame).sum())
 
     return Metric(
-        name=name, function=_ratio(parts), kind="proportion", correct=correct, applies=applies,
+        name=name, function=ratio(parts), kind="proportion", correct=correct, applies=applies,
         parts=parts, support=support, **options,  # type: ignore[arg-type]
     )  # fmt: skip
 
@@ -102,7 +102,7 @@ def precision(positive: str, name: str = "precision") -> Metric:
         said = _is("answer", positive)(frame)
         return (said & _is("label", positive)(frame)).astype(float), said.astype(float)
 
-    return Metric(name, _ratio(parts), parts=parts, support=lambda f: int(_is("answer", positive)(f).sum()))
+    return Metric(name, ratio(parts), parts=parts, support=lambda f: int(_is("answer", positive)(f).sum()))
 
 
 def f1(positive: str, name: str = "f1") -> Metric:
@@ -112,7 +112,7 @@ def f1(positive: str, name: str = "f1") -> Metric:
         said, true = _is("answer", positive)(frame), _is("label", positive)(frame)
         return 2.0 * (said & true).astype(float), said.astype(float) + true.astype(float)
 
-    return Metric(name, _ratio(parts), parts=parts, support=lambda f: int(_is("label", positive)(f).sum()))
+    return Metric(name, ratio(parts), parts=parts, support=lambda f: int(_is("label", positive)(f).sum()))
 
 
 def average_precision(positive: str, name: str = "average_precision") -> Metric:
@@ -180,7 +180,9 @@ def _is_not(column: str, value: str) -> Rows:
     return lambda frame: np.asarray(_column(frame, column) != value, dtype=bool)
 
 
-def _ratio(parts: Parts) -> Callable[[pd.DataFrame], float]:
+def ratio(parts: Parts) -> Callable[[pd.DataFrame], float]:
+    """A metric's function from its numerators and denominators: the ratio of their sums."""
+
     def function(frame: pd.DataFrame) -> float:
         numerator, denominator = parts(frame)
         total = denominator.sum()

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pvcore.errors import NotFound
 from pvcore.problems.coding import CODING
 from pvcore.problems.problem import Problem
+from pvcore.problems.pts import PTS
 from pvcore.problems.seriousness import SERIOUSNESS
 
-PROBLEMS: Mapping[str, Problem] = {problem.name: problem for problem in (SERIOUSNESS, CODING)}
+PROBLEMS: Mapping[str, Problem] = {problem.name: problem for problem in (SERIOUSNESS, CODING, PTS)}
 
 
 def problem(name: str) -> Problem:

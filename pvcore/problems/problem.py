@@ -34,7 +34,8 @@ class MakeExamples(Protocol):
 class Problem:
     """A drug-safety task.
 
-    `labels` are the classes in the order of a classifier's outputs, () for a ranking over terms.
+    `labels` are the classes in the order of a classifier's outputs, () for a ranking over terms or a set of
+    them.
     `prompt` is the text put to a causal model, whose answer is " " + label; `parse` reads an answer
     back and raises ValueError for anything that is not exactly a label. `questions` are (id, text) of
     cases without labels, to be scored. `metrics` need nothing but an evaluation frame; `metrics_for`
@@ -42,7 +43,7 @@ class Problem:
     """
 
     name: str
-    kind: Literal["classification", "ranking"]
+    kind: Literal["classification", "ranking", "set"]
     labels: tuple[str, ...]
     positive: str | None
     prompt: Callable[[str], str]

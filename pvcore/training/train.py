@@ -97,7 +97,7 @@ def train(
             progress=progress,
             look=(lambda: _measure(model, task, tune, terms, threads)) if tune else None,
         )
-        model.card = card = _with_threshold(model, tune)
+        model.card = card = _with_threshold(model, tune, terms)
         files = qlora.save(network, output, card)
         measured = _measure(model, task, tune, terms, threads) if tune else {}
     return TrainResult(
@@ -219,8 +219,11 @@ def _network(
     return qlora.continue_from(network, parent, settings.lora, card), tokenizer
 
 
-def _with_threshold(model: Model, tune: Sequence[Example]) -> Card:
+def _with_threshold(model: Model, tune: Sequence[Example], terms: pd.DataFrame | None) -> Card:
     card = model.card
+    if model.head.threshold and tune:
+        model.kept.clear()  # the network has changed since
+        return dataclasses.replace(card, threshold=model.head.threshold(model, tune, terms))
     if card.positive is None or model.head.probabilities is None:
         return card
     scores, _ = model.head.probabilities(model, [row.text for row in tune])

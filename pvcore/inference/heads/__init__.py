@@ -9,13 +9,19 @@ from pvcore.inference.heads.classification import CLASSIFICATION
 from pvcore.inference.heads.embedding import EMBEDDING
 from pvcore.inference.heads.head import Answer, Head
 from pvcore.inference.heads.label_tokens import LABEL_TOKENS
+from pvcore.inference.heads.mentions import MENTIONS
+from pvcore.inference.heads.terms import TERMS
 from pvcore.problems import Problem
 
-HEADS: Mapping[str, Head] = {head.name: head for head in (CLASSIFICATION, EMBEDDING, LABEL_TOKENS)}
+HEADS: Mapping[str, Head] = {
+    head.name: head for head in (CLASSIFICATION, EMBEDDING, LABEL_TOKENS, MENTIONS, TERMS)
+}
 SERVES: Mapping[tuple[str, str], Head] = {
     ("encoder", "classification"): CLASSIFICATION,
     ("encoder", "ranking"): EMBEDDING,
+    ("encoder", "set"): MENTIONS,
     ("causal", "classification"): LABEL_TOKENS,
+    ("causal", "ranking"): TERMS,
 }
 """(family of models, kind of problem) -> head."""
 

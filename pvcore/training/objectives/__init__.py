@@ -10,12 +10,16 @@ from pvcore.records import Example
 from pvcore.training.objectives.classification import classification, probe
 from pvcore.training.objectives.contrastive import contrastive
 from pvcore.training.objectives.label_tokens import label_tokens
+from pvcore.training.objectives.mentions import mentions
 from pvcore.training.objectives.objective import Given, Objective
+from pvcore.training.objectives.terms import terms
 
 OBJECTIVES: Mapping[str, Callable[[Problem, Sequence[Example], Given], Objective]] = {
     "classification": classification,
     "embedding": contrastive,
     "label_tokens": label_tokens,
+    "mentions": mentions,
+    "terms": terms,
 }
 """Head -> its objective over rows."""
 PREPARE: Mapping[str, Callable[[Any, Problem, Sequence[Example], Given], None]] = {"classification": probe}
