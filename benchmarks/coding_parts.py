@@ -13,6 +13,7 @@ import yaml
 from pvcore.annotations.verbatims import say
 from pvcore.inference.base import resolve_base
 from pvcore.inference.predict import Model, load
+from pvcore.meddra.generate import Size
 from pvcore.problems.coding import normal
 from pvcore.records import Example
 from pvcore.training import qlora
@@ -21,6 +22,11 @@ from pvcore.training.specification import Specification
 from pvcore.training.train import train
 
 ROOT = Path(__file__).resolve().parents[1]
+SIZES = {
+    "small": Size.small(),
+    "middle": Size(socs=27, hlgts=200, hlts=700, pts=5000, llts=17_000, smqs=10, changes=Size.real().changes),
+    "real": Size.real(),
+}
 
 
 def recipe(**changes: Any) -> dict[str, Any]:

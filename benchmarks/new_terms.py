@@ -16,19 +16,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from coding_parts import recipe, share, trained, wordings
+from coding_parts import SIZES, recipe, share, trained, wordings
 
 from pvcore.evaluation.baseline import nearest_terms
 from pvcore.meddra.diff import diff
-from pvcore.meddra.generate import Size, generate
+from pvcore.meddra.generate import generate
 from pvcore.records import Example, Prediction
 from pvcore.training.mixture import mix
-
-SIZES = {
-    "small": Size.small(),
-    "middle": Size(socs=27, hlgts=200, hlts=700, pts=5000, llts=17_000, smqs=10, changes=Size.real().changes),
-    "real": Size.real(),
-}
 
 
 def main() -> None:

@@ -68,13 +68,16 @@ def examples(
     llt, pt = dictionary.tables["llt"], dictionary.tables["pt"]
     pt_of = dict(zip(llt["llt_code"], llt["pt_code"], strict=True))
     by_name = dict(zip(pt["pt_name"], pt["pt_code"], strict=True))
+    table = cases.set_index("case_id")
     found: dict[str, set[str]] = defaultdict(set)
     faults = []
     for row in labels[labels["problem"] == coding.NAME].sort_values(["case_id", "target"]).itertuples():
         value = row.value if isinstance(row.value, dict) else json.loads(row.value)
         code = pt_of.get(str(value.get("llt_code"))) or by_name.get(str(value.get("pt_name")))
-        if code is None:
-            where = f"case {row.case_id}, {row.target!r}"
+        where = f"case {row.case_id}, {row.target!r}"
+        if row.case_id not in table.index:
+            faults.append(Fault(where, "no such case"))
+        elif code is None:
             faults.append(
                 Fault(
                     where, f"no PT of MedDRA {dictionary.version} in {json.dumps(value)}", "run the migration"
@@ -84,7 +87,6 @@ def examples(
             found[row.case_id].add(code)
     if faults:
         raise InputError("labels of pts", faults)
-    table = cases.set_index("case_id")
     for case_id, codes in sorted(found.items()):
         case = table.loc[case_id]
         extra = ("new_terms",) if codes & set(new_terms) else ()

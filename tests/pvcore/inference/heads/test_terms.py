@@ -46,17 +46,17 @@ def table(names: list[str]) -> pd.DataFrame:
     return pd.DataFrame({"llt_code": codes, "llt_name": names})
 
 
-@pytest.fixture(scope="module", params=["float32", "bfloat16"])
-def model(request, tiny_phi3: Path, tmp_path_factory) -> Model:
+@pytest.fixture(scope="module")
+def model(tiny_phi3: Path, tmp_path_factory) -> Model:
     """An adapter of random matrices on a tiny Phi-3."""
     folder = tmp_path_factory.mktemp("adapter")
     card = Card(
         problem="coding", family="causal", head="terms", labels=(), positive=None, max_tokens=400,
         base_source="package:tiny", base_digest=base_digest(tiny_phi3), base_files=beside_digests(tiny_phi3),
-        bits=4, compute=request.param, specification="0" * 64,
+        bits=4, compute="float32", specification="0" * 64,
     )  # fmt: skip
     torch.manual_seed(3)
-    network = load_base(tiny_phi3, head="terms", labels=(), bits=4, compute=request.param)
+    network = load_base(tiny_phi3, head="terms", labels=(), bits=4, compute="float32")
     network = qlora.attach(network, Lora(rank=4, alpha=8, targets=TARGETS), "terms")
     for name, weight in network.named_parameters():
         if "lora_B" in name:
@@ -82,24 +82,23 @@ def whole(model: Model, text: str, names: list[str]) -> list[float]:
 def test_the_search_finds_what_scoring_every_name_finds(model):
     """With as many beams as beginnings nothing is lost, so both must say the same."""
     terms = table(NAMES[:5] + NAMES[7:9])
-    close = 0.02 if model.card.compute == "bfloat16" else 1e-3
     for text in ("eye hurts", "swollen", "x"):
         scores = whole(model, text, list(terms["llt_name"]))
         (found,) = model.predict([("a", text)], terms=terms)
         by_code = dict(zip(terms["llt_code"], scores, strict=True))
         assert len(found.ranked) == 5 and found.answer == found.ranked[0][0]
         for code, probability in found.ranked:
-            assert math.log(probability) == pytest.approx(by_code[code], rel=close)
+            assert math.log(probability) == pytest.approx(by_code[code], rel=1e-3)
 
 
 def test_order_company_and_threads_do_not_matter(model):
     chance, terms = random.Random(2), table(NAMES)
     asked = [
         (f"q{n}", " ".join(chance.choices(["eye", "sore", "pain", "bad"], k=chance.randint(1, 20))))
-        for n in range(37)
+        for n in range(19)
     ]
     found = {answer.example_id: canonical(answer) for answer in model.predict(asked, terms=terms, threads=1)}
-    for turn in (1, 7, 20):
+    for turn in (1, 7):
         turned = asked[turn:] + asked[:turn]
         again = model.predict(turned, terms=terms.sample(frac=1, random_state=turn), threads=1 + turn % 2)
         assert {a.example_id: canonical(a) for a in again} == found
