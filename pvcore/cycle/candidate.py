@@ -13,7 +13,7 @@ from pvcore.config import Workspace
 from pvcore.cycle import data
 from pvcore.errors import NotFound
 from pvcore.problems import PROBLEMS
-from pvcore.records import Example, Prediction, canonical
+from pvcore.records import Example, Prediction, canonical, digest
 from pvcore.registry.manifest import Version, fetch_adapter, resolve
 from pvcore.registry.store import get_blob, get_folder, put_blob, put_folder
 from pvcore.training.specification import Specification, code_digest
@@ -170,12 +170,20 @@ def predict(
     terms: Any,
 ) -> list[Prediction]:
     """Answers of an adapter, given by its files, to examples."""
+    from pvcore.inference.kept import on_disk
     from pvcore.inference.predict import load
+    from pvcore.training.train import environment
 
+    threads = workspace.settings.threads
+    # A vector depends on the weights, the code and the machine; on nothing that was asked.
+    name = digest([files, base, code_digest(), environment(threads)])
     with tempfile.TemporaryDirectory(prefix="pv-predict-") as folder:
         adapter = get_folder(workspace.store, files, Path(folder, "adapter"))
         model = load(adapter, base_folder(workspace, base))
-        return model.predict(examples, terms=terms, threads=workspace.settings.threads)
+        if model.head.pooling is None:  # it makes no vectors of terms
+            return model.predict(examples, terms=terms, threads=threads)
+        with on_disk(model, workspace.state / "vectors", name):
+            return model.predict(examples, terms=terms, threads=threads)
 
 
 def curve(workspace: Workspace, specification: str) -> list[tuple[int, float]]:
