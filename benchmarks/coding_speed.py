@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import pandas as pd
 from coding_parts import SIZES, recipe, share, trained, wordings
 
 from pvcore.inference import backend
@@ -43,6 +44,12 @@ def timed(work: Callable[[], T]) -> tuple[T, float]:
 def vectors(model: Model, rows: Sequence[Example]) -> np.ndarray:
     asked = [encode(model.tokenizer, row.text, model.card.max_tokens) for row in rows]
     return embeddings(model.network, model.tokenizer, asked)
+
+
+def noise(terms: pd.DataFrame) -> tuple[list[str], np.ndarray]:
+    """Vectors that mean nothing, in the place of those that take minutes to make."""
+    made = np.random.default_rng(0).normal(size=(len(terms), 384)).astype(np.float32)
+    return sorted(terms["llt_code"]), made / np.linalg.norm(made, axis=1, keepdims=True)
 
 
 def compared(queries: np.ndarray, terms: np.ndarray) -> list[list[int]]:
@@ -71,6 +78,7 @@ def main() -> None:
     parser.add_argument("--verbatims", type=int, default=1000)
     parser.add_argument("--size", choices=SIZES, default="real")
     parser.add_argument("--training", type=int, default=4000)
+    parser.add_argument("--noise", action="store_true", help="random vectors of terms: seconds only, sooner")
     parser.add_argument("--scorers", nargs="*", default=["ratio", "token_sort_ratio", "WRatio"])
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, backend.deterministic(threads=1):
@@ -79,11 +87,14 @@ def main() -> None:
         terms = dictionary.current_llts()
         rows = wordings(terms, asked.training, seed=1)
         test = wordings(terms, asked.verbatims, seed=2, unlike=rows)
-        model, seconds = timed(
-            lambda: trained("coding", {"train": rows}, terms, recipe(), folder / "adapter", threads=1)
+        some, settings = (
+            (rows[:32], recipe(training__dictionary_pairs=0)) if asked.noise else (rows, recipe())
         )
-        print(f"training on {len(rows)} wordings: {seconds:.0f} s", file=sys.stderr)
-        (codes, of_terms), seconds = timed(lambda: embedded(model, terms))
+        model, seconds = timed(
+            lambda: trained("coding", {"train": some}, terms, settings, folder / "adapter", threads=1)
+        )
+        print(f"training on {len(some)} wordings: {seconds:.0f} s", file=sys.stderr)
+        (codes, of_terms), seconds = timed(lambda: noise(terms) if asked.noise else embedded(model, terms))
         name_of = dict(zip(terms["llt_code"], terms["llt_name"], strict=True))
         names = [name_of[code] for code in codes]
         print(
