@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pvcore.cycle.lineage import unseen
 from pvcore.errors import NotFound
 from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.problems import PROBLEMS
-from pvcore.records import Example, Prediction, canonical
+from pvcore.records import Example, Prediction, canonical, digest
 from pvcore.registry.manifest import Version, fetch_adapter, resolve
 from pvcore.registry.store import get_blob, get_folder, put_blob, put_folder
 from pvcore.training.specification import Specification, code_digest
@@ -175,18 +176,28 @@ def predict(
     policy: GuardrailPolicy,
 ) -> list[Prediction]:
     """Answers of an adapter, given by its files, to examples, as far as the guardrails let them through."""
+    from pvcore.inference.kept import on_disk
     from pvcore.inference.predict import load
+    from pvcore.training.train import environment
 
+    threads = workspace.settings.threads
+    # A vector depends on the weights, the code and the machine; on nothing that was asked.
+    name = digest([files, base, code_digest(), environment(threads)])
     with tempfile.TemporaryDirectory(prefix="pv-predict-") as folder:
         adapter = get_folder(workspace.store, files, Path(folder, "adapter"))
         model = load(adapter, base_folder(workspace, base))
-        return model.predict(
+        asking = partial(
+            model.predict,
             examples,
             terms=terms,
-            threads=workspace.settings.threads,
+            threads=threads,
             policy=policy,
             exact=workspace.settings.exact,
         )
+        if model.head.pooling is None:  # it makes no vectors of terms
+            return asking()
+        with on_disk(model, workspace.state / "vectors", name):
+            return asking()
 
 
 def curve(workspace: Workspace, specification: str) -> list[tuple[int, float]]:

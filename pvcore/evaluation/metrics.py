@@ -189,7 +189,7 @@ def _is_not(column: str, value: str) -> Rows:
 
 
 def ratio(parts: Parts) -> Callable[[pd.DataFrame], float]:
-    """Sum of numerators over sum of denominators, NaN without any."""
+    """A metric's function from its numerators and denominators: the ratio of their sums."""
 
     def function(frame: pd.DataFrame) -> float:
         numerator, denominator = parts(frame)

@@ -9,6 +9,7 @@ from pvcore.problems.coding import CODING
 from pvcore.problems.ddi import DDI
 from pvcore.problems.extraction import EXTRACTION
 from pvcore.problems.problem import Problem
+from pvcore.problems.pts import PTS
 from pvcore.problems.seriousness import SERIOUSNESS
 from pvcore.problems.triage import TRIAGE
 
@@ -17,6 +18,7 @@ PROBLEMS: Mapping[str, Problem] = {
     for problem in (
         SERIOUSNESS,
         CODING,
+        PTS,
         EXTRACTION,
         TRIAGE,
         DDI,

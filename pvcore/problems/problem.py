@@ -39,10 +39,10 @@ class MakeExamples(Protocol):
 class Problem:
     """A drug-safety task.
 
-    `labels` are the classes in the order of a classifier's outputs, () for a ranking over terms, what a
-    span may be for an extraction. `prompt` is the text put to a causal model, whose answer is " " + label
-    (an extraction's: quotations); `parse` reads an answer back and raises ValueError for anything that
-    is not exactly a label (an extraction's: the canonical JSON of spans). `questions` are (id, text) of
+    `labels` are the classes in the order of a classifier's outputs, () for a ranking over terms or a set of
+    them, what a span may be for an extraction. `prompt` is the text put to a causal model, whose answer is
+    " " + label (an extraction's: quotations); `parse` reads an answer back and raises ValueError for anything
+    that is not exactly a label (an extraction's: the canonical JSON of spans). `questions` are (id, text) of
     cases without labels, to be scored. `metrics` need nothing but an evaluation frame; `metrics_for`
     adds those that need the dictionary. `baselines` are references of the problem's own, by name.
     `fault` says what is wrong with an annotation's value for a narrative, None for nothing: a batch with a
@@ -51,7 +51,7 @@ class Problem:
     """
 
     name: str
-    kind: Literal["classification", "ranking", "extraction"]
+    kind: Literal["classification", "ranking", "set", "extraction"]
     labels: tuple[str, ...]
     positive: str | None
     prompt: Callable[[str], str]

@@ -99,7 +99,7 @@ def train(
             progress=progress,
             look=(lambda: _look(model, task, tune, terms, threads)) if tune else None,
         )
-        model.card = _with_threshold(model, tune)
+        model.card = _with_threshold(model, tune, terms)
         model.card, prototypes = calibrated(model, rows, tune, terms, specification.seed)
         files = qlora.save(network, output, model.card, prototypes)
         measured = _measure(model, task, tune, terms, threads) if tune else {}
@@ -231,8 +231,11 @@ def _network(
     return qlora.continue_from(network, parent, settings.lora, card), tokenizer
 
 
-def _with_threshold(model: Model, tune: Sequence[Example]) -> Card:
+def _with_threshold(model: Model, tune: Sequence[Example], terms: pd.DataFrame | None) -> Card:
     card = model.card
+    if model.head.threshold and tune:
+        model.kept.clear()  # the network has changed since
+        return dataclasses.replace(card, threshold=model.head.threshold(model, tune, terms))
     if card.positive is None or model.head.probabilities is None:
         return card
     scores, _ = model.head.probabilities(model, [row.text for row in tune])

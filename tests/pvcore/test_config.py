@@ -22,9 +22,10 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_fresh_workspace_opens_with_every_recipe_and_the_policy(root: Path) -> None:
     opened = open_workspace(root)
-    assert set(opened.recipes()) == set(PROBLEMS)
+    in_cycle = set(PROBLEMS) - {"pts"}  # trained and asked by hand; its labels are those of coding
+    assert set(opened.recipes()) == in_cycle
     policy = opened.policy()
-    assert set(policy.gate.problems) == set(PROBLEMS)
+    assert set(policy.gate.problems) == in_cycle
     assert policy.approval.roles and len(policy.digest) == 64
 
 
@@ -108,7 +109,7 @@ def test_a_key_that_stands_twice_is_refused_with_both_lines(root: Path) -> None:
 def test_personal_data_follows_the_strictest_policy_that_a_recipe_names(root: Path) -> None:
     recipes = root / "recipes"
     for name in set(PROBLEMS) - {"seriousness", "coding"}:
-        (recipes / f"{name}.yaml").unlink()
+        (recipes / f"{name}.yaml").unlink(missing_ok=True)
     for name, action in (("seriousness", "warn"), ("coding", "quarantine")):
         (recipes / f"{name}-policy.yaml").write_text(
             f"personal_data: {{phone: {action}, email: warn}}\napproval: {{roles: [physician]}}\n"

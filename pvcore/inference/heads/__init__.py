@@ -10,7 +10,9 @@ from pvcore.inference.heads.embedding import EMBEDDING
 from pvcore.inference.heads.generation import GENERATION
 from pvcore.inference.heads.head import Answer, Head, Named
 from pvcore.inference.heads.label_tokens import LABEL_TOKENS
+from pvcore.inference.heads.mentions import MENTIONS
 from pvcore.inference.heads.tagging import TAGGING
+from pvcore.inference.heads.terms import TERMS
 from pvcore.problems import Problem
 
 HEADS: Mapping[str, Head] = {
@@ -18,17 +20,21 @@ HEADS: Mapping[str, Head] = {
     for head in (
         CLASSIFICATION,
         EMBEDDING,
-        LABEL_TOKENS,
+        MENTIONS,
         TAGGING,
+        LABEL_TOKENS,
+        TERMS,
         GENERATION,
     )
 }
 SERVES: Mapping[tuple[str, str], Head] = {
     ("encoder", "classification"): CLASSIFICATION,
     ("encoder", "ranking"): EMBEDDING,
+    ("encoder", "set"): MENTIONS,
     ("causal", "classification"): LABEL_TOKENS,
     ("encoder", "extraction"): TAGGING,
     ("causal", "extraction"): GENERATION,
+    ("causal", "ranking"): TERMS,
 }
 """(family of models, kind of problem) -> head."""
 

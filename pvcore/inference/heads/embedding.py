@@ -9,10 +9,10 @@ import numpy as np
 
 from pvcore.errors import TrainingError
 from pvcore.inference.heads.head import Answer, Head
+from pvcore.inference.nearest import nearest
 from pvcore.inference.scoring import Floats, in_blocks, mean_state
-from pvcore.inference.text import ROWS, Encoded, encode
+from pvcore.inference.text import Encoded, encode
 from pvcore.inference.windows import pooled, put
-from pvcore.records import digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,32 +33,26 @@ def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> l
     asked = [own[0] for own in parts]
     queries = pooled_embeddings(model.network, model.tokenizer, parts)
     results = []
-    for start in range(0, len(asked), ROWS):
-        # No BLAS: what it makes of a row can depend on the row's place in the matrix (seen with OpenBLAS's
-        # Haswell kernel). Here every similarity is one sum over its own two vectors.
-        block = slice(start, start + ROWS)
-        similarity = np.einsum("qd,nd->qn", queries[block], vectors)
-        for row, item, query in zip(similarity, asked[block], queries[block], strict=True):
-            best = _best(row, codes)
-            close = len(best) > 1 and best[0][1] - best[1][1] < CLOSE
-            notes = (*item.notes, "two terms nearly as near") if close else item.notes
-            results.append(Answer(*best[0], best, item, notes, features=query))
+    for query, item, best in zip(queries, asked, nearest(queries, vectors, RANKED), strict=True):
+        ranked = tuple((codes[row], similarity) for row, similarity in best)
+        close = len(ranked) > 1 and ranked[0][1] - ranked[1][1] < CLOSE
+        notes = (*item.notes, "two terms nearly as near") if close else item.notes
+        results.append(Answer(*ranked[0], ranked, item, notes, features=query))
     return results
 
 
-def embedded(model: Model, terms: pd.DataFrame) -> tuple[list[str], np.ndarray]:
-    """Codes of the terms, sorted, and their vectors, shape (terms, hidden size); made once a dictionary."""
+def embedded(model: Model, terms: pd.DataFrame) -> tuple[list[str], Floats]:
+    """Codes of the terms, sorted, and their vectors, shape (terms, hidden size).
+
+    A vector is made once a name, and depends on nothing else: a new release costs its new names.
+    """
     table = sorted(zip(terms["llt_code"].astype(str), terms["llt_name"].astype(str), strict=True))
     if not table:
         raise TrainingError("coding needs the terms of a dictionary: the table of terms is empty")
-    key = digest(table)
-    if key not in model.kept:
-        asked = [encode(model.tokenizer, name, model.card.max_tokens) for _, name in table]
-        vectors = embeddings(model.network, model.tokenizer, asked)
-        model.kept.clear()  # one dictionary at a time: 80,000 terms take 120 MB
-        model.kept[key] = [code for code, _ in table], vectors
-    found: tuple[list[str], np.ndarray] = model.kept[key]
-    return found
+    new = sorted({name for _, name in table} - set(model.kept))
+    asked = [encode(model.tokenizer, name, model.card.max_tokens) for name in new]
+    model.kept.update(zip(new, embeddings(model.network, model.tokenizer, asked), strict=True))
+    return [code for code, _ in table], np.stack([model.kept[name] for _, name in table])
 
 
 def embeddings(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> Floats:
@@ -84,12 +78,6 @@ def embed(network: Any, ids: Any, mask: Any) -> Any:
 
     mean = mean_state(network(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
     return torch.nn.functional.normalize(mean, dim=-1)
-
-
-def _best(row: np.ndarray, codes: Sequence[str]) -> tuple[tuple[str, float], ...]:
-    # Equal similarities go by code: the codes are sorted, and the sort is stable.
-    order = np.argsort(-row, kind="stable")[:RANKED]
-    return tuple((codes[i], float(row[i])) for i in order)
 
 
 EMBEDDING = Head(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvcore.inference.text import Encoded
+from pvcore.records import Example
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +53,8 @@ class Head:
     `task` is PEFT's name for it, `auto` the class of transformers that loads the base. `layer` says
     that a new layer stands on the base: it is not quantised and is trained whole. `answers` gives one
     answer a text, `probabilities` those of the card's labels, shape (texts, labels), for heads that
-    choose among labels. `tags` are what a new layer says of each label, where it says more than one thing.
+    choose among labels. `threshold` chooses the card's on the tune split, for heads that choose sets.
+    `tags` are what a new layer says of each label, where it says more than one thing.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Head:
     auto: str
     answers: Callable[[Model, Sequence[str], pd.DataFrame | None], list[Answer]]
     probabilities: Callable[[Model, Sequence[str]], tuple[NDArray[np.float64], list[Encoded]]] | None = None
+    threshold: Callable[[Model, Sequence[Example], pd.DataFrame | None], float] | None = None
     layer: bool = False
     pooling: str | None = None
     tags: tuple[str, ...] = ()

@@ -11,8 +11,10 @@ from pvcore.training.objectives.classification import classification, probe
 from pvcore.training.objectives.contrastive import contrastive
 from pvcore.training.objectives.generation import generation
 from pvcore.training.objectives.label_tokens import label_tokens
+from pvcore.training.objectives.mentions import mentions
 from pvcore.training.objectives.objective import Given, Objective
 from pvcore.training.objectives.tagging import tagging
+from pvcore.training.objectives.terms import terms
 
 OBJECTIVES: Mapping[str, Callable[[Problem, Sequence[Example], Given], Objective]] = {
     "classification": classification,
@@ -20,6 +22,8 @@ OBJECTIVES: Mapping[str, Callable[[Problem, Sequence[Example], Given], Objective
     "label_tokens": label_tokens,
     "tagging": tagging,
     "generation": generation,
+    "mentions": mentions,
+    "terms": terms,
 }
 """Head -> its objective over rows."""
 PREPARE: Mapping[str, Callable[[Any, Problem, Sequence[Example], Given], None]] = {"classification": probe}

@@ -191,6 +191,8 @@ def test_the_same_cases_scored_twice_are_the_same_bytes(told: Any) -> None:
     assert {p.version for p in first} == {"seriousness@2"}
     coded = scoring.score(ws, "coding@champion", batch)[1]
     assert {p.dictionary for p in coded} == {"90.1"}
+    assert list((ws.state / "vectors").glob("*.npz"))
+    assert scoring.score(ws, "coding@champion", batch)[1] == coded  # from the vectors that were kept
     assert all(p.confidence is not None and p.guardrails for p in (*first, *coded))
 
 
