@@ -1,11 +1,15 @@
 """Seriousness on real VAERS reports by time: the recipe beside TF-IDF, on the same cases.
 
-    python benchmarks/quality_seriousness.py VAERS_FOLDER [--rows 2000 all] [--seeds 5] [--test 16700] [--threads 2]
+    python benchmarks/quality_seriousness.py VAERS_FOLDER [--rows 2000 all] [--seeds 5] [--test 3000] [--threads 2]
+    python benchmarks/quality_seriousness.py VAERS_FOLDER --cuts 96 128 256 512 [--test 3000]
 
 VAERS_FOLDER holds the zips of 1990 to 2003. Rows come from the newest years up to 2001 that hold enough of
 them, another draw for each seed; 2002 chooses the threshold, 2003 is the test. Above 2,000 rows one seed is
 run. What was trained and scored is kept below --work by the digest of its specification, and a run that was
-cut off goes on from its last checkpoint. Intervals are 95% by case (percentile bootstrap) of the mean over the seeds.
+cut off goes on from its last checkpoint. Intervals are 95% by case (percentile bootstrap) of the mean over the seeds,
+± is the standard deviation between the seeds.
+
+--cuts trains no model: it says what a bound on the tokens leaves of the reports, and what TF-IDF makes of the rest.
 """
 
 from __future__ import annotations
@@ -36,6 +40,7 @@ from pvcore.training.train import best_threshold, rows_digest
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "pvcore" / "recipes" / "vaers" / "seriousness.yaml"
 FIRST, LAST, TUNE, TEST = 1990, 2001, 2002, 2003
+HELD_SEED = 99
 MANY_SEEDS = 2_000
 """Up to so many rows chance decides too much for one seed to say anything."""
 METRICS = (
@@ -71,8 +76,10 @@ def draw(years: dict[int, list[Example]], size: int | None, seed: int) -> list[E
 
 
 def some(rows: Sequence[Example], size: int | None, seed: int) -> list[Example]:
-    """`size` of the rows, the same for the same seed; all, if fewer."""
-    return random.Random(f"{seed}").sample(rows, len(rows) if size is None else min(size, len(rows)))
+    """`size` of the rows in an order by chance, the same for the same seed; all, if fewer."""
+    order = list(rows)
+    random.Random(seed).shuffle(order)
+    return order[:size]
 
 
 def by_words(train: Sequence[Example], held: dict[str, list[Example]]) -> Scores:
@@ -155,11 +162,46 @@ def table(
     return lines
 
 
+def cuts(options: argparse.Namespace, recipe: dict[str, Any]) -> list[str]:
+    """What each bound on the tokens leaves of a report: the encoder's reading, judged by TF-IDF on the same words."""
+    from pvcore.inference.base import resolve_base
+    from pvcore.inference.model import load_tokenizer
+    from pvcore.inference.text import encode, shorten
+
+    tokenizer = load_tokenizer(resolve_base(recipe["base"]["source"], recipe["base"]["digest"]))
+    special = tokenizer.num_special_tokens_to_add(pair=False)
+    years = {LAST: read_year(options.folder, LAST, options.work)}
+    train = draw(years, options.rows[0], 0)
+    test = some(read_year(options.folder, TEST, options.work), options.test, HELD_SEED)
+    truth = [row.label == POSITIVE for row in test]
+    lines = ["| max_tokens | tokens a report | cut | of the serious | TF-IDF AP |", "|---|---|---|---|---|"]
+    for bound in options.cuts:
+        read = [encode(tokenizer, row.text, bound) for row in test]
+        cut = np.array([bool(item.notes) for item in read])
+        texts = [[shorten(tokenizer, row.text, bound - special)[0] for row in rows] for rows in (train, test)]
+        scores = tfidf(texts[0], [row.label for row in train], texts[1], positive=POSITIVE)
+        table = pd.DataFrame({"label": [row.label for row in test], "score": scores})
+        length = np.mean([len(item.ids) for item in read])
+        lines.append(
+            f"| {bound} | {length:.0f} | {cut.mean():.1%} | {cut[truth].mean():.1%} | {METRICS[1](table):.3f} |"
+        )
+    return lines
+
+
+def changed(recipe: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """The recipe with values of its own set: training.epochs=3."""
+    for change in changes:
+        name, _, value = change.partition("=")
+        section, _, key = name.partition(".")
+        recipe = {**recipe, section: {**recipe[section], key: yaml.safe_load(value)}}
+    return recipe
+
+
 def measure(options: argparse.Namespace, recipe: dict[str, Any], say: Say) -> list[str]:
     """Train and score everything that was asked for; the lines of the table."""
     years = {year: read_year(options.folder, year, options.work) for year in range(FIRST, LAST + 1)}
     tune, test = (read_year(options.folder, year, options.work) for year in (TUNE, TEST))
-    held = {"tune": some(tune, options.tune, 0), "test": some(test, options.test, 0)}
+    held = {"tune": some(tune, options.tune, HELD_SEED), "test": some(test, options.test, HELD_SEED)}
     made: dict[str, list[pd.DataFrame]] = {}
     against = []
     for size in options.rows:
@@ -193,17 +235,24 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help=f"up to {MANY_SEEDS} rows; 1 above")
     parser.add_argument("--tune", type=int, help="reports of 2002 (default all)")
     parser.add_argument("--test", type=int, help="reports of 2003 (default all)")
+    parser.add_argument("--cuts", type=int, nargs="+", metavar="TOKENS")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--recipe", type=Path, default=RECIPE)
+    parser.add_argument("--set", nargs="+", default=[], metavar="SECTION.KEY=VALUE", help="change the recipe")
     parser.add_argument("--work", type=Path, default=Path(".pv/quality-seriousness"))
     options = parser.parse_args()
-    recipe = yaml.safe_load(options.recipe.read_text("utf-8"))
+    recipe = changed(yaml.safe_load(options.recipe.read_text("utf-8")), options.set)
     packages = ", ".join(
         f"{name} {version(name)}" for name in ("torch", "transformers", "peft", "scikit-learn")
     )
     print(f"CPython {platform.python_version()}, {packages}", flush=True)
-    print("\n".join(measure(options, recipe, lambda line: print(line, flush=True))))
+    lines = (
+        cuts(options, recipe)
+        if options.cuts
+        else measure(options, recipe, lambda line: print(line, flush=True))
+    )
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -50,6 +50,16 @@ def test_rows_come_from_the_newest_years_that_hold_enough(benchmark: ModuleType)
     assert len({row.case_id for row in drawn}) == 8
 
 
+def test_a_recipe_is_changed_value_by_value(benchmark: ModuleType) -> None:
+    recipe = {"training": {"epochs": 2, "batch": 16}, "lora": {"rank": 16}}
+    found = benchmark.changed(recipe, ["training.epochs=3", "lora.targets=[query, value]"])
+    assert found == {
+        "training": {"epochs": 3, "batch": 16},
+        "lora": {"rank": 16, "targets": ["query", "value"]},
+    }
+    assert recipe["training"]["epochs"] == 2
+
+
 def test_the_table_pairs_both_sides_on_the_same_cases(
     benchmark: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
