@@ -8,7 +8,7 @@ them, another draw for each seed; 2002 chooses the threshold, 2003 is the test. 
 run. What was trained and scored is kept below --work by the digest of its specification, and a run that was
 cut off goes on from its last checkpoint. Intervals are 95% by case (percentile bootstrap) of the mean over the seeds,
 ± is the standard deviation between the seeds.
-
+"both" is the mean of the two sides' log-odds: a measurement beside, not what the platform's adapter answers.
 --cuts trains no model: it says what a bound on the tokens leaves of the reports, and what TF-IDF makes of the rest.
 """
 
@@ -118,6 +118,17 @@ def by_recipe(
     return found
 
 
+def by_both(first: Scores, second: Scores) -> Scores:
+    """The mean of both sides' log-odds as a probability: what each knows that the other does not."""
+
+    def joined(a: list[float], b: list[float]) -> list[float]:
+        both = np.clip(np.array([a, b]), 1e-9, 1 - 1e-9)
+        odds = np.log(both / (1 - both)).mean(axis=0)
+        return (1 / (1 + np.exp(-odds))).tolist()
+
+    return {split: joined(first[split], second[split]) for split in first}
+
+
 def write(file: Path, value: Any) -> None:
     """A file that is there whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -207,14 +218,16 @@ def measure(options: argparse.Namespace, recipe: dict[str, Any], say: Say) -> li
     for size in options.rows:
         seeds = options.seeds if size is not None and size <= MANY_SEEDS else 1
         rows = f"{size:,} rows" if size is not None else "all rows"
-        ours, theirs = f"recipe, {rows}", f"TF-IDF, {rows}"
-        against.append((ours, theirs))
-        made |= {ours: [], theirs: []}
+        ours, theirs, both = f"recipe, {rows}", f"TF-IDF, {rows}", f"both, {rows}"
+        against += [(ours, theirs), (both, theirs)]
+        made |= {ours: [], theirs: [], both: []}
         for seed in range(seeds):
             train = draw(years, size, seed)
-            made[theirs].append(frame(held, by_words(train, held)))
+            words = by_words(train, held)
+            made[theirs].append(frame(held, words))
             scores = by_recipe(recipe, train, held, seed=seed, threads=options.threads, work=options.work)
             made[ours].append(frame(held, scores))
+            made[both].append(frame(held, by_both(scores, words)))
             say(
                 f"{rows}, seed {seed}: AP {METRICS[1](made[ours][-1]):.3f} beside {METRICS[1](made[theirs][-1]):.3f}"
             )

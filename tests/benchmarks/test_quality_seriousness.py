@@ -80,8 +80,15 @@ def test_the_table_pairs_both_sides_on_the_same_cases(
     assert lines[0].startswith("40 reports of 2003, 35.0% serious; threshold from 30 of 2002")
     named = {line.split("|")[1].strip(): line for line in lines[4:]}
     ours = "recipe, 12 rows"
-    assert set(named) == {ours, "TF-IDF, 12 rows", "TF-IDF, all rows", f"{ours} less TF-IDF, 12 rows"}
+    both, words = "both, 12 rows", "TF-IDF, 12 rows"
+    differences = {f"{ours} less {words}", f"{both} less {words}"}
+    assert set(named) == {ours, words, both, "TF-IDF, all rows"} | differences
     assert named[ours].count("1.000 [1.000, 1.000] ±0.000") == 3
+
+
+def test_both_sides_together_are_the_mean_of_their_log_odds(benchmark: ModuleType) -> None:
+    found = benchmark.by_both({"test": [0.9, 0.5, 1.0]}, {"test": [0.1, 0.9, 0.5]})
+    assert found["test"] == pytest.approx([0.5, 0.75, 1 / (1 + 1e-9**0.5)], abs=1e-6)
 
 
 def test_intervals_are_by_case_and_hold_the_value(benchmark: ModuleType) -> None:
