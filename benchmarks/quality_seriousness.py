@@ -82,11 +82,15 @@ def some(rows: Sequence[Example], size: int | None, seed: int) -> list[Example]:
     return order[:size]
 
 
-def by_words(train: Sequence[Example], held: dict[str, list[Example]]) -> Scores:
+def by_words(train: Sequence[Example], held: dict[str, list[Example]], work: Path) -> Scores:
     """TF-IDF with logistic regression, as the platform's gate has it."""
-    texts = [row.text for rows in held.values() for row in rows]
-    scores = tfidf([r.text for r in train], [r.label for r in train], texts, positive=POSITIVE).tolist()
-    return {"tune": scores[: len(held["tune"])], "test": scores[len(held["tune"]) :]}
+    kept = work / f"words-{digest([rows_digest(rows) for rows in (train, *held.values())])}.json"
+    if not kept.is_file():
+        texts = [row.text for rows in held.values() for row in rows]
+        scores = tfidf([r.text for r in train], [r.label for r in train], texts, positive=POSITIVE).tolist()
+        write(kept, {"tune": scores[: len(held["tune"])], "test": scores[len(held["tune"]) :]})
+    found: Scores = json.loads(kept.read_text("utf-8"))
+    return found
 
 
 def by_recipe(
@@ -223,7 +227,7 @@ def measure(options: argparse.Namespace, recipe: dict[str, Any], say: Say) -> li
         made |= {ours: [], theirs: [], both: []}
         for seed in range(seeds):
             train = draw(years, size, seed)
-            words = by_words(train, held)
+            words = by_words(train, held, options.work)
             made[theirs].append(frame(held, words))
             scores = by_recipe(recipe, train, held, seed=seed, threads=options.threads, work=options.work)
             made[ours].append(frame(held, scores))
@@ -232,7 +236,7 @@ def measure(options: argparse.Namespace, recipe: dict[str, Any], say: Say) -> li
                 f"{rows}, seed {seed}: AP {METRICS[1](made[ours][-1]):.3f} beside {METRICS[1](made[theirs][-1]):.3f}"
             )
     if None not in options.rows:
-        made["TF-IDF, all rows"] = [frame(held, by_words(draw(years, None, 0), held))]
+        made["TF-IDF, all rows"] = [frame(held, by_words(draw(years, None, 0), held, options.work))]
     share = np.mean([row.label == POSITIVE for row in held["test"]])
     sizes = {split: f"{len(rows):,}" for split, rows in held.items()}
     head = f"{sizes['test']} reports of {TEST}, {share:.1%} serious; threshold from {sizes['tune']} of {TUNE}"
