@@ -222,6 +222,9 @@ def _network(
     # Before the head and the LoRA matrices are drawn: else the adapter depends on what ran before.
     torch.manual_seed(loop.seed_of(specification.seed, "weights"))
     network = load_base(base, head=card.head, labels=card.labels, bits=card.bits, compute=card.compute)
+    room = getattr(network.config, "max_position_embeddings", None)
+    if room is not None and card.max_tokens > room:
+        raise TrainingError(f"text.max_tokens {card.max_tokens}: this base reads {room} tokens at most")
     if settings.training.gradient_checkpointing:
         network.activation_checkpointing_enable({"use_reentrant": False})
         keep_cache_when_recomputing(network)

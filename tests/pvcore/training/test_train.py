@@ -104,6 +104,11 @@ def test_targets_that_the_base_does_not_have_are_named(tiny_base, specify, rows,
         train(specify(tiny_base, lora__targets=["qkv_proj"]), rows(16, 1), base=tiny_base)
 
 
+def test_more_tokens_than_the_base_can_read_are_refused(tiny_base, specify, rows, train):
+    with pytest.raises(TrainingError, match=r"text\.max_tokens 4096: this base reads \d+ tokens at most"):
+        train(specify(tiny_base, text__max_tokens=4096), rows(8, 1), base=tiny_base)
+
+
 def test_a_loss_that_is_no_number_ends_the_run(tiny_base, specify, rows, train):
     with pytest.raises(TrainingError, match="the loss is nan"):
         train(
