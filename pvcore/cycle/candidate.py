@@ -16,25 +16,28 @@ from pvcore.problems import PROBLEMS
 from pvcore.records import Example, Prediction, canonical
 from pvcore.registry.manifest import Version, fetch_adapter, resolve
 from pvcore.registry.store import get_blob, get_folder, put_blob, put_folder
+from pvcore.training.settings import sections
 from pvcore.training.specification import Specification, code_digest
 
 
 def specify(workspace: Workspace, problem: str, dataset: str, *, scratch: bool = False) -> str | None:
     """Write down what a training run gets; returns its digest, or None where there is nothing to learn.
 
-    Training continues from the champion's adapter unless `scratch`, or the champion was adapted from
-    another base. Nothing to learn means: no labels, or all of them were the champion's already.
+    Training continues from the champion's adapter unless `scratch`, the recipe starts from the base,
+    or the champion was adapted from another one. Nothing to learn means: no labels, or all of them
+    were the champion's already.
     """
     recipe = workspace.recipe(problem)
     examples = data.examples(workspace, problem, dataset)
     if not examples.get("train"):
         return None
     champion = champion_of(workspace, problem)
-    parent = (
+    before = (
         champion if champion and not scratch and _same_base(workspace, champion, recipe.base.digest) else None
     )
-    if parent and not fresh_rows(workspace, problem, examples["train"], parent):
+    if before and not fresh_rows(workspace, problem, examples["train"], before):
         return None
+    parent = before if recipe.mixture.start == "champion" else None
     specification = Specification(
         problem=problem,
         family=recipe.family,
@@ -101,7 +104,7 @@ def train(
     examples = data.examples(workspace, asked.problem, asked.dataset)
     held_out = [e for split in ("tune", "test") for e in examples.get(split, [])]
     data.refuse_leakage(examples["train"], held_out)
-    settings = asked.settings
+    settings = sections(asked.settings)
     with tempfile.TemporaryDirectory(prefix="pv-train-") as scratch:
         parent_folder, replayed, new = None, [], examples["train"]
         if asked.parent:
@@ -113,15 +116,16 @@ def train(
         mixed = mix(
             new,
             replayed,
-            replay=settings["mixture"]["replay"],
-            max_rows=settings["training"]["max_rows"],
+            replay=settings.mixture.replay,
+            max_rows=settings.training.max_rows,
             seed=asked.seed,
+            keep=settings.mixture.keep,
         )
         work = Path(scratch, "rebuild") if rebuild else workspace.checkpoints
         result = run(
             asked,
             {"train": mixed, "tune": examples.get("tune", [])},
-            base=base_folder(workspace, settings["base"]),
+            base=base_folder(workspace, asked.settings["base"]),
             parent=parent_folder,
             terms=data.terms(workspace, asked),
             threads=workspace.settings.threads,

@@ -91,10 +91,16 @@ class TrainingSettings(Section):
 
 
 class MixtureSettings(Section):
-    """How much of what the parent learned is shown again."""
+    """What an update starts from, and how much of what the parent learned is shown again."""
 
+    start: Literal["champion", "base"] = Field(
+        default="champion", description="base: every update learns all rows from scratch"
+    )
     replay: float = Field(
         default=0.5, ge=0.0, description="replayed rows of the parent's dataset per new row"
+    )
+    keep: int = Field(
+        default=8, ge=0, description="rows of each label and slice that any sampling keeps at least"
     )
 
 
