@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from pvcore.inference.card import Card
 from pvcore.inference.heads import HEADS
 from pvcore.inference.model import keep_training_layout, load_adapter, quiet
 from pvcore.records import digest
+from pvcore.training.labels import Origins, move_head
 from pvcore.training.settings import Lora
 
 WEIGHTS = "adapter_model.safetensors"
@@ -43,12 +46,16 @@ def attach(model: Any, lora: Lora, head: str) -> Any:
     return keep_training_layout(made)
 
 
-def continue_from(model: Any, parent: Path, lora: Lora, card: Card) -> Any:
-    """The parent's matrices, trainable. Raises TrainingError where parent and recipe are not of one shape."""
+def continue_from(model: Any, parent: Path, lora: Lora, card: Card, origins: Origins) -> Any:
+    """The parent's matrices, trainable, with a row of its head for each of the card's labels.
+
+    `origins` says which labels a new one takes over (see pvcore.training.labels). Raises TrainingError
+    where parent and recipe are not of one shape.
+    """
     before = Card.read(parent)
     changed = [
         f"{name}: parent {getattr(before, name)!r}, recipe {getattr(card, name)!r}"
-        for name in ("problem", "family", "head", "labels", "base_digest", "base_files", "pooling")
+        for name in ("problem", "family", "head", "base_digest", "base_files", "pooling")
         if getattr(before, name) != getattr(card, name)
     ]
     config = json.loads((parent / CONFIG).read_text("utf-8"))
@@ -65,7 +72,9 @@ def continue_from(model: Any, parent: Path, lora: Lora, card: Card) -> Any:
             + "\n  ".join(changed)
             + "\nStart from the base instead (retrain with scratch), or restore the recipe."
         )
-    loaded = load_adapter(model, parent, trainable=True)
+    with tempfile.TemporaryDirectory(prefix="pv-labels-") as place:
+        moved = _with_labels(parent, Path(place), before.labels, card.labels, origins)
+        loaded = load_adapter(model, moved, trainable=True)
     for module in loaded.modules():  # the rate is a matter of training, so the recipe's counts
         for name, layer in getattr(module, "lora_dropout", {}).items():
             if hasattr(layer, "p"):
@@ -75,6 +84,19 @@ def continue_from(model: Any, parent: Path, lora: Lora, card: Card) -> Any:
 
                 module.lora_dropout[name] = torch.nn.Dropout(lora.dropout)
     return loaded
+
+
+def _with_labels(
+    parent: Path, place: Path, before: tuple[str, ...], labels: tuple[str, ...], origins: Origins
+) -> Path:
+    """The parent's folder, or a copy in `place` with a head for other labels."""
+    from safetensors.torch import load_file, save_file
+
+    if before == labels:
+        return parent
+    shutil.copy(parent / CONFIG, place)
+    save_file(move_head(load_file(parent / WEIGHTS), before, labels, origins), place / WEIGHTS)
+    return place
 
 
 def trainable(model: Any) -> dict[str, Any]:

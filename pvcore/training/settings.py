@@ -102,6 +102,10 @@ class MixtureSettings(Section):
     keep: int = Field(
         default=8, ge=0, description="rows of each label and slice that any sampling keeps at least"
     )
+    labels: dict[str, tuple[str, ...]] = Field(
+        default={},
+        description="a classifier's new label: the champion's labels that it takes over (split, merged)",
+    )
 
 
 class Sections(Section):

@@ -28,7 +28,7 @@ from pvcore.inference.predict import Model
 from pvcore.problems import Problem, problem
 from pvcore.records import Example, digest
 from pvcore.training import loop, qlora
-from pvcore.training.objectives import OBJECTIVES, PREPARE, Given
+from pvcore.training.objectives import FOLLOW, OBJECTIVES, PREPARE, Given
 from pvcore.training.settings import Sections, sections
 from pvcore.training.specification import Specification
 
@@ -86,6 +86,8 @@ def train(
         given = Given(tokenizer, settings, specification.seed, terms)
         if parent is None and card.head in PREPARE:
             PREPARE[card.head](network, task, rows, given)
+        elif parent is not None and card.head in FOLLOW:
+            FOLLOW[card.head](network, task, rows, given, Card.read(parent).labels)
         objective = OBJECTIVES[card.head](task, rows, given)
         model = Model(card, network, tokenizer)
         run = loop.run(
@@ -216,7 +218,7 @@ def _network(
     tokenizer = load_tokenizer(base)
     if parent is None:
         return qlora.attach(network, settings.lora, card.head), tokenizer
-    return qlora.continue_from(network, parent, settings.lora, card), tokenizer
+    return qlora.continue_from(network, parent, settings.lora, card, settings.mixture.labels), tokenizer
 
 
 def _with_threshold(model: Model, tune: Sequence[Example]) -> Card:
