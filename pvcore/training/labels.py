@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvcore.errors import TrainingError
-from pvcore.inference.model import NEW_HEADS
+from pvcore.inference.heads import NEW_HEADS
 
 if TYPE_CHECKING:
     import torch

@@ -20,20 +20,30 @@ from pvcore.training.settings import Lora
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
+NO_TARGETS = "dummy-target-modules"
+"""PEFT's own name for an adapter without matrices (peft.utils.constants)."""
 
 
-def attach(model: Any, lora: Lora, head: str) -> Any:
-    """New LoRA matrices (and a trainable head) on every layer of `lora.targets`. Draws from torch's random state."""
+def attach(model: Any, lora: Lora, head: str, *, method: str = "lora") -> Any:
+    """New LoRA matrices (and a trainable head) on every layer of `lora.targets`. Draws from torch's random state.
+
+    With method "full" there are no matrices: PEFT trains and stores every weight whole, as it does a
+    head's, so that full fine-tuning goes through the same door to training, registry and prediction.
+    """
     from peft import LoraConfig, get_peft_model
 
+    whole = sorted(
+        {name.rpartition(".")[2] for name, m in model.named_modules() if list(m.parameters(False))}
+    )
     config = LoraConfig(
         task_type=HEADS[head].task,
         r=lora.rank,
         lora_alpha=lora.alpha,  # type: ignore[arg-type]
         lora_dropout=lora.dropout,
-        target_modules=list(lora.targets),
+        target_modules=list(lora.targets) if method == "lora" else NO_TARGETS,
+        modules_to_save=whole if method == "full" else None,
         # Pooled output is not used by embeddings: its layer would get matrices and never a gradient.
-        exclude_modules=r".*pooler.*" if HEADS[head].pooling else None,
+        exclude_modules=r".*pooler.*" if HEADS[head].pooling and method == "lora" else None,
         bias="none",
     )
     try:
@@ -46,7 +56,9 @@ def attach(model: Any, lora: Lora, head: str) -> Any:
     return keep_training_layout(made)
 
 
-def continue_from(model: Any, parent: Path, lora: Lora, card: Card, origins: Origins) -> Any:
+def continue_from(
+    model: Any, parent: Path, lora: Lora, card: Card, *, method: str = "lora", origins: Origins
+) -> Any:
     """The parent's matrices, trainable, with a row of its head for each of the card's labels.
 
     `origins` says which labels a new one takes over (see pvcore.training.labels). Raises TrainingError
@@ -59,12 +71,14 @@ def continue_from(model: Any, parent: Path, lora: Lora, card: Card, origins: Ori
         if getattr(before, name) != getattr(card, name)
     ]
     config = json.loads((parent / CONFIG).read_text("utf-8"))
+    targets = config["target_modules"]
     for name, ours, theirs in (
+        ("training.method", method, "full" if targets == NO_TARGETS else "lora"),
         ("lora.rank", lora.rank, config["r"]),
         ("lora.alpha", lora.alpha, config["lora_alpha"]),
-        ("lora.targets", sorted(lora.targets), sorted(config["target_modules"])),
+        ("lora.targets", sorted(lora.targets), sorted(targets)),
     ):
-        if ours != theirs:
+        if ours != theirs and (method == "lora" or name == "training.method"):
             changed.append(f"{name}: parent {theirs!r}, recipe {ours!r}")
     if changed:
         raise TrainingError(

@@ -62,6 +62,9 @@ class TextSettings(Section):
 class TrainingSettings(Section):
     """The schedule: linear warm-up, then linearly down to nothing over all steps (AdamW)."""
 
+    method: Literal["lora", "full"] = Field(
+        default="lora", description="full: all weights are trained and stored, for comparison"
+    )
     epochs: int = Field(default=4, ge=1)
     batch: int = Field(default=16, ge=1, description="examples (contrastive: pairs) a step")
     micro_batch: int | None = Field(
@@ -117,6 +120,12 @@ class Sections(Section):
     text: TextSettings = TextSettings()
     training: TrainingSettings = TrainingSettings()
     mixture: MixtureSettings = MixtureSettings()
+
+    @model_validator(mode="after")
+    def _trainable(self) -> Sections:
+        if self.training.method == "full" and self.quantisation.bits != 16:
+            raise ValueError("training.method full trains no quantised weights: write quantisation.bits: 16")
+        return self
 
 
 def sections(settings: Mapping[str, Any]) -> Sections:

@@ -216,9 +216,13 @@ def _network(
     if settings.training.gradient_checkpointing:
         network.activation_checkpointing_enable({"use_reentrant": False})
     tokenizer = load_tokenizer(base)
+    method = settings.training.method
     if parent is None:
-        return qlora.attach(network, settings.lora, card.head), tokenizer
-    return qlora.continue_from(network, parent, settings.lora, card, settings.mixture.labels), tokenizer
+        return qlora.attach(network, settings.lora, card.head, method=method), tokenizer
+    continued = qlora.continue_from(
+        network, parent, settings.lora, card, method=method, origins=settings.mixture.labels
+    )
+    return continued, tokenizer
 
 
 def _with_threshold(model: Model, tune: Sequence[Example]) -> Card:

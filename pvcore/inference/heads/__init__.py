@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pvcore.errors import TrainingError
 from pvcore.inference.heads.classification import CLASSIFICATION
 from pvcore.inference.heads.embedding import EMBEDDING
-from pvcore.inference.heads.head import Answer, Head
+from pvcore.inference.heads.head import NEW_HEADS, Answer, Head
 from pvcore.inference.heads.label_tokens import LABEL_TOKENS
 from pvcore.problems import Problem
 
@@ -31,4 +31,4 @@ def head_for(family: str, problem: Problem) -> Head:
     return found
 
 
-__all__ = ["HEADS", "Answer", "Head", "head_for"]
+__all__ = ["HEADS", "NEW_HEADS", "Answer", "Head", "head_for"]

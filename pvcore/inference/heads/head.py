@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from pvcore.inference.predict import Model
 
 
+NEW_HEADS = ("classifier", "score")
+"""What transformers names the new head of a sequence classifier."""
+
+
 class Answer(NamedTuple):
     """An answer with its score, the ranking (label, score) best first, the text as put, and remarks."""
 
