@@ -67,7 +67,7 @@ def training_curve(curve: Sequence[tuple[int, float]], *, format: Format = "svg"
         axes.set_xlabel("training step")
         axes.set_ylabel("loss")
 
-    return _drawn(draw, 2.6, format)
+    return drawn(draw, 2.6, format)
 
 
 def gate_intervals(decision: Decision, *, format: Format = "svg") -> bytes:
@@ -93,7 +93,7 @@ def gate_intervals(decision: Decision, *, format: Format = "svg") -> bytes:
             _forest(axes, title, checks)
 
     rows = sum(len(checks) for _, checks in panels)
-    return _drawn(draw, 0.5 + 0.75 * len(panels) + 0.34 * rows, format)
+    return drawn(draw, 0.5 + 0.75 * len(panels) + 0.34 * rows, format)
 
 
 def slice_values(report: Report, metric: str, *, format: Format = "svg") -> bytes:
@@ -116,7 +116,7 @@ def slice_values(report: Report, metric: str, *, format: Format = "svg") -> byte
             axes.plot([], [], color=GREY, marker="s", label="champion")
         axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
 
-    return _drawn(draw, 1.1 + 0.42 * len(rows), format)
+    return drawn(draw, 1.1 + 0.42 * len(rows), format)
 
 
 def _forest(axes: Axes, title: str, checks: Sequence[Check]) -> None:
@@ -171,7 +171,8 @@ def _running_mean(values: Sequence[float], window: int) -> list[float]:
     ]
 
 
-def _drawn(draw: Callable[[Figure], None], height: float, format: Format) -> bytes:
+def drawn(draw: Callable[[Figure], None], height: float, format: Format = "svg") -> bytes:
+    """What `draw` puts on a figure of the page's width and `height` inches, in the page's style."""
     import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine

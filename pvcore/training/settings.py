@@ -102,6 +102,9 @@ class MixtureSettings(Section):
     replay: float = Field(
         default=0.5, ge=0.0, description="replayed rows of the parent's dataset per new row"
     )
+    rate: float = Field(
+        default=0.3, gt=0, description="learning rate of an update, times that of a start from the base"
+    )
     keep: int = Field(
         default=8, ge=0, description="rows of each label and slice that any sampling keeps at least"
     )

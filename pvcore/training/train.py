@@ -77,7 +77,7 @@ def train(
     whole. `progress` is called with (step, steps, loss). Raises TrainingError and LeakageError.
     """
     started = time.monotonic()
-    settings, task = sections(specification.settings), problem(specification.problem)
+    settings, task = _settings(specification, parent), problem(specification.problem)
     card = _card(specification, settings, task, base)
     rows, tune = list(examples.get("train", ())), list(examples.get("tune", ()))
     _check(specification, task, card, rows, tune, parent)
@@ -150,6 +150,15 @@ def best_threshold(scores: Sequence[float], positive: Sequence[bool]) -> float:
         if score > below and value >= best[0]:
             best = (value, (score + below) / 2)
     return best[1]
+
+
+def _settings(specification: Specification, parent: Path | None) -> Sections:
+    """The recipe's sections; an update learns more slowly, because it has more to lose than a start."""
+    found = sections(specification.settings)
+    if parent is None:
+        return found
+    rate = found.training.learning_rate * found.mixture.rate
+    return found.model_copy(update={"training": found.training.model_copy(update={"learning_rate": rate})})
 
 
 def _card(specification: Specification, settings: Sections, task: Problem, base: Path) -> Card:

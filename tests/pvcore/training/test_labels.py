@@ -168,7 +168,7 @@ def test_a_head_follows_without_losing_what_it_knew(
             ratio = is_now["skin"] / (is_now["skin"] + is_now["heart"])
             assert ratio == pytest.approx(was["skin"], abs=1e-5)
 
-    options["training__epochs"] = 12
+    options |= {"training__epochs": 12, "mixture__rate": 1.0}
     learned = specify(tiny_base, "systems", parent=parent, **options, mixture__labels=origins)
     trained = train(learned, rows, tune, base=tiny_base, parent=parent.adapter)
     assert trained.tune["accuracy"] > 0.9

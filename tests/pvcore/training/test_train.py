@@ -62,6 +62,20 @@ def test_training_continues_from_the_parent(tiny_base, specify, rows, train):
     assert again.digest == continued.digest
 
 
+def test_an_update_learns_at_its_own_rate(tiny_base, specify, rows, train):
+    from safetensors.torch import load_file
+
+    parent = train(specify(tiny_base), rows(24, 1), base=tiny_base)
+    before = load_file(parent.adapter / qlora.WEIGHTS)
+    for rate, moved in ((1e-9, False), (0.5, True)):
+        asked = specify(tiny_base, parent=parent, training__epochs=1, mixture__rate=rate)
+        after = load_file(
+            train(asked, rows(16, 3), base=tiny_base, parent=parent.adapter).adapter / qlora.WEIGHTS
+        )
+        assert after.keys() == before.keys()
+        assert any(not torch.allclose(after[n], before[n], atol=1e-6) for n in before) == moved
+
+
 def test_a_parent_of_another_shape_is_refused_with_all_differences(tiny_base, specify, rows, train):
     parent = train(specify(tiny_base), rows(16, 1), base=tiny_base)
     asked = specify(tiny_base, parent=parent, lora__rank=8, lora__targets=["query"])
