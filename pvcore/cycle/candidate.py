@@ -19,25 +19,28 @@ from pvcore.problems import PROBLEMS
 from pvcore.records import Example, Prediction, canonical, digest
 from pvcore.registry.manifest import Version, fetch_adapter, resolve
 from pvcore.registry.store import get_blob, get_folder, put_blob, put_folder
+from pvcore.training.settings import sections
 from pvcore.training.specification import Specification, code_digest
 
 
 def specify(workspace: Workspace, problem: str, dataset: str, *, scratch: bool = False) -> str | None:
     """Write down what a training run gets; returns its digest, or None where there is nothing to learn.
 
-    Training continues from the champion's adapter unless `scratch`, or the champion was adapted from
-    another base. Nothing to learn means: no labels, or all of them were the champion's already.
+    Training continues from the champion's adapter unless `scratch`, the recipe starts from the base,
+    or the champion was adapted from another one. Nothing to learn means: no labels, or all of them
+    were the champion's already.
     """
     recipe = workspace.recipe(problem)
     examples = data.examples(workspace, problem, dataset)
     if not examples.get("train"):
         return None
     champion = champion_of(workspace, problem)
-    parent = (
+    before = (
         champion if champion and not scratch and _same_base(workspace, champion, recipe.base.digest) else None
     )
-    if parent and not fresh_rows(workspace, problem, examples["train"], parent):
+    if before and not fresh_rows(workspace, problem, examples["train"], before):
         return None
+    parent = before if recipe.mixture.start == "champion" else None
     specification = Specification(
         problem=problem,
         family=recipe.family,
@@ -105,7 +108,7 @@ def train(
     asked = load_specification(workspace, specification)
     examples = data.examples(workspace, asked.problem, asked.dataset, asked.settings)
     data.refuse_leakage(workspace, asked.dataset, examples["train"])
-    settings = asked.settings
+    settings = sections(asked.settings)
     with tempfile.TemporaryDirectory(prefix="pv-train-") as scratch:
         parent_folder, replayed, new, tune = None, [], examples["train"], examples.get("tune", [])
         if asked.parent:
@@ -118,15 +121,16 @@ def train(
         mixed = mix(
             new,
             replayed,
-            replay=settings["mixture"]["replay"],
-            max_rows=settings["training"]["max_rows"],
+            replay=settings.mixture.replay,
+            max_rows=settings.training.max_rows,
             seed=asked.seed,
+            keep=settings.mixture.keep,
         )
         work = Path(scratch, "rebuild") if rebuild else workspace.checkpoints
         result = run(
             asked,
             {"train": mixed, "tune": tune},
-            base=base_folder(workspace, settings["base"]),
+            base=base_folder(workspace, asked.settings["base"]),
             parent=parent_folder,
             terms=data.terms(workspace, asked),
             threads=workspace.settings.threads,

@@ -68,7 +68,7 @@ def training_curve(curve: Sequence[tuple[int, float]], *, format: Format = "svg"
         axes.set_xlabel("training step")
         axes.set_ylabel("loss")
 
-    return _drawn(draw, 2.6, format)
+    return drawn(draw, 2.6, format)
 
 
 def gate_intervals(decision: Decision, *, format: Format = "svg") -> bytes:
@@ -94,7 +94,7 @@ def gate_intervals(decision: Decision, *, format: Format = "svg") -> bytes:
             _forest(axes, title, checks)
 
     rows = sum(len(checks) for _, checks in panels)
-    return _drawn(draw, 0.5 + 0.75 * len(panels) + 0.34 * rows, format)
+    return drawn(draw, 0.5 + 0.75 * len(panels) + 0.34 * rows, format)
 
 
 def slice_values(report: Report, metric: str, *, format: Format = "svg") -> bytes:
@@ -117,7 +117,7 @@ def slice_values(report: Report, metric: str, *, format: Format = "svg") -> byte
             axes.plot([], [], color=GREY, marker="s", label="champion")
         axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
 
-    return _drawn(draw, 1.1 + 0.42 * len(rows), format)
+    return drawn(draw, 1.1 + 0.42 * len(rows), format)
 
 
 def reliability_diagram(found: Reliability, *, format: Format = "svg") -> bytes:
@@ -135,7 +135,7 @@ def reliability_diagram(found: Reliability, *, format: Format = "svg") -> bytes:
         axes.set_ylabel("share that is right")
         axes.legend(frameon=False, loc="upper left", markerscale=0.6)
 
-    return _drawn(draw, 3.4, format)
+    return drawn(draw, 3.4, format)
 
 
 def risk_coverage(found: Reliability, *, format: Format = "svg") -> bytes:
@@ -157,7 +157,7 @@ def risk_coverage(found: Reliability, *, format: Format = "svg") -> bytes:
         axes.set_ylabel("share of answers that is wrong")
         axes.legend(frameon=False, loc="upper left")
 
-    return _drawn(draw, 3.0, format)
+    return drawn(draw, 3.0, format)
 
 
 def _unit_square(axes: Axes) -> None:
@@ -219,7 +219,8 @@ def _running_mean(values: Sequence[float], window: int) -> list[float]:
     ]
 
 
-def _drawn(draw: Callable[[Figure], None], height: float, format: Format) -> bytes:
+def drawn(draw: Callable[[Figure], None], height: float, format: Format = "svg") -> bytes:
+    """What `draw` puts on a figure of the page's width and `height` inches, in the page's style."""
     import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
+import tempfile
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pvcore.errors import TrainingError
@@ -15,24 +18,35 @@ from pvcore.inference.guardrails import FILE as VECTORS
 from pvcore.inference.heads import HEADS
 from pvcore.inference.model import keep_training_layout, load_adapter, quiet
 from pvcore.records import digest
+from pvcore.training.labels import Origins, move_head
 from pvcore.training.settings import Lora
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
+NO_TARGETS = "dummy-target-modules"
+"""PEFT's own name for an adapter without matrices (peft.utils.constants)."""
 
 
-def attach(model: Any, lora: Lora, head: str) -> Any:
-    """New LoRA matrices (and a trainable head) on every layer of `lora.targets`. Draws from torch's random state."""
+def attach(model: Any, lora: Lora, head: str, *, method: str = "lora") -> Any:
+    """New LoRA matrices (and a trainable head) on every layer of `lora.targets`. Draws from torch's random state.
+
+    With method "full" there are no matrices: PEFT trains and stores every weight whole, as it does a
+    head's, so that full fine-tuning goes through the same door to training, registry and prediction.
+    """
     from peft import LoraConfig, get_peft_model
 
+    whole = sorted(
+        {name.rpartition(".")[2] for name, m in model.named_modules() if list(m.parameters(False))}
+    )
     config = LoraConfig(
         task_type=HEADS[head].task,
         r=lora.rank,
         lora_alpha=lora.alpha,  # type: ignore[arg-type]
         lora_dropout=lora.dropout,
-        target_modules=list(lora.targets),
+        target_modules=list(lora.targets) if method == "lora" else NO_TARGETS,
+        modules_to_save=whole if method == "full" else None,
         # Pooled output is not used by embeddings: its layer would get matrices and never a gradient.
-        exclude_modules=r".*pooler.*" if HEADS[head].pooling else None,
+        exclude_modules=r".*pooler.*" if HEADS[head].pooling and method == "lora" else None,
         bias="none",
     )
     try:
@@ -45,21 +59,35 @@ def attach(model: Any, lora: Lora, head: str) -> Any:
     return keep_training_layout(made)
 
 
-def continue_from(model: Any, parent: Path, lora: Lora, card: Card) -> Any:
-    """The parent's matrices, trainable. Raises TrainingError where parent and recipe are not of one shape."""
+def continue_from(
+    model: Any,
+    parent: Path,
+    lora: Lora,
+    card: Card,
+    *,
+    method: str = "lora",
+    origins: Origins = MappingProxyType({}),
+) -> Any:
+    """The parent's matrices, trainable, with a row of its head for each of the card's labels.
+
+    `origins` says which labels a new one takes over (see pvcore.training.labels). Raises TrainingError
+    where parent and recipe are not of one shape.
+    """
     before = Card.read(parent)
     changed = [
         f"{name}: parent {getattr(before, name)!r}, recipe {getattr(card, name)!r}"
-        for name in ("problem", "family", "head", "labels", "base_digest", "base_files", "pooling")
+        for name in ("problem", "family", "head", "base_digest", "base_files", "pooling")
         if getattr(before, name) != getattr(card, name)
     ]
     config = json.loads((parent / CONFIG).read_text("utf-8"))
+    targets = config["target_modules"]
     for name, ours, theirs in (
+        ("training.method", method, "full" if targets == NO_TARGETS else "lora"),
         ("lora.rank", lora.rank, config["r"]),
         ("lora.alpha", lora.alpha, config["lora_alpha"]),
-        ("lora.targets", sorted(lora.targets), sorted(config["target_modules"])),
+        ("lora.targets", sorted(lora.targets), sorted(targets)),
     ):
-        if ours != theirs:
+        if ours != theirs and (method == "lora" or name == "training.method"):
             changed.append(f"{name}: parent {theirs!r}, recipe {ours!r}")
     if changed:
         raise TrainingError(
@@ -67,7 +95,9 @@ def continue_from(model: Any, parent: Path, lora: Lora, card: Card) -> Any:
             + "\n  ".join(changed)
             + "\nStart from the base instead (retrain with scratch), or restore the recipe."
         )
-    loaded = load_adapter(model, parent, trainable=True)
+    with tempfile.TemporaryDirectory(prefix="pv-labels-") as place:
+        moved = _with_labels(parent, Path(place), before.labels, card.labels, origins)
+        loaded = load_adapter(model, moved, trainable=True)
     for module in loaded.modules():  # the rate is a matter of training, so the recipe's counts
         for name, layer in getattr(module, "lora_dropout", {}).items():
             if hasattr(layer, "p"):
@@ -77,6 +107,19 @@ def continue_from(model: Any, parent: Path, lora: Lora, card: Card) -> Any:
 
                 module.lora_dropout[name] = torch.nn.Dropout(lora.dropout)
     return loaded
+
+
+def _with_labels(
+    parent: Path, place: Path, before: tuple[str, ...], labels: tuple[str, ...], origins: Origins
+) -> Path:
+    """The parent's folder, or a copy in `place` with a head for other labels."""
+    from safetensors.torch import load_file, save_file
+
+    if before == labels:
+        return parent
+    shutil.copy(parent / CONFIG, place)
+    save_file(move_head(load_file(parent / WEIGHTS), before, labels, origins), place / WEIGHTS)
+    return place
 
 
 def trainable(model: Any) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from pvcore.problems import Problem, problem
 from pvcore.records import Example, digest
 from pvcore.training import loop, qlora
 from pvcore.training.guarding import calibrated
-from pvcore.training.objectives import OBJECTIVES, PREPARE, Given
+from pvcore.training.objectives import FOLLOW, OBJECTIVES, PREPARE, Given
 from pvcore.training.settings import Sections, sections
 from pvcore.training.specification import Specification
 
@@ -79,7 +79,7 @@ def train(
     whole. `progress` is called with (step, steps, loss). Raises TrainingError and LeakageError.
     """
     started = time.monotonic()
-    settings, task = sections(specification.settings), problem(specification.problem)
+    settings, task = _settings(specification, parent), problem(specification.problem)
     card = _card(specification, settings, task, base)
     rows, tune = list(examples.get("train", ())), list(examples.get("tune", ()))
     _check(specification, task, card, rows, tune, parent)
@@ -88,6 +88,8 @@ def train(
         given = Given(tokenizer, settings, specification.seed, terms)
         if parent is None and card.head in PREPARE:
             PREPARE[card.head](network, task, rows, given)
+        elif parent is not None and card.head in FOLLOW:
+            FOLLOW[card.head](network, task, rows, given, Card.read(parent).labels)
         objective = OBJECTIVES[card.head](task, rows, given)
         model = Model(card, network, tokenizer)
         run = loop.run(
@@ -151,6 +153,15 @@ def best_threshold(scores: Sequence[float], positive: Sequence[bool]) -> float:
         if score > below and value >= best[0]:
             best = (value, (score + below) / 2)
     return best[1]
+
+
+def _settings(specification: Specification, parent: Path | None) -> Sections:
+    """The recipe's sections; an update learns more slowly, because it has more to lose than a start."""
+    found = sections(specification.settings)
+    if parent is None:
+        return found
+    rate = found.training.learning_rate * found.mixture.rate
+    return found.model_copy(update={"training": found.training.model_copy(update={"learning_rate": rate})})
 
 
 def _card(specification: Specification, settings: Sections, task: Problem, base: Path) -> Card:
@@ -229,9 +240,13 @@ def _network(
         network.activation_checkpointing_enable({"use_reentrant": False})
         keep_cache_when_recomputing(network)
     tokenizer = load_tokenizer(base)
+    method = settings.training.method
     if parent is None:
-        return qlora.attach(network, settings.lora, card.head), tokenizer
-    return qlora.continue_from(network, parent, settings.lora, card), tokenizer
+        return qlora.attach(network, settings.lora, card.head, method=method), tokenizer
+    continued = qlora.continue_from(
+        network, parent, settings.lora, card, method=method, origins=settings.mixture.labels
+    )
+    return continued, tokenizer
 
 
 def _with_threshold(model: Model, tune: Sequence[Example], terms: pd.DataFrame | None) -> Card:

@@ -8,7 +8,7 @@ from pvcore.errors import TrainingError
 from pvcore.inference.heads.classification import CLASSIFICATION
 from pvcore.inference.heads.embedding import EMBEDDING
 from pvcore.inference.heads.generation import GENERATION
-from pvcore.inference.heads.head import Answer, Head, Named
+from pvcore.inference.heads.head import NEW_HEADS, Answer, Head, Named
 from pvcore.inference.heads.label_tokens import LABEL_TOKENS
 from pvcore.inference.heads.mentions import MENTIONS
 from pvcore.inference.heads.tagging import TAGGING
@@ -50,4 +50,4 @@ def head_for(family: str, problem: Problem) -> Head:
     return found
 
 
-__all__ = ["HEADS", "Answer", "Head", "Named", "head_for"]
+__all__ = ["HEADS", "NEW_HEADS", "Answer", "Head", "Named", "head_for"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvcore.inference.heads.head import Answer, Head
+from pvcore.inference.heads.head import NEW_HEADS, Answer, Head
 from pvcore.inference.heads.labels import decided
 from pvcore.inference.scoring import Floats, in_blocks, mean_state, softmax
 from pvcore.inference.text import Encoded
@@ -77,8 +77,8 @@ def head_inputs(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> Flo
 
 def classifier(network: Any) -> Any:
     """The linear layer that PEFT trains whole on top of a sequence classifier."""
-    names = [n for n, m in network.named_modules() if n.endswith("modules_to_save.default")]
-    return network.get_submodule(names[0])
+    ends = tuple(f".{name}.modules_to_save.default" for name in NEW_HEADS)
+    return network.get_submodule(next(n for n, _ in network.named_modules() if n.endswith(ends)))
 
 
 CLASSIFICATION = Head(

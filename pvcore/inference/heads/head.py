@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from pvcore.inference.predict import Model
 
 
+NEW_HEADS = ("classifier", "score")
+"""What transformers names the new head of a classifier of texts or tokens."""
+
+
 class Named(NamedTuple):
     """Drugs and adverse events: those that an answer names, and those of its source that it must keep.
 

@@ -11,6 +11,7 @@ from pvcore.inference.text import Encoded, encode
 from pvcore.inference.windows import windows
 from pvcore.problems import Problem
 from pvcore.records import Example
+from pvcore.training.labels import fit_rows, unsettled
 from pvcore.training.objectives.objective import Given, Objective, batch, content_digest, plan_by_length
 
 if TYPE_CHECKING:
@@ -88,3 +89,26 @@ def probe(network: Any, task: Problem, rows: Sequence[Example], given: Given) ->
         for found, place in enumerate(int(label) for label in fitted.classes_):
             head.weight[place] = torch.tensor(rows_of[found], dtype=head.weight.dtype)
             head.bias[place] = torch.tensor(offsets[found], dtype=head.bias.dtype)
+
+
+def follow(network: Any, task: Problem, rows: Sequence[Example], given: Given, before: Sequence[str]) -> None:
+    """Fit the rows of labels that the parent (with labels `before`) did not have, its own rows held fixed.
+
+    Without a row of training a label stays where it was put: at the share of what it takes over.
+    """
+    import numpy as np
+    import torch
+
+    new = unsettled(before, task.labels, given.settings.mixture.labels)
+    free = [task.labels.index(label) for label in new if any(row.label == label for row in rows)]
+    if not free:
+        return
+    encoded = [encode(given.tokenizer, row.text, given.settings.text.max_tokens) for row in rows]
+    features = head_inputs(network, given.tokenizer, encoded).astype(np.float64)
+    truth = np.array([task.labels.index(row.label) for row in rows])
+    head = classifier(network)
+    weight, bias = (tensor.detach().double().cpu().numpy() for tensor in (head.weight, head.bias))
+    found = fit_rows(features, truth, weight, bias, free)
+    with torch.no_grad():
+        for tensor, values in zip((head.weight, head.bias), found, strict=True):
+            tensor[free] = torch.tensor(values[free], dtype=tensor.dtype, device=tensor.device)

@@ -314,6 +314,21 @@ def test_a_policy_changed_after_the_request_is_refused(told: Any) -> None:
         policy.write_text(kept)
 
 
+def test_a_recipe_may_start_every_update_from_the_base(own: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ws, dataset = own.workspace, own.town.entries("DatasetBuilt")[-1].key
+    file = ws.root / "recipes" / "seriousness.yaml"
+    text = yaml.safe_load(file.read_text())
+    champion = candidate.champion_of(ws, "seriousness")
+    for start, parent in (("champion", champion and champion.digest), ("base", None)):
+        file.write_text(yaml.safe_dump(text | {"mixture": {**(text.get("mixture") or {}), "start": start}}))
+        # The champion was trained on this dataset: nothing to learn, however an update would start.
+        assert candidate.specify(ws, "seriousness", dataset) is None
+        with monkeypatch.context() as more:
+            more.setattr(candidate, "fresh_rows", lambda *asked: ["a row"])
+            asked = candidate.specify(ws, "seriousness", dataset)
+        assert asked and candidate.load_specification(ws, asked).parent == parent
+
+
 def test_a_changed_policy_is_judged_anew_and_a_rejection_stands(own: Any) -> None:
     """Adding a signer must not strand a candidate for ever; a rejected one is not asked about again unasked."""
     ws = own.workspace

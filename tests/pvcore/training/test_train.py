@@ -7,6 +7,7 @@ import json
 import random
 
 import pytest
+import torch
 
 from pvcore.errors import LeakageError, TrainingError
 from pvcore.inference.predict import Model, load
@@ -64,6 +65,20 @@ def test_training_continues_from_the_parent(tiny_base, specify, rows, train):
     assert again.digest == continued.digest
 
 
+def test_an_update_learns_at_its_own_rate(tiny_base, specify, rows, train):
+    from safetensors.torch import load_file
+
+    parent = train(specify(tiny_base), rows(24, 1), base=tiny_base)
+    before = load_file(parent.adapter / qlora.WEIGHTS)
+    for rate, moved in ((1e-9, False), (0.5, True)):
+        asked = specify(tiny_base, parent=parent, training__epochs=1, mixture__rate=rate)
+        after = load_file(
+            train(asked, rows(16, 3), base=tiny_base, parent=parent.adapter).adapter / qlora.WEIGHTS
+        )
+        assert after.keys() == before.keys()
+        assert any(not torch.allclose(after[n], before[n], atol=1e-6) for n in before) == moved
+
+
 def test_a_parent_of_another_shape_is_refused_with_all_differences(tiny_base, specify, rows, train):
     parent = train(specify(tiny_base), rows(16, 1), base=tiny_base)
     asked = specify(tiny_base, parent=parent, lora__rank=8, lora__targets=["query"])
@@ -97,6 +112,31 @@ def test_rows_that_cannot_be_trained_on_are_refused(tiny_base, specify, rows, tr
         train(specify(tiny_base, "coding"), some, base=tiny_base)
     with pytest.raises(TrainingError, match="family: encoder"):
         train(specify(tiny_base, "pts", "causal"), some, base=tiny_base)
+
+
+def test_full_fine_tuning_is_a_line_and_goes_through_the_same_door(tiny_base, specify, rows, train):
+    from safetensors.torch import load_file
+
+    options = {"training__method": "full", "quantisation__bits": 16, "training__learning_rate": 5e-4}
+    asked = specify(tiny_base, training__epochs=4, **options)
+    result = train(asked, rows(120, 1), rows(40, 2), base=tiny_base)
+    assert result.tune["accuracy"] > 0.9
+    stored, base = load_file(result.adapter / qlora.WEIGHTS), load_file(tiny_base / "model.safetensors")
+    prefix = "base_model.model.bert."
+    assert {prefix + name for name in base} | {
+        "base_model.model.classifier.weight", "base_model.model.classifier.bias"
+    } == set(stored)  # fmt: skip
+    assert not torch.equal(stored[prefix + (name := "encoder.layer.1.attention.self.key.weight")], base[name])
+    tune = rows(40, 2)
+    found = load(result.adapter, tiny_base).predict(tune)
+    right = sum(row.label == answer.answer for row, answer in zip(tune, found, strict=True))
+    assert right / len(tune) == result.tune["accuracy"]
+    child = specify(tiny_base, parent=result, training__epochs=1, **options)
+    assert train(child, rows(16, 3), tune, base=tiny_base, parent=result.adapter).tune["accuracy"] > 0.9
+    with pytest.raises(TrainingError, match=r"training.method: parent 'full', recipe 'lora'"):
+        train(specify(tiny_base, parent=result), rows(16, 3), base=tiny_base, parent=result.adapter)
+    with pytest.raises(TrainingError, match=r"quantisation\.bits: 16"):
+        train(specify(tiny_base, training__method="full"), rows(16, 3), base=tiny_base)
 
 
 def test_targets_that_the_base_does_not_have_are_named(tiny_base, specify, rows, train):
