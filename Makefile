@@ -20,9 +20,9 @@ $(READY): pyproject.toml constraints.txt
 	@$(PIP) -e '.[dev]'
 	@touch $@
 
-# APPROVE=ui waits for a person in the Prefect UI; DATA=<folder of yearly VAERS zips> runs on those reports.
+# PROBLEM=triage,ddi shows others than seriousness and coding. APPROVE=ui waits for a person in the Prefect UI; DATA=<folder of yearly VAERS zips> runs on those reports.
 demo: setup
-	@$(BIN)/pv demo $(if $(APPROVE),--approve $(APPROVE)) $(if $(DATA),--data $(DATA))
+	@$(BIN)/pv demo $(if $(APPROVE),--approve $(APPROVE)) $(if $(DATA),--data $(DATA)) $(if $(PROBLEM),--problem $(PROBLEM))
 
 test: check
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -q

@@ -19,7 +19,7 @@ from pvcore.records import CRITERIA, Annotation, Case, canonical
 
 ANNOTATION_COLUMNS = [
     "case_id", "problem", "target", "annotator", "time", "unknown_case", "contradiction",
-    "serious", "unknown_criterion", "criteria_though_not_serious",
+    "unusable", "serious", "unknown_criterion", "criteria_though_not_serious",
     "llt_code", "coded_to_nothing", "verbatim", "coding_version",
 ]  # fmt: skip
 
@@ -138,7 +138,7 @@ def reaction_rows(cases: Sequence[Case]) -> pd.DataFrame:
 
 def annotation_rows(cases: Sequence[Case], annotations: Sequence[Annotation]) -> pd.DataFrame:
     """One row an annotation. Columns of one problem are None in the rows of another."""
-    known = {case.case_id for case in cases}
+    known = {case.case_id: case.narrative for case in cases}
     answers: dict[tuple[str, ...], set[bytes]] = {}
     for a in annotations:
         answers.setdefault(_question(a), set()).add(canonical(a.value))
@@ -153,6 +153,9 @@ def annotation_rows(cases: Sequence[Case], annotations: Sequence[Annotation]) ->
             "time": a.time,
             "unknown_case": None if a.case_id in known else a.case_id,
             "contradiction": different if different > 1 else None,
+            "unusable": PROBLEMS[a.problem].fault(a.value, known.get(a.case_id, ""))
+            if a.problem in PROBLEMS
+            else None,
         }
         rows.append(common | (_seriousness(a) if a.problem == "seriousness" else {}) | _coding(a))
     return pd.DataFrame(rows, columns=ANNOTATION_COLUMNS, dtype=object)

@@ -25,6 +25,7 @@ from pvcore.annotations.leakage import SplitSettings
 from pvcore.annotations.personal_data import PersonalDataPolicy, strictest
 from pvcore.errors import ConfigError, NotFound
 from pvcore.evaluation.gate import Policy
+from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.records import canonical, digest
 from pvcore.registry.ledger import Ledger
 from pvcore.registry.promotion import ApprovalPolicy
@@ -40,10 +41,17 @@ from pvcore.training.settings import (
 
 STATE = ".pv"
 SETTINGS_FILE = "pv.yaml"
-POLICY_SECTIONS = {"problems", "evaluation", "approval", "signers", "annotations", "personal_data"}
+POLICY_SECTIONS = {
+    "problems",
+    "evaluation",
+    "approval",
+    "signers",
+    "annotations",
+    "personal_data",
+    "guardrails",
+}
 DEFAULT_POLICY = "policy.yaml"
 """The policy of a recipe that names none."""
-RECIPES = ("seriousness.yaml", "coding.yaml", DEFAULT_POLICY)
 
 
 class Recipe(BaseModel):
@@ -59,12 +67,14 @@ class Recipe(BaseModel):
     text: TextSettings = TextSettings()
     training: TrainingSettings = TrainingSettings()
     mixture: MixtureSettings = MixtureSettings()
+    table: tuple[dict[str, Any], ...] = ()
     policy: str = DEFAULT_POLICY
     seed: int = 17
 
     def trained_by(self) -> dict[str, Any]:
         """The sections that decide the adapter's bytes, as a specification holds them."""
-        return self.model_dump(mode="json", exclude={"policy", "seed", "problem", "family"})
+        said = self.model_dump(mode="json", exclude={"policy", "seed", "problem", "family"})
+        return {name: value for name, value in said.items() if name != "table" or value}
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,7 @@ class PolicyDocument:
     approval: ApprovalPolicy
     annotations: AnnotationPolicy
     personal_data: PersonalDataPolicy
+    guardrails: GuardrailPolicy
     raw: Mapping[str, Any]
 
     @property
@@ -116,6 +127,9 @@ class Settings(BaseSettings):
         default=None, description="port of the Prefect server; None = 4200 or the next free one"
     )
     threads: int | None = Field(default=None, ge=1, description="threads of a training run; None = all cores")
+    exact: bool = Field(
+        default=False, description="score one text at a time: for devices where rows of a batch can meet"
+    )
     max_rows_per_batch: int | None = Field(
         default=None, ge=1, description="cases taken of one batch, sampled by digest; None = all"
     )
@@ -240,7 +254,10 @@ class Workspace:
         return strictest(found or [self.policy().personal_data])
 
     def policy(self, name: str = DEFAULT_POLICY) -> PolicyDocument:
-        """The gate's policy, the approvers, and what is asked of annotations and free texts. Raises ConfigError."""
+        """The gate's policy, the approvers, what is asked of annotations and free texts, and the guardrails.
+
+        Raises ConfigError.
+        """
         file = self.root / "recipes" / name
         raw = read_yaml(file)
         unknown = set(raw) - POLICY_SECTIONS
@@ -254,9 +271,10 @@ class Workspace:
             approval = ApprovalPolicy.model_validate({**asked, "signers": raw.get("signers") or []})
             annotations = AnnotationPolicy.model_validate(raw.get("annotations") or {})
             personal_data = PersonalDataPolicy.model_validate(raw.get("personal_data") or {})
+            guardrails = GuardrailPolicy.model_validate(raw.get("guardrails") or {})
         except ValidationError as error:
             raise ConfigError(_explain(str(file), error)) from None
-        return PolicyDocument(gate, approval, annotations, personal_data, raw)
+        return PolicyDocument(gate, approval, annotations, personal_data, guardrails, raw)
 
 
 def open_workspace(root: str | Path | None = None, **flags: Any) -> Workspace:
@@ -283,7 +301,8 @@ def init_workspace(root: Path) -> list[Path]:
     except OSError as error:
         raise ConfigError(f"{root} cannot be a workspace: {error.strerror}.") from None
     source = resources.files("pvcore.recipes")
-    texts = {root / "recipes" / name: (source / name).read_text("utf-8") for name in RECIPES}
+    recipes = sorted((file for file in source.iterdir() if file.name.endswith(".yaml")), key=lambda f: f.name)
+    texts = {root / "recipes" / file.name: file.read_text("utf-8") for file in recipes}
     texts[root / SETTINGS_FILE] = _settings_text()
     texts[root / "allowed_signers"] = (
         "# One line a key: principal options key-type key. Example (see ssh-keygen(1), ALLOWED SIGNERS):\n"

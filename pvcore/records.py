@@ -1,4 +1,4 @@
-"""What travels through the platform: Case, Annotation, Example, Prediction.
+"""What travels through the platform: Case, Annotation, Example, Prediction with its guardrails.
 
 All are frozen, hold only JSON values, and turn into the same canonical JSON on every machine, so
 that a digest of them means the same everywhere.
@@ -114,6 +114,21 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Guardrail:
+    """One check of one prediction: what was measured, what it was held against, how it ended.
+
+    `outcome` is pass, warn (the answer is given and a person should look) or withhold. `value` and
+    `threshold` are None where nothing could be measured; `words` says why and for whom.
+    """
+
+    name: str
+    value: float | None
+    threshold: float | None
+    outcome: str
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """A model's answer to one example.
 
@@ -122,7 +137,11 @@ class Prediction:
     `input_digest` is the SHA-256 of the text as it was put to the model; `notes` names what was
     done to the input ("head and tail of 812 tokens") and what was not sure. `criteria` are the
     probabilities of the further findings that the model was able to learn, in the problem's order;
-    `met` names those that reach their threshold.
+    `met` names those that reach their threshold. `confidence` is the calibrated probability that the
+    answer is right, None where none was calibrated.
+
+    An answer that a guardrail stopped is no answer: `answer` is "", `met` is empty, and what would have
+    been said stands in `withheld`, for the person who now has to look.
     """
 
     example_id: str
@@ -135,3 +154,16 @@ class Prediction:
     notes: tuple[str, ...] = ()
     criteria: tuple[tuple[str, float], ...] = ()
     met: tuple[str, ...] = ()
+    confidence: float | None = None
+    guardrails: tuple[Guardrail, ...] = ()
+    withheld: str = ""
+
+    @property
+    def said(self) -> str:
+        """What the model said, given or withheld."""
+        return self.answer or self.withheld
+
+    @property
+    def raised(self) -> tuple[Guardrail, ...]:
+        """The guardrails that did not pass."""
+        return tuple(check for check in self.guardrails if check.outcome != "pass")

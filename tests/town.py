@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import yaml
 from pvcore.config import Workspace, init_workspace, open_workspace
 from pvcore.cycle import inbox
 from pvcore.platform.prefect_api import Platform
+from pvcore.problems import PROBLEMS
 
 ROOT = Path(__file__).resolve().parent.parent
 SIGNER = "demo.physician@example.org"
@@ -26,6 +27,8 @@ POLICY = {
             "floors": {"accuracy_at_5": 0.0},
             "non_inferiority": {"accuracy_at_5": {"margin": 0.99}},
         },
+        "triage": {"floors": {"accuracy": 0.01}, "non_inferiority": {"accuracy": {"margin": 0.99}}},
+        "ddi": {"floors": {"accuracy": 0.01}, "non_inferiority": {"accuracy": {"margin": 0.99}}},
     },
     "evaluation": {"resamples": 200},
     "approval": {"signatures": 1, "roles": ["safety-physician"]},
@@ -70,19 +73,21 @@ class Town:
         inbox.put(self.workspace, box, [file], version)  # type: ignore[arg-type]
 
 
-def found_town(root: Path, base: Path) -> Town:
-    """A workspace with recipes for a tiny model; no platform yet."""
+def found_town(root: Path, base: Path, problems: Sequence[str] = ("seriousness", "coding")) -> Town:
+    """A workspace with recipes for a tiny model, of these problems alone; no platform yet."""
     from pvcore.inference.base import base_digest
     from pvcore.registry import signing
 
     init_workspace(root)
-    for name in ("seriousness", "coding"):
+    for name in set(PROBLEMS) - set(problems):
+        (root / "recipes" / f"{name}.yaml").unlink(missing_ok=True)
+    for name in problems:
         file = root / "recipes" / f"{name}.yaml"
         recipe = yaml.safe_load(file.read_text())
         recipe["base"] = {"source": str(base), "digest": base_digest(base)}
         recipe["training"] = {"epochs": 1, "batch": 16, "learning_rate": 0.001, "checkpoint_every": 3}
         recipe["lora"] = {"rank": 4, "alpha": 8, "targets": ["query", "value"]}
-        recipe["text"] = {"max_tokens": 64 if name == "seriousness" else 24}
+        recipe["text"] = {"max_tokens": 24 if name == "coding" else 64}
         file.write_text(yaml.safe_dump(recipe))
     (root / "recipes" / "policy.yaml").write_text(yaml.safe_dump(POLICY))
     (root / "pv.yaml").write_text("settle_seconds: 0\nthreads: 1\n")

@@ -25,7 +25,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from pvcore.annotations import brat, doccano, e2b_r2, e2b_r3, label_studio, prodigy, table, vaers
+from pvcore.annotations import brat, doccano, e2b_r2, e2b_r3, label_studio, pair_files, prodigy, table, vaers
 from pvcore.annotations.json_stream import read_object
 from pvcore.annotations.reading import Content, Source, refuse
 from pvcore.errors import BatchError, Fault
@@ -48,7 +48,7 @@ class Reader(Protocol):
     def read(self, source: Source, meddra_version: str | None) -> Content: ...
 
 
-READERS: tuple[Reader, ...] = (e2b_r2, e2b_r3, prodigy, doccano, label_studio, brat, vaers, table)
+READERS: tuple[Reader, ...] = (e2b_r2, e2b_r3, pair_files, prodigy, doccano, label_studio, brat, vaers, table)
 """Asked in this order; E2B(R3) takes any XML and Label Studio any JSON, to say what is wrong with it."""
 
 

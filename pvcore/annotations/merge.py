@@ -13,10 +13,11 @@ import pandas as pd
 
 from pvcore.annotations.agreement import consensus
 from pvcore.annotations.batch import case_from_dict, case_to_dict
-from pvcore.annotations.leakage import EXCLUDED, SplitSettings, assign_splits, check_leakage, clusters
+from pvcore.annotations.leakage import EXCLUDED, SplitSettings, check_leakage
 from pvcore.annotations.passage import Moved, Passage, carried, coded_as
+from pvcore.annotations.places import places
 from pvcore.annotations.reactions import carry, stopped
-from pvcore.records import Annotation, Case, canonical, digest
+from pvcore.records import Annotation, Case, canonical
 
 JSON_FIELDS = ("drugs", "reactions")
 CASE_FIELDS = tuple(Case.__dataclass_fields__)
@@ -169,34 +170,16 @@ class Pool:
         return Merged(table, said, labels, aside, order, counts, reasons)
 
     def _split(self, settings: SplitSettings, seed: int) -> pd.DataFrame:
-        ids = sorted(self.cases)
-        cases = [self.cases[i][0] for i in ids]
-        former = self._former()
-        every = [*ids, *(case_id for case_id, _, _ in former)]
-        first = clusters([*(case.narrative for case in cases), *(text for _, text, _ in former)])
-        # a cluster is named after its first case id, which is the same in the next dataset
-        names = [digest(every[int(position)].encode())[:16] for position in first]
-        # what a case said when it was held out is a member of its own, known as held out
-        keys = [f"{case_id} as of {digest(text)[:16]}" for case_id, text, _ in former]
-        known = {**self.known, **{key: split for key, (_, _, split) in zip(keys, former, strict=True)}}
-        received = [*(case.received for case in cases), *(None for _ in former)]
-        splits = assign_splits([*ids, *keys], names, received, known, settings, seed)
+        cases = {case_id: case for case_id, (case, _) in self.cases.items()}
+        found = places(cases, self.known, self.once_held_out, settings, seed)
         rows = []
-        for case, cluster, place in zip(cases, names, splits, strict=False):
-            rows.append(
-                {**row_of(case), "cluster": cluster, "split": place, "batch": self.cases[case.case_id][1]}
-            )
+        for case_id in sorted(cases):
+            cluster, place = found[case_id]
+            batch = self.cases[case_id][1]
+            rows.append({**row_of(cases[case_id]), "cluster": cluster, "split": place, "batch": batch})
         frame = pd.DataFrame(rows, columns=[*CASE_FIELDS, "cluster", "split", "batch"])
         frame["age_years"] = frame["age_years"].astype("float64")
         return frame
-
-    def _former(self) -> list[tuple[str, str, str]]:
-        """Texts that were held out once and that their case does not say any more."""
-        return [
-            (case_id, text, split)
-            for case_id, text, split in sorted(self.once_held_out)
-            if case_id not in self.cases or self.cases[case_id][0].narrative != text
-        ]
 
     def _migrated(self, gone: set[str]) -> tuple[list[Annotation], list[Open]]:
         """Annotations with codes of the dataset's version, and those for which there is no such code.

@@ -12,6 +12,7 @@ from typing import Protocol
 import yaml
 
 from pvcore.errors import ConfigError
+from pvcore.problems import PROBLEMS
 
 Say = Callable[[str], None]
 FIRST, SECOND = "90.0", "90.1"
@@ -180,6 +181,12 @@ def _settle(workspace: Path, *, tune: int, test: int) -> None:
         "max_rows_per_batch": REPORTS_A_YEAR,
     }
     settings.write_text(settings.read_text("utf-8") + "\n" + yaml.safe_dump(chosen), "utf-8")
-    (workspace / "recipes" / "coding.yaml").unlink(missing_ok=True)
+    keep_recipes(workspace, ("seriousness",))
     shutil.copy(Path(__file__).parents[1] / "recipes" / "vaers" / "seriousness.yaml", workspace / "recipes")
     shutil.copy(Path(__file__).parents[1] / "recipes" / "vaers" / "policy.yaml", workspace / "recipes")
+
+
+def keep_recipes(workspace: Path, problems: Sequence[str]) -> None:
+    """Remove the recipes of all other problems: the demonstration is about these."""
+    for name in set(PROBLEMS) - set(problems):
+        (workspace / "recipes" / f"{name}.yaml").unlink(missing_ok=True)

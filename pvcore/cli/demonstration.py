@@ -17,7 +17,8 @@ from typing import Any
 import psutil
 from rich.table import Table
 
-from pvcore.cli.demo_data import Invented, Source, Vaers
+from pvcore.cli.demo_choice import invented
+from pvcore.cli.demo_data import Source, Vaers
 from pvcore.cli.output import console
 from pvcore.cli.platform import project_root
 from pvcore.config import Settings, Workspace, init_workspace, open_workspace
@@ -91,8 +92,8 @@ def peak_memory(folder: Path) -> Iterator[Callable[[], int]]:
         thread.join()
 
 
-def run(folder: Path, *, approve: str, data: Path | None) -> None:
-    """Run the demonstration in `folder`, which is made anew. Raises PlatformError where a step fails.
+def run(folder: Path, *, approve: str, data: Path | None, problems: Sequence[str]) -> None:
+    """Run the demonstration of `problems` in `folder`, which is made anew. Raises PlatformError where a step fails.
 
     ConfigError for a folder with anything in it that no demonstration made. Settings of the environment do
     not count here: what is invented must not reach the store that PV_STORE may name.
@@ -110,17 +111,24 @@ def run(folder: Path, *, approve: str, data: Path | None) -> None:
     story = Story(total=7)
     try:
         with peak_memory(folder) as peak:
-            _cycle(story, folder, approve, data, peak)
+            _cycle(story, folder, approve, data, problems, peak)
     finally:
         with console.status("  stopping the platform ..."):
             embedded.down(folder)
     console.print(f"\nThe platform is stopped. Look around again: pv up -w {folder}", markup=False)
 
 
-def _cycle(story: Story, folder: Path, approve: str, data: Path | None, peak: Callable[[], int]) -> None:
+def _cycle(
+    story: Story,
+    folder: Path,
+    approve: str,
+    data: Path | None,
+    problems: Sequence[str],
+    peak: Callable[[], int],
+) -> None:
     key = folder / ".pv" / "demo_key"
     signing.make_key(key, SIGNER, folder / "allowed_signers")
-    source: Source = Vaers(folder, data) if data else Invented(folder)
+    source: Source = Vaers(folder, data) if data else invented(folder, problems)
     workspace = open_workspace(folder)
 
     with story.step(

@@ -182,18 +182,34 @@ def demo(
     data: Annotated[
         Path | None, typer.Option(help="folder of yearly VAERS zips to run on; default: invented cases")
     ] = None,
+    problem: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="what to demonstrate: seriousness and coding, else as named; repeatable, or with commas"
+        ),
+    ] = None,
     workspace: Annotated[
         Path, typer.Option("--workspace", "-w", help="folder that is made anew each time")
     ] = Path(".pv/demo"),
 ) -> None:
     """Run one whole update cycle in small: release and cases in, approved and signed adapter in the registry."""
     from pvcore.cli import demonstration
+    from pvcore.cli.demo_choice import chosen_problems
 
     if approve not in ("key", "ui"):
         raise ConfigError(f"--approve takes key or ui, not {approve!r}")
     if data is not None and not list(data.glob("*VAERSData.zip")):
         raise ConfigError(f"{data} holds no <year>VAERSData.zip. See docs/tutorial.md, 'Real reports'.")
-    demonstration.run(workspace.resolve(), approve=approve, data=data.resolve() if data else None)
+    if data is not None and problem:
+        raise ConfigError(
+            "--data is about seriousness: reports of VAERS are judged for nothing else. Leave --problem out."
+        )
+    demonstration.run(
+        workspace.resolve(),
+        approve=approve,
+        data=data.resolve() if data else None,
+        problems=chosen_problems(problem or ()),
+    )
 
 
 def project_root() -> Path:

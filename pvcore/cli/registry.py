@@ -1,9 +1,10 @@
-"""`pv registry`, `history`, `verify`, `predict`: what is in the registry, and a version at work."""
+"""`pv registry`, `history`, `verify`, `predict`, `external`: what is in the registry, and a version at work."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,6 +27,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(history)
     app.command()(verify)
     app.command()(predict)
+    app.command()(external)
 
 
 @registry.command("list")
@@ -141,13 +143,43 @@ def predict(
     from pvcore.cycle.scoring import score_file
 
     rows = score_file(open_workspace(workspace), version, batch, meddra_version)
+    shown = rows if as_json else [_in_words(row) for row in rows]
     emit(
-        rows,
+        shown,
         as_json=as_json,
         title=f"predictions of {version}",
         columns=(
-            *("example_id", "answer", "score"),
+            *("example_id", "answer", "confidence", "score"),
             *(("met",) if any(row["criteria"] for row in rows) else ()),
-            *("version", "dictionary", "notes"),
+            *("version", "dictionary", "guardrails", "notes"),
         ),
     )
+
+
+def external(
+    version: Version,
+    folder: Annotated[
+        Path, typer.Argument(help="one file a set of drug pairs", exists=True, file_okay=False)
+    ],
+    workspace: Where = None,
+    as_json: Json = False,
+) -> None:
+    """Report a ddi version on reference sets of drug pairs: each set, both averages, and the popularity baseline."""
+    from pvcore.config import open_workspace
+    from pvcore.cycle.external import external as report
+
+    emit(
+        report(open_workspace(workspace), version, folder),
+        as_json=as_json,
+        title=f"{version} on {folder.name}",
+    )
+
+
+def _in_words(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A prediction as a row of a table: an answer that was withheld says so, guardrails that did not pass in words."""
+    raised = [check for check in row["guardrails"] if check["outcome"] != "pass"]
+    return {
+        **row,
+        "answer": row["answer"] or "withheld",
+        "guardrails": [f"{check['name']}: {check['words']}" for check in raised],
+    }

@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +14,33 @@ from pvcore.config import Workspace
 from pvcore.cycle import data
 from pvcore.cycle.lineage import unseen
 from pvcore.errors import NotFound
+from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.problems import PROBLEMS
-from pvcore.records import Example, Prediction, canonical
+from pvcore.records import Example, Prediction, canonical, digest
 from pvcore.registry.manifest import Version, fetch_adapter, resolve
 from pvcore.registry.store import get_blob, get_folder, put_blob, put_folder
+from pvcore.training.settings import sections
 from pvcore.training.specification import Specification, code_digest
 
 
 def specify(workspace: Workspace, problem: str, dataset: str, *, scratch: bool = False) -> str | None:
     """Write down what a training run gets; returns its digest, or None where there is nothing to learn.
 
-    Training continues from the champion's adapter unless `scratch`, or the champion was adapted from
-    another base. Nothing to learn means: no labels, or all of them were the champion's already.
+    Training continues from the champion's adapter unless `scratch`, the recipe starts from the base,
+    or the champion was adapted from another one. Nothing to learn means: no labels, or all of them
+    were the champion's already.
     """
     recipe = workspace.recipe(problem)
     examples = data.examples(workspace, problem, dataset)
     if not examples.get("train"):
         return None
     champion = champion_of(workspace, problem)
-    parent = (
+    before = (
         champion if champion and not scratch and _same_base(workspace, champion, recipe.base.digest) else None
     )
-    if parent and not fresh_rows(workspace, problem, examples["train"], parent):
+    if before and not fresh_rows(workspace, problem, examples["train"], before):
         return None
+    parent = before if recipe.mixture.start == "champion" else None
     specification = Specification(
         problem=problem,
         family=recipe.family,
@@ -70,7 +75,9 @@ def _same_base(workspace: Workspace, version: Version, base: str) -> bool:
 
 def fresh_rows(workspace: Workspace, problem: str, train: list[Example], parent: Version) -> list[Example]:
     """Training examples that the parent's dataset does not hold with this text, label and criteria."""
-    known = {_identity(e) for e in data.examples(workspace, problem, parent.manifest.dataset)["train"]}
+    theirs = load_specification(workspace, parent.manifest.specification).settings
+    before = data.examples(workspace, problem, parent.manifest.dataset, theirs)
+    known = {_identity(e) for e in before["train"]}
     return [example for example in train if _identity(example) not in known]
 
 
@@ -99,9 +106,9 @@ def train(
     if done:
         return done.body
     asked = load_specification(workspace, specification)
-    examples = data.examples(workspace, asked.problem, asked.dataset)
+    examples = data.examples(workspace, asked.problem, asked.dataset, asked.settings)
     data.refuse_leakage(workspace, asked.dataset, examples["train"])
-    settings = asked.settings
+    settings = sections(asked.settings)
     with tempfile.TemporaryDirectory(prefix="pv-train-") as scratch:
         parent_folder, replayed, new, tune = None, [], examples["train"], examples.get("tune", [])
         if asked.parent:
@@ -114,15 +121,16 @@ def train(
         mixed = mix(
             new,
             replayed,
-            replay=settings["mixture"]["replay"],
-            max_rows=settings["training"]["max_rows"],
+            replay=settings.mixture.replay,
+            max_rows=settings.training.max_rows,
             seed=asked.seed,
+            keep=settings.mixture.keep,
         )
         work = Path(scratch, "rebuild") if rebuild else workspace.checkpoints
         result = run(
             asked,
             {"train": mixed, "tune": tune},
-            base=base_folder(workspace, settings["base"]),
+            base=base_folder(workspace, asked.settings["base"]),
             parent=parent_folder,
             terms=data.terms(workspace, asked),
             threads=workspace.settings.threads,
@@ -169,14 +177,31 @@ def predict(
     base: Mapping[str, Any],
     examples: Sequence[Example | tuple[str, str]],
     terms: Any,
+    policy: GuardrailPolicy,
 ) -> list[Prediction]:
-    """Answers of an adapter, given by its files, to examples."""
+    """Answers of an adapter, given by its files, to examples, as far as the guardrails let them through."""
+    from pvcore.inference.kept import on_disk
     from pvcore.inference.predict import load
+    from pvcore.training.train import environment
 
+    threads = workspace.settings.threads
+    # A vector depends on the weights, the code and the machine; on nothing that was asked.
+    name = digest([files, base, code_digest(), environment(threads)])
     with tempfile.TemporaryDirectory(prefix="pv-predict-") as folder:
         adapter = get_folder(workspace.store, files, Path(folder, "adapter"))
         model = load(adapter, base_folder(workspace, base))
-        return model.predict(examples, terms=terms, threads=workspace.settings.threads)
+        asking = partial(
+            model.predict,
+            examples,
+            terms=terms,
+            threads=threads,
+            policy=policy,
+            exact=workspace.settings.exact,
+        )
+        if model.head.pooling is None:  # it makes no vectors of terms
+            return asking()
+        with on_disk(model, workspace.state / "vectors", name):
+            return asking()
 
 
 def curve(workspace: Workspace, specification: str) -> list[tuple[int, float]]:

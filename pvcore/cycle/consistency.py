@@ -24,7 +24,7 @@ from pvcore.annotations.merge import CASE_FIELDS, JSON_FIELDS
 from pvcore.config import Workspace
 from pvcore.cycle import arrivals, data, holding
 from pvcore.errors import ConfigError, NotFound
-from pvcore.evaluation.baseline import tfidf
+from pvcore.evaluation.baseline import tfidf_classes
 from pvcore.meddra.release import Dictionary
 from pvcore.problems import PROBLEMS
 from pvcore.problems.coding import CODING
@@ -134,10 +134,7 @@ def doubtful(workspace: Workspace, problem: str, name: str = "") -> list[dict[st
         )
     found = data.examples(workspace, problem, dataset_name(workspace, name))
     examples = [example for split in sorted(found) for example in found[split]]
-    positive = out_of_fold(examples, positive=str(chosen.positive))
-    scores = np.column_stack(
-        [positive if label == chosen.positive else 1 - positive for label in chosen.labels]
-    )
+    scores = out_of_fold(examples, chosen.labels)
     return [
         {
             "case": examples[s.index].case_id,
@@ -168,17 +165,16 @@ def _doubtful_codes(found: Material) -> list[dict[str, Any]]:
     ]
 
 
-def out_of_fold(examples: Sequence[Example], *, positive: str) -> np.ndarray:
-    """P(`positive`) of each example, by a TF-IDF model that saw nothing of its cluster; shape (examples,).
+def out_of_fold(examples: Sequence[Example], labels: Sequence[str]) -> np.ndarray:
+    """P(label) of each example, by a TF-IDF model that saw nothing of its cluster; shape (examples, labels).
 
     Raises GateError if the examples outside of a fold are all alike.
     """
     fold = np.array([int(digest(e.cluster.encode())[:8], 16) % FOLDS for e in examples])
-    scores = np.zeros(len(examples))
+    scores = np.zeros((len(examples), len(labels)))
     for number in sorted(set(fold.tolist())):
         train = [e for e, at in zip(examples, fold, strict=True) if at != number]
         asked = [e for e, at in zip(examples, fold, strict=True) if at == number]
-        scores[fold == number] = tfidf(
-            [e.text for e in train], [e.label for e in train], [e.text for e in asked], positive=positive
-        )
+        found = [dict(answer.ranked) for answer in tfidf_classes(train, asked)]
+        scores[fold == number] = [[row.get(label, 0.0) for label in labels] for row in found]
     return scores

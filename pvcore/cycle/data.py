@@ -25,7 +25,8 @@ from pvcore.cycle.releases import difference
 from pvcore.errors import NotFound, RegistryError
 from pvcore.meddra.release import Dictionary
 from pvcore.problems import PROBLEMS
-from pvcore.records import Annotation, Example, digest
+from pvcore.problems.problem import by_table
+from pvcore.records import Annotation, Example, canonical, digest
 from pvcore.registry.ledger import Entry, State
 from pvcore.registry.store import get_blob, put_blob
 from pvcore.training.specification import Specification
@@ -224,17 +225,26 @@ def dictionary_by_digest(workspace: Workspace, name: str | None) -> Dictionary |
 
 
 @lru_cache(maxsize=4)
-def _examples(workspace: Workspace, problem: str, dataset: str) -> dict[str, list[Example]]:
+def _examples(workspace: Workspace, problem: str, dataset: str, table: bytes) -> dict[str, list[Example]]:
     loaded = datasets.load(workspace.store, dataset)
     dictionary = dictionary_by_digest(workspace, dictionary_digest(workspace, dataset))
-    return PROBLEMS[problem].examples(
+    return by_table(PROBLEMS[problem], json.loads(table)).examples(
         loaded.cases, loaded.labels, dictionary, new_terms=new_terms(workspace, dataset)
     )
 
 
-def examples(workspace: Workspace, problem: str, dataset: str) -> dict[str, list[Example]]:
-    """Split -> examples of a problem in a dataset."""
-    return _examples(workspace, problem, dataset)
+def examples(
+    workspace: Workspace, problem: str, dataset: str, settings: Mapping[str, Any] | None = None
+) -> dict[str, list[Example]]:
+    """Split -> examples of a problem in a dataset.
+
+    Labels that follow from a policy table follow from that of `settings` (a specification's), else from
+    the recipe's as it is now.
+    """
+    if settings is None:
+        recipe = workspace.recipes().get(problem)
+        settings = recipe.trained_by() if recipe else {}
+    return _examples(workspace, problem, dataset, canonical(list(settings.get("table", ()))))
 
 
 def new_terms(workspace: Workspace, dataset: str) -> set[str]:

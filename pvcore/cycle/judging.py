@@ -13,7 +13,8 @@ from pvcore.cycle import data
 from pvcore.cycle.candidate import champion_of, load_specification, predict, train
 from pvcore.cycle.lineage import unseen
 from pvcore.errors import NotFound
-from pvcore.evaluation.baseline import nearest_terms, tfidf_predictions, with_criteria
+from pvcore.evaluation import reliability
+from pvcore.evaluation.baseline import nearest_terms, tfidf_classes, tfidf_predictions, with_criteria
 from pvcore.evaluation.compare import evaluate as measure
 from pvcore.evaluation.compare import frame, held_out_digest
 from pvcore.evaluation.gate import Decision, decide
@@ -30,8 +31,8 @@ def evaluate(workspace: Workspace, specification: str) -> str:
     """Judge what a specification trained against the champion on the same held-out cases; returns the key.
 
     Both are held against the same labels in the same dictionary, so that a change of the dictionary
-    is not taken for one of the model, and without cases that either has learned from (`lineage`).
-    Recorded once a candidate, policy and champion.
+    is not taken for one of the model, without cases that either has learned from (`lineage`), and under the
+    same guardrails. Recorded once a candidate, policy and champion.
     """
     asked = load_specification(workspace, specification)
     recipe = workspace.recipe(asked.problem)
@@ -45,30 +46,33 @@ def evaluate(workspace: Workspace, specification: str) -> str:
         return key
     trained = train(workspace, specification)
     problem = PROBLEMS[asked.problem]
-    examples = data.examples(workspace, asked.problem, asked.dataset)
+    examples = data.examples(workspace, asked.problem, asked.dataset, asked.settings)
     lines = [specification, *([champion.manifest.specification] if champion else [])]
     held, terms = examples.get("test", []), data.terms(workspace, asked)
     test = unseen(workspace, asked.dataset, held, lines)
-    answered = predict(workspace, trained["files"], asked.settings["base"], test, terms)
+    answered = predict(workspace, trained["files"], asked.settings["base"], test, terms, policy.guardrails)
     before = None
     if champion:
         theirs = load_specification(workspace, champion.manifest.specification)
+        files = champion.manifest.adapter["files"]
         before = frame(
-            test, predict(workspace, champion.manifest.adapter["files"], theirs.settings["base"], test, terms)
+            test, predict(workspace, files, theirs.settings["base"], test, terms, policy.guardrails)
         )
     candidate = frame(test, answered)
     held_out = held_out_digest(candidate)
     report = measure(
         asked.problem,
-        problem.metrics_for(data.dictionary_by_digest(workspace, asked.dictionary)),
+        {
+            **problem.metrics_for(data.dictionary_by_digest(workspace, asked.dictionary)),
+            **reliability.METRICS,
+        },
         candidate,
         before,
         policy.gate,
         asked.seed,
         baselines={
-            BASELINES[problem.kind].name: frame(
-                test, baseline(asked.problem, {**examples, "test": test}, terms)
-            )
+            name: frame(test, found)
+            for name, found in baselines(problem, {**examples, "test": test}, terms).items()
         },
         uses=1 + _uses(workspace, held_out),
     )
@@ -95,10 +99,14 @@ def evaluate(workspace: Workspace, specification: str) -> str:
     return key
 
 
-def baseline(problem: str, examples: Mapping[str, list[Example]], terms: Any) -> list[Prediction]:
-    """What a word list makes of the same rows (BASELINES)."""
-    chosen = PROBLEMS[problem]
-    return BASELINES[chosen.kind].answers(chosen, examples["train"], examples.get("test", []), terms)
+def baselines(
+    problem: Problem, examples: Mapping[str, list[Example]], terms: Any
+) -> dict[str, list[Prediction]]:
+    """Name -> answers to the test rows: of the word list for this kind of problem, and of the problem's own."""
+    train, test = examples["train"], examples.get("test", [])
+    words = BASELINES[problem.kind]
+    own = {name: made(train, test) for name, made in problem.baselines.items()}
+    return {words.name: words.answers(problem, train, test, terms), **own}
 
 
 class Baseline(NamedTuple):
@@ -109,8 +117,10 @@ class Baseline(NamedTuple):
 
 
 def _words(problem: Problem, train: list[Example], test: list[Example], terms: Any) -> list[Prediction]:
+    if problem.positive is None:
+        return tfidf_classes(train, test)
     negative = next(label for label in problem.labels if label != problem.positive)
-    answered = tfidf_predictions(train, test, positive=str(problem.positive), negative=negative)
+    answered = tfidf_predictions(train, test, positive=problem.positive, negative=negative)
     return with_criteria(answered, train, test, list(problem.criteria))
 
 

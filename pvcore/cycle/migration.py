@@ -17,6 +17,7 @@ from pvcore.annotations.passage import coded_as
 from pvcore.config import Workspace
 from pvcore.cycle.arrivals import last, load_batch, pending_batches
 from pvcore.cycle.inbox import known_releases, load_dictionary, version_order
+from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.meddra.chain import migrate_through as carry
 from pvcore.meddra.suggestions import Nearest
 from pvcore.records import Case, digest
@@ -102,7 +103,8 @@ def _nearest(workspace: Workspace) -> Nearest | None:
     def ranked(texts: Sequence[str], terms: pd.DataFrame) -> list[list[str]]:
         questions = [(str(number), text) for number, text in enumerate(texts)]
         files, base = champion.manifest.adapter["files"], trained.settings["base"]
-        answers = candidate.predict(workspace, files, base, questions, terms)
+        # A suggestion is for the person who codes: the ranking is shown whatever would be withheld.
+        answers = candidate.predict(workspace, files, base, questions, terms, GuardrailPolicy())
         return [[code for code, _ in answer.ranked] for answer in answers]
 
     return ranked

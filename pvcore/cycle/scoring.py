@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +66,7 @@ def score(workspace: Workspace, name: str, batch: Batch) -> tuple[Version, list[
         asked.settings["base"],
         questions,
         dictionary.current_llts() if dictionary else None,
+        workspace.policy(workspace.recipe(version.problem).policy).guardrails,
     )
     marked = [
         dataclasses.replace(p, version=version.name, dictionary=adopted if dictionary else None)
@@ -92,24 +95,33 @@ def score_batch(workspace: Workspace, name: str, batch: str) -> Scored:
             "batch": batch,
             "predictions": blob,
             "rows": len(answered),
+            "withheld": sum(not p.answer for p in answered),
         },
         actor="score",
         key=blob,
     )
-    return Scored(blob, version.name, _table(version, answered))
+    return Scored(blob, version.name, _markdown(version, answered))
 
 
-def _table(version: Version, answered: list[Prediction]) -> str:
-    """The first predictions as Markdown, with the criteria that are met where the problem has any."""
+def _markdown(version: Version, answered: Sequence[Prediction]) -> str:
+    """The first predictions, with the criteria that are met where the problem has any."""
+    raised = Counter(f"{check.name}: {check.outcome}" for p in answered for check in p.raised)
+    given = sum(bool(p.answer) for p in answered)
     further = bool(PROBLEMS[version.problem].criteria)
     lines = [
         f"## {len(answered)} predictions of {version.name}",
         "",
-        "| example | answer | score |" + (" criteria met |" if further else ""),
-        "|---|---|---:|" + ("---|" if further else ""),
+        f"{given} answered, {len(answered) - given} withheld for a person to look at.",
+        *(f"- {name}: {count}" for name, count in sorted(raised.items())),
+        "",
+        "| example | answer | confidence | score | guardrails |" + (" criteria met |" if further else ""),
+        "|---|---|---:|---:|---|" + ("---|" if further else ""),
     ]
     for p in answered[:20]:
+        sure = "" if p.confidence is None else f"{p.confidence:.3f}"
+        words = "; ".join(f"{check.name} ({check.outcome})" for check in p.raised)
         scores = dict(p.criteria)
         met = ", ".join(f"{name} {scores[name]:.3f}" for name in p.met)
-        lines.append(f"| {p.example_id} | {p.answer} | {p.score:.3f} |" + (f" {met} |" if further else ""))
+        row = f"| {p.example_id} | {p.answer or '*withheld*'} | {sure} | {p.score:.3f} | {words} |"
+        lines.append(row + (f" {met} |" if further else ""))
     return "\n".join(lines)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pvcore.evaluation.checks import Check
 from pvcore.evaluation.gate import Decision
+from pvcore.evaluation.reliability import Reliability
 from pvcore.evaluation.report import Estimate, Report
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def training_curve(curve: Sequence[tuple[int, float]], *, format: Format = "svg"
         axes.set_xlabel("training step")
         axes.set_ylabel("loss")
 
-    return _drawn(draw, 2.6, format)
+    return drawn(draw, 2.6, format)
 
 
 def gate_intervals(decision: Decision, *, format: Format = "svg") -> bytes:
@@ -93,7 +94,7 @@ def gate_intervals(decision: Decision, *, format: Format = "svg") -> bytes:
             _forest(axes, title, checks)
 
     rows = sum(len(checks) for _, checks in panels)
-    return _drawn(draw, 0.5 + 0.75 * len(panels) + 0.34 * rows, format)
+    return drawn(draw, 0.5 + 0.75 * len(panels) + 0.34 * rows, format)
 
 
 def slice_values(report: Report, metric: str, *, format: Format = "svg") -> bytes:
@@ -116,7 +117,54 @@ def slice_values(report: Report, metric: str, *, format: Format = "svg") -> byte
             axes.plot([], [], color=GREY, marker="s", label="champion")
         axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
 
-    return _drawn(draw, 1.1 + 0.42 * len(rows), format)
+    return drawn(draw, 1.1 + 0.42 * len(rows), format)
+
+
+def reliability_diagram(found: Reliability, *, format: Format = "svg") -> bytes:
+    """The share of right answers by confidence; a dot's area is its number of answers."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        _unit_square(axes)
+        axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="as sure as right")
+        sure, right, rows = zip(*found.bins, strict=True)
+        most = max(rows)
+        axes.plot(sure, right, color=BLUE, linewidth=1)
+        axes.scatter(sure, right, [20 + 180 * n / most for n in rows], color=BLUE, label="held-out answers")
+        axes.set_xlabel("confidence")
+        axes.set_ylabel("share that is right")
+        axes.legend(frameon=False, loc="upper left", markerscale=0.6)
+
+    return drawn(draw, 3.4, format)
+
+
+def risk_coverage(found: Reliability, *, format: Format = "svg") -> bytes:
+    """The share of wrong answers if only the surest were given, and where the policy stands."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.grid(color=FAINT)
+        axes.set_axisbelow(True)
+        covered, risk = zip(*found.curve, strict=True)
+        axes.plot(covered, risk, color=BLUE, linewidth=2, label="surest answers first")
+        if found.risk is not None:
+            axes.plot(
+                [found.coverage], [found.risk], color=INK, marker="D", linestyle="none", label="this policy"
+            )
+        axes.set_xlim(0, 1.02)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("coverage: share of cases that are answered")
+        axes.set_ylabel("share of answers that is wrong")
+        axes.legend(frameon=False, loc="upper left")
+
+    return drawn(draw, 3.0, format)
+
+
+def _unit_square(axes: Axes) -> None:
+    axes.grid(color=FAINT)
+    axes.set_axisbelow(True)
+    axes.set_xlim(0, 1.02)
+    axes.set_ylim(0, 1.02)
 
 
 def _forest(axes: Axes, title: str, checks: Sequence[Check]) -> None:
@@ -171,7 +219,8 @@ def _running_mean(values: Sequence[float], window: int) -> list[float]:
     ]
 
 
-def _drawn(draw: Callable[[Figure], None], height: float, format: Format) -> bytes:
+def drawn(draw: Callable[[Figure], None], height: float, format: Format = "svg") -> bytes:
+    """What `draw` puts on a figure of the page's width and `height` inches, in the page's style."""
     import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine

@@ -17,6 +17,7 @@ from pvcore.dossier.tables import (
     criteria_rows,
     facts,
     frequencies,
+    guardrail_rows,
     inert,
     number,
     result_rows,
@@ -96,6 +97,10 @@ def dossier(
         slice_metric=spoken(metric),
         slice_plot=_image(plots.slice_values(report, metric)) if shown_slices else "",
         gate_plot=_image(plots.gate_intervals(decision)),
+        reliability=report.reliability,
+        guardrails=guardrail_rows(report.reliability) if report.reliability else [],
+        reliability_plot=_image(plots.reliability_diagram(report.reliability)) if report.reliability else "",
+        risk_plot=_image(plots.risk_coverage(report.reliability)) if report.reliability else "",
         curve_plot=_image(plots.training_curve(curve)) if curve else "",
         dataset=facts(dataset),
         agreement=facts(agreement),
@@ -111,7 +116,7 @@ def dossier(
         reproduce=reproduce,
         digests=facts({**(digests or {}), "held-out set": report.held_out}),
         holm=policy.evaluation.multiple == "holm",
-        contents=_contents(bool(shown_slices), bool(dictionary or migration)),
+        contents=_contents(bool(shown_slices), bool(report.reliability), bool(dictionary or migration)),
     )
 
 
@@ -158,9 +163,10 @@ def _criteria_table(report: Report) -> list[str]:
     return lines
 
 
-def _contents(slices: bool, dictionary: bool) -> list[tuple[str, str]]:
+def _contents(slices: bool, guardrails: bool, dictionary: bool) -> list[tuple[str, str]]:
     sections = [("decision", "Decision"), ("use", "Use and limits"), ("results", "Results")]
     sections += [("slices", "Groups")] if slices else []
+    sections += [("guardrails", "Guardrails")] if guardrails else []
     sections += [("data", "Data")]
     sections += [("dictionary", "MedDRA")] if dictionary else []
     return [*sections, ("training", "Training"), ("approval", "Approval"), ("reproduce", "Reproduce")]

@@ -16,6 +16,14 @@ PURPOSES = {
     "extraction": (
         "Marks the drugs and the adverse reactions that a narrative names, for a person to accept or change."
     ),
+    "triage": (
+        "Suggests how soon an individual case safety report must go to authorities, by the policy table of the "
+        "recipe (ICH E2A, E2D and the company's own rules), so that the most urgent cases are looked at first."
+    ),
+    "ddi": (
+        "Suggests whether two drugs interact, from what is known of both (name, structure, organisms and genes), "
+        "so that a pharmacologist looks at the likeliest pairs first. No interaction found is no proof of none."
+    ),
 }
 LIMITS = (
     "The model suggests; a qualified person decides. It must not close, downgrade or submit a case itself.",
@@ -27,6 +35,7 @@ LIMITS = (
     "escape it.",
 )
 NAMES = {"roc_auc": "ROC AUC", "f1": "F1", "pt_accuracy": "PT accuracy",
+         "precision_at_2pc": "precision at 2% prevalence",
          **{f"{what}_f1{how}": f"{what} F1{how.replace('_', ' ')}"
             for what in ("span", "drug", "reaction", "relation") for how in ("", "_overlap")}}  # fmt: skip
 METRICS = {
@@ -40,6 +49,12 @@ METRICS = {
     "criteria_average_precision": "the same of each seriousness criterion, averaged over those that at least "
     "5 cases meet",
     "criteria_recall": "of the cases that meet a criterion, the share that is found; averaged as above",
+    "under_triage": "of the cases that are expedited, the share called less urgent than they are (lower is better)",
+    "over_triage": "of the cases that could be, the share called more urgent than they are (lower is better)",
+    "cost": "mean cost of an answer, a class too low weighing 5 times one too high (lower is better)",
+    "weighted_kappa": "agreement beyond chance; a class further off weighs more",
+    "macro_f1": "F1 of each class, and their mean: rare classes count as much as common ones",
+    "precision_at_2pc": "of the pairs called interacting, the share that is so where 2% of all pairs interact",
     "accuracy_at_1": "the first term suggested is the annotators' LLT",
     "accuracy_at_5": "the annotators' LLT is among the first five suggested",
     "pt_accuracy": "the first term suggested belongs to the annotators' PT",
@@ -50,6 +65,17 @@ METRICS = {
     "drug_f1_overlap": "the same of drugs, where touching is enough",
     "reaction_f1_overlap": "the same of reactions, where touching is enough",
     "relation_f1": "pairs of drug and reaction as the annotators drew them, both marked exactly",
+    "coverage": "share of cases that are answered; the others are withheld for a person to look at",
+    "selective_accuracy": "of the answers that are given, the share that is right",
+    "calibration_error": "how far confidence is from the share of right answers; 0 is best",
+}
+GUARDRAILS = {
+    "unlike training": "the text is further from the training data than held-out texts usually are",
+    "unsure token": "a token of the answer was less probable than usual",
+    "confidence": "the calibrated confidence is lower than the policy asks for",
+    "unsupported term": "the answer names a drug or event that the source does not",
+    "lost term": "the answer lost a drug or event of the source",
+    "wording": "an unsure term that shares no wording with the verbatim",
 }
 RULES = {
     "floor": "reaches the floor with its whole interval",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,17 +25,10 @@ def tfidf(
     Classes are weighted by their rarity, so that 0.5 is a fair threshold. Shape (test texts,).
     Raises GateError if the training labels are all alike.
     """
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
     truth = np.array([label == positive for label in train_labels], dtype=bool)
     if not len(truth) or truth.all() or not truth.any():
         raise GateError(f"the TF-IDF baseline needs training examples that are and are not {positive!r}.")
-    model = make_pipeline(
-        TfidfVectorizer(ngram_range=(1, 2), min_df=2 if len(truth) >= 100 else 1, sublinear_tf=True),
-        LogisticRegression(C=10.0, class_weight="balanced", max_iter=1000),
-    )
+    model = _words(len(truth))
     model.fit(list(train_texts), truth)
     if not len(test_texts):
         return np.zeros(0)
@@ -81,6 +75,45 @@ def with_criteria(
         )
         for row, answer in enumerate(answered)
     ]
+
+
+def tfidf_classes(train: Sequence[Example], test: Sequence[Example]) -> list[Prediction]:
+    """The TF-IDF baseline's answers to `test`, in its order, among any number of classes.
+
+    The score is the probability of the answer, as a model without a positive class gives it. Raises
+    GateError if the training labels are all alike.
+    """
+    ordered = sorted(train, key=lambda example: example.example_id)
+    if len({example.label for example in ordered}) < 2:
+        raise GateError("the TF-IDF baseline needs training examples of two classes or more.")
+    model = _words(len(ordered)).fit([e.text for e in ordered], [e.label for e in ordered])
+    found = model.predict_proba([e.text for e in test]) if test else np.zeros((0, 2))
+    return [
+        Prediction(
+            example_id=example.example_id,
+            answer=ranked[0][0],
+            score=ranked[0][1],
+            ranked=ranked,
+            input_digest=digest(example.text.encode()),
+            version="tfidf",
+        )
+        for example, row in zip(test, found, strict=True)
+        for ranked in (
+            tuple(sorted(zip(model.classes_, map(float, row), strict=True), key=lambda p: (-p[1], p[0]))),
+        )
+    ]
+
+
+def _words(rows: int) -> Any:
+    """TF-IDF of words and word pairs, then logistic regression with classes weighted by their rarity."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    return make_pipeline(
+        TfidfVectorizer(ngram_range=(1, 2), min_df=2 if rows >= 100 else 1, sublinear_tf=True),
+        LogisticRegression(C=10.0, class_weight="balanced", max_iter=1000),
+    )
 
 
 def nearest_terms(

@@ -20,6 +20,7 @@ from pvcore.evaluation.paired import (
     wilson_interval,
 )
 from pvcore.evaluation.policy import Policy
+from pvcore.evaluation.reliability import reliability
 from pvcore.evaluation.report import Comparison, Estimate, Group, Report, Result
 from pvcore.records import Example, Prediction, digest
 
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CHAMPION = "champion"
+COLUMNS = (
+    "example_id", "case_id", "cluster", "label", "slices", "answer", "said", "score", "ranked", "confidence",
+    "raised", "criteria", "criteria_scores", "met",
+)  # fmt: skip
+WITHHELD = "withheld"
 EXACT = "exact sign test over case clusters (McNemar), one-sided"
 BOOTSTRAP = "bootstrap by case cluster, one-sided"
 
@@ -34,9 +40,11 @@ BOOTSTRAP = "bootstrap by case cluster, one-sided"
 def frame(examples: Sequence[Example], predictions: Iterable[Prediction]) -> pd.DataFrame:
     """The evaluation frame: one row per held-out example with one model's answer to it.
 
-    Columns example_id, case_id, cluster, label, slices (tuple), answer, score, ranked (tuple of
-    labels, best first; the answer alone where the model does not rank), criteria ({name: met} as far as
-    it is known), criteria_scores ({name: probability}) and met (tuple of names), sorted by example_id.
+    Columns example_id, case_id, cluster, label, slices (tuple), answer ("" where it was withheld), said
+    (the answer, withheld or not), score, ranked (tuple of labels, best first; the answer alone where the
+    model does not rank or it was withheld), confidence (NaN: none), raised ((guardrail, outcome) of those
+    that did not pass), criteria ({name: met} as far as it is known), criteria_scores ({name: probability})
+    and met (tuple of names), sorted by example_id.
     Raises GateError if an example has no answer or two, or an answer no example.
     """
     import pandas as pd
@@ -59,8 +67,11 @@ def frame(examples: Sequence[Example], predictions: Iterable[Prediction]) -> pd.
             "label": example.label,
             "slices": tuple(example.slices),
             "answer": answer.answer,
+            "said": answer.said,
             "score": answer.score,
-            "ranked": tuple(label for label, _ in answer.ranked) or (answer.answer,),
+            "ranked": (answer.answer and tuple(label for label, _ in answer.ranked)) or (answer.answer,),
+            "confidence": math.nan if answer.confidence is None else answer.confidence,
+            "raised": tuple((check.name, check.outcome) for check in answer.raised),
             "criteria": dict(example.criteria or {}),
             "criteria_scores": dict(answer.criteria),
             "met": tuple(answer.met),
@@ -68,9 +79,7 @@ def frame(examples: Sequence[Example], predictions: Iterable[Prediction]) -> pd.
         for example in sorted(examples, key=lambda e: e.example_id)
         for answer in (answers[example.example_id],)
     ]
-    columns = ["example_id", "case_id", "cluster", "label", "slices", "answer", "score", "ranked",
-               "criteria", "criteria_scores", "met"]  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def evaluate(
@@ -122,6 +131,7 @@ def evaluate(
         confidence=policy.evaluation.confidence,
         resamples=policy.evaluation.resamples,
         seed=seed,
+        reliability=reliability(candidate),
     )
 
 
@@ -140,28 +150,31 @@ def changed_answers(
 ) -> dict[str, Any]:
     """What a reader of the dossier wants to look up: cases by id, without their narratives.
 
-    {"wrong", "newly_wrong", "newly_right": counts, "rows": at most `limit` wrong answers}: newly
+    {"wrong", "withheld", "newly_wrong", "newly_right": counts, "rows": at most `limit` wrong answers}:
+    an answer that was withheld is not wrong, and not right. Newly
     wrong ones first, among them those whose label is `positive` (missed cases), then the surest by
     the distance of `score` from 0.5. Without a champion nothing is new.
     """
     rows = candidate.sort_values("example_id", ignore_index=True)
-    wrong = rows["answer"].to_numpy(dtype=object) != rows["label"].to_numpy(dtype=object)
+    given = rows["answer"].to_numpy(dtype=object)
+    wrong = (given != rows["label"].to_numpy(dtype=object)) & (given != "")
     other = None if champion is None else _aligned(rows, champion, CHAMPION)["answer"].to_numpy(dtype=object)
-    was_wrong = wrong if other is None else other != rows["label"].to_numpy(dtype=object)
+    was_wrong = wrong if other is None else (other != rows["label"].to_numpy(dtype=object)) & (other != "")
     sure = np.abs(rows["score"].to_numpy(dtype=float) - 0.5)
     found = rows["label"].to_numpy(dtype=object) != positive
     order = [i for i in np.lexsort((np.arange(len(rows)), -sure, found, was_wrong)) if wrong[i]][:limit]
     return {
         "wrong": int(wrong.sum()),
         "newly_wrong": int((wrong & ~was_wrong).sum()),
-        "newly_right": int((was_wrong & ~wrong).sum()),
+        "newly_right": int((was_wrong & ~wrong & (given != "")).sum()),
+        "withheld": int((given == "").sum()),
         "rows": [
             {
                 "case_id": str(rows.at[i, "case_id"]),
                 "label": str(rows.at[i, "label"]),
                 "candidate": str(rows.at[i, "answer"]),
                 "score": round(float(rows.at[i, "score"]), 3),
-                "champion": None if other is None else str(other[i]),
+                "champion": None if other is None else str(other[i]) or WITHHELD,
                 "slices": list(rows.at[i, "slices"]),
             }
             for i in order

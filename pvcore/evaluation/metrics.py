@@ -88,8 +88,16 @@ def recall(positive: str, name: str = "recall") -> Metric:
 
 
 def specificity(positive: str, name: str = "specificity") -> Metric:
-    """Share of the truly negative rows that are not answered as positive."""
-    return proportion(name, _is_not("answer", positive), _is_not("label", positive))
+    """Share of the truly negative rows that are answered as something else than positive.
+
+    An answer that was withheld ("") is none: somebody has to look.
+    """
+
+    def left_alone(frame: pd.DataFrame) -> Bools:
+        given = _column(frame, "answer")
+        return np.asarray((given != positive) & (given != ""), dtype=bool)
+
+    return proportion(name, left_alone, _is_not("label", positive))
 
 
 def precision(positive: str, name: str = "precision") -> Metric:
@@ -181,7 +189,7 @@ def _is_not(column: str, value: str) -> Rows:
 
 
 def ratio(parts: Parts) -> Callable[[pd.DataFrame], float]:
-    """Sum of numerators over sum of denominators, NaN without any."""
+    """A metric's function from its numerators and denominators: the ratio of their sums."""
 
     def function(frame: pd.DataFrame) -> float:
         numerator, denominator = parts(frame)

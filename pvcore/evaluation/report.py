@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pvcore.evaluation.reliability import Reliability
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -68,6 +70,7 @@ class Report:
     `references` names what it was compared with ("champion" and baselines). `held_out` is the
     digest of the held-out rows (id, cluster, label) and `uses` counts how often they decided,
     this time included: a test set that is asked again and again will pass something in the end.
+    `reliability` is the candidate's, None where its answers carry no confidence.
     """
 
     problem: str
@@ -79,6 +82,7 @@ class Report:
     confidence: float
     resamples: int
     seed: int
+    reliability: Reliability | None = None
 
     def to_json(self) -> dict[str, Any]:
         """JSON values only; `from_json` gives the same report back."""
@@ -89,7 +93,8 @@ class Report:
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Report:
         """The report that `to_json` wrote. Raises KeyError or TypeError for anything else."""
-        plain = {f.name: value[f.name] for f in dataclasses.fields(Report)}
+        plain = {f.name: value[f.name] for f in dataclasses.fields(Report) if f.name != "reliability"}
+        plain["reliability"] = Reliability.from_json(value.get("reliability"))
         plain["overall"] = _group(value["overall"])
         plain["slices"] = {name: _group(group) for name, group in value["slices"].items()}
         plain["references"] = tuple(value["references"])

@@ -68,8 +68,11 @@ def written(marked: Marked) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def read(answer: str) -> Marked:
-    """What an answer marks. ValueError for anything but such JSON, in any spacing and order of spans."""
-    return marked_of(json.loads(answer))
+    """What an answer marks; a withheld one ("") marks nothing.
+
+    ValueError for anything but such JSON, in any spacing and order of spans.
+    """
+    return marked_of(json.loads(answer)) if answer else Marked(frozenset())
 
 
 def marked_of(value: Any) -> Marked:

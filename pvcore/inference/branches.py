@@ -17,8 +17,7 @@ import numpy as np
 
 from pvcore.inference import prefix as prefixes
 from pvcore.inference import text
-from pvcore.inference.scoring import Floats, evaluating
-from pvcore.inference.text import ROWS
+from pvcore.inference.scoring import Floats, evaluating, rows_of_a_block
 
 ROOT = -1
 """The node before every branch: the prompt's last token."""
@@ -83,7 +82,7 @@ def log_likelihoods(
     """log P(continuation | prompt) in float32, shape (prompts, continuations).
 
     `prefix` is encoded once; a prompt that does not begin with it is put whole. Each row depends on its
-    own prompt alone: blocks have ROWS rows and a width that the prompt's own length decides.
+    own prompt alone: blocks have one number of rows and a width that the prompt's own length decides.
     """
     tree, start = Tree(tuple(continuations)), tuple(prefix)
     prefixes.check(network)
@@ -96,9 +95,10 @@ def log_likelihoods(
                 continue
             cache = prefixes.encode(network, shared)
             rests = [tuple(prompts[row][len(shared) :]) for row in rows]
-            for width, block in text.blocks([len(rest) + len(tree.nodes) for rest in rests]):
+            size = rows_of_a_block()
+            for width, block in text.blocks([len(rest) + len(tree.nodes) for rest in rests], size):
                 chosen_rests = [rests[i] for i in block]
-                values = weigh(network, tokenizer, chosen_rests, tree, cache, width=width, rows=ROWS)
+                values = weigh(network, tokenizer, chosen_rests, tree, cache, width=width, rows=size)
                 found[[rows[i] for i in block]] = values.cpu().numpy()[: len(block)]
     return found
 

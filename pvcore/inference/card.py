@@ -25,7 +25,11 @@ class Card:
     `threshold`: a positive answer needs at least this probability (None: the most probable label).
     `criteria`: further findings that the head was made for; `thresholds`: from which probability each one
     counts as met. One without a threshold was never seen both met and not met, and is not answered.
-    `base_files`: SHA-256 of configuration and tokenizer of the base.
+    `base_files`: SHA-256 of configuration and tokenizer of the base. `long` and `pool` say how a text
+    that is longer than `max_tokens` is put (pvcore.inference.windows). `calibration` turns a score into a
+    confidence, `unlike` says from which distance on a text is unlike the training data, `prototypes` is
+    the SHA-256 of the vectors it is measured from, `unsure` the least probability that is usual of a token
+    (pvcore.inference.guardrails); None: never calibrated.
     """
 
     problem: str
@@ -44,6 +48,12 @@ class Card:
     threshold: float | None = None
     criteria: tuple[str, ...] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    long: str = "head_and_tail"
+    pool: str = "mean"
+    calibration: Mapping[str, Any] | None = None
+    unlike: Mapping[str, Any] | None = None
+    unsure: float | None = None
+    prototypes: str | None = None
     format: int = field(default=FORMAT)
 
     @property

@@ -10,12 +10,10 @@ from typing import Any
 
 from pvcore.errors import TrainingError
 from pvcore.inference import backend
-from pvcore.inference.heads import HEADS
+from pvcore.inference.heads import HEADS, NEW_HEADS
 
 ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
 """Set to 0: with it torch leaves the fused attention, whose result is the same on any number of threads."""
-NEW_HEADS = ("classifier", "score")
-"""What transformers names the new head of a classifier of texts or tokens."""
 
 
 def load_tokenizer(base: Path) -> Any:

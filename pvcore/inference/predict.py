@@ -7,17 +7,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pvcore.errors import TrainingError
-from pvcore.inference import backend
+from pvcore.inference import backend, guardrails
 from pvcore.inference.base import base_digest, beside_digests
 from pvcore.inference.card import Card
+from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.inference.heads import HEADS, Head
 from pvcore.inference.model import load_adapter, load_base, load_tokenizer
+from pvcore.inference.scoring import one_at_a_time
 from pvcore.records import Example, Prediction
 
 if TYPE_CHECKING:
@@ -31,13 +36,15 @@ class Model:
     """An adapter on its base, ready to answer. `predict` is all there is to it.
 
     `kept` is what a head may keep between calls, such as the vectors of a dictionary's terms; it goes
-    stale when the network is trained on.
+    stale when the network is trained on. `prototypes` are unit vectors of training texts, shape (texts,
+    hidden size), None for an adapter without guardrails.
     """
 
     card: Card
     network: Any
     tokenizer: Any
     kept: dict[str, Any] = field(default_factory=dict, repr=False)
+    prototypes: NDArray[np.float64] | None = field(default=None, repr=False)
 
     @property
     def head(self) -> Head:
@@ -52,31 +59,51 @@ class Model:
         version: str = "",
         dictionary: str | None = None,
         threads: int | None = None,
+        policy: GuardrailPolicy | None = None,
+        exact: bool = False,
     ) -> list[Prediction]:
         """One prediction a question (an Example or (id, text)), in their order.
 
-        An answer depends on its own text (and the terms) only: not on order, number or company.
+        An answer depends on its own text (and the terms) only: not on order, number or company. On a
+        device where rows of one block can influence each other `exact` gives the same, one text at a
+        time; the two ways may differ in the last digits of a score.
         `terms` (llt_code, llt_name) are what a coding model may answer; `version` and `dictionary`
-        are written into the predictions. Raises TrainingError for a coding model without terms.
+        are written into the predictions. `policy` says what guardrails withhold (default:
+        GuardrailPolicy()). Raises TrainingError for a coding model without terms.
         """
         pairs = [(q.example_id, q.text) if isinstance(q, Example) else q for q in questions]
-        with backend.deterministic(threads):
-            found = self.head.answers(self, [text for _, text in pairs], terms)
-        return [
-            Prediction(
-                name,
-                got.answer,
-                got.score,
-                got.ranked,
-                got.asked.input_digest,
-                version,
-                dictionary,
-                got.notes,
-                got.criteria,
-                got.met,
+        texts = [text for _, text in pairs]
+        with backend.deterministic(threads), one_at_a_time(exact):
+            found = self.head.answers(self, texts, terms)
+            names = {} if terms is None else _names(terms, {answer.answer for answer in found})
+            checks = guardrails.checked(self, texts, found, names, policy or GuardrailPolicy())
+        made = []
+        for (name, _), got, (sure, passed) in zip(pairs, found, checks, strict=True):
+            stopped = any(check.outcome == "withhold" for check in passed)
+            made.append(
+                Prediction(
+                    example_id=name,
+                    answer="" if stopped else got.answer,
+                    score=got.score,
+                    ranked=got.ranked,
+                    input_digest=got.asked.input_digest,
+                    version=version,
+                    dictionary=dictionary,
+                    notes=(*got.notes, *(("one text at a time",) if exact else ())),
+                    confidence=sure,
+                    guardrails=passed,
+                    withheld=got.answer if stopped else "",
+                    criteria=got.criteria,
+                    met=() if stopped else got.met,
+                )
             )
-            for (name, _), got in zip(pairs, found, strict=True)
-        ]
+        return made
+
+
+def _names(terms: pd.DataFrame, codes: Collection[str]) -> dict[str, str]:
+    """Names of those terms that were answered."""
+    pairs = zip(terms["llt_code"].astype(str), terms["llt_name"].astype(str), strict=True)
+    return {code: name for code, name in pairs if code in codes}
 
 
 def load(adapter: Path, base: Path) -> Model:
@@ -95,4 +122,5 @@ def load(adapter: Path, base: Path) -> Model:
         names = sorted({n for n, d in set(beside.items()) ^ set(card.base_files.items())})
         raise TrainingError(f"{base}: {', '.join(names)} differ from those that {adapter} was trained with")
     network = load_base(base, head=card.head, labels=card.outputs, bits=card.bits, compute=card.compute)
-    return Model(card, load_adapter(network, adapter), load_tokenizer(base))
+    prototypes = guardrails.load_prototypes(adapter, card.prototypes)
+    return Model(card, load_adapter(network, adapter), load_tokenizer(base), prototypes=prototypes)

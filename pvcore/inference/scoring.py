@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,25 @@ from pvcore.inference import text
 from pvcore.inference.text import ROWS, Encoded
 
 Floats = NDArray[np.float32]
+_ALONE: ContextVar[bool] = ContextVar("alone", default=False)
+
+
+@contextlib.contextmanager
+def one_at_a_time(alone: bool = True) -> Iterator[None]:
+    """Blocks of one row instead of ROWS: slower, and exact where a block's rows can influence each other.
+
+    On a CPU they do not. Elsewhere a kernel may sum a row in another order by its place in the block.
+    """
+    token = _ALONE.set(alone)
+    try:
+        yield
+    finally:
+        _ALONE.reset(token)
+
+
+def rows_of_a_block() -> int:
+    """How many rows every block has."""
+    return 1 if _ALONE.get() else ROWS
 
 
 def in_blocks(
@@ -31,20 +51,29 @@ def in_blocks(
 def blocks(
     network: Any, tokenizer: Any, encoded: Sequence[Encoded], left: bool = False
 ) -> Iterator[tuple[list[int], Any, Any]]:
-    """(row numbers, ids, mask) with the network in eval mode; shapes (ROWS, padded length)."""
+    """(row numbers, ids, mask) with the network in eval mode; shapes (rows of a block, padded length)."""
     import torch
 
     device = next(network.parameters()).device
     with evaluating(network):
-        for width, rows in text.blocks([len(item.ids) for item in encoded]):
+        size = rows_of_a_block()
+        # Where padding stands before a text there is always some: transformers drops a mask that hides nothing
+        # and takes another kernel, so that the company in a block decided.
+        for width, rows in text.blocks([len(item.ids) + left for item in encoded], size):
             ids, mask = text.pad(
                 [encoded[row].ids for row in rows],
                 width=width,
-                rows=ROWS,
+                rows=size,
                 pad_id=tokenizer.pad_token_id,
                 left=left,
             )
             yield rows, torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+def mean_state(hidden: Any, mask: Any) -> Any:
+    """Mean of hidden states (rows, tokens, size) over each row's own tokens, shape (rows, size)."""
+    weights = mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
 
 
 @contextlib.contextmanager

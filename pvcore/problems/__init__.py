@@ -6,16 +6,22 @@ from collections.abc import Mapping
 
 from pvcore.errors import NotFound
 from pvcore.problems.coding import CODING
+from pvcore.problems.ddi import DDI
 from pvcore.problems.extraction import EXTRACTION
 from pvcore.problems.problem import Problem
+from pvcore.problems.pts import PTS
 from pvcore.problems.seriousness import SERIOUSNESS
+from pvcore.problems.triage import TRIAGE
 
 PROBLEMS: Mapping[str, Problem] = {
     problem.name: problem
     for problem in (
         SERIOUSNESS,
         CODING,
+        PTS,
         EXTRACTION,
+        TRIAGE,
+        DDI,
     )
 }
 

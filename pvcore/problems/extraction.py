@@ -64,6 +64,8 @@ def prompt(text: str) -> str:
 
 def parse(answer: str) -> str:
     """The canonical JSON of an answer. ValueError for no such JSON, or a label that there is not."""
+    if not answer:  # which is how an answer that was withheld reads, and no model's own
+        raise ValueError("expected the JSON of spans, found nothing")
     marked = read(answer)
     foreign = sorted({span.label for span in marked.spans} - set(LABELS))
     if foreign:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from pvcore.errors import ConfigError
 from pvcore.evaluation.metrics import Metric
-from pvcore.records import Case, Example, digest
+from pvcore.records import Case, Example, Prediction, digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from pvcore.meddra.release import Dictionary
 
 SPLITS = ("train", "tune", "test")
+Table = Sequence[Mapping[str, Any]]
+"""Rows of a policy table, as a recipe holds them."""
+Baseline = Callable[[Sequence[Example], Sequence[Example]], list[Prediction]]
+"""Answers to the second examples, made from the first."""
 
 
 class MakeExamples(Protocol):
@@ -34,17 +39,21 @@ class MakeExamples(Protocol):
 class Problem:
     """A drug-safety task.
 
-    `labels` are the classes in the order of a classifier's outputs, () for a ranking over terms, what a
-    span may be for an extraction. `prompt` is the text put to a causal model, whose answer is " " + label
-    (an extraction's: quotations); `parse` reads an answer back and raises ValueError for anything that
-    is not exactly a label (an extraction's: the canonical JSON of spans). `questions` are (id, text) of
+    `labels` are the classes in the order of a classifier's outputs, () for a ranking over terms or a set of
+    them, what a span may be for an extraction. `prompt` is the text put to a causal model, whose answer is
+    " " + label (an extraction's: quotations); `parse` reads an answer back and raises ValueError for anything
+    that is not exactly a label (an extraction's: the canonical JSON of spans). `questions` are (id, text) of
     cases without labels, to be scored. `metrics` need nothing but an evaluation frame; `metrics_for`
     adds those that need the dictionary. `criteria` are further findings beside the class, met or not, in
     their order: name -> what a causal model reads after the prompt before it says " yes" or " no".
+    `baselines` are references of the problem's own, by name.
+    `fault` says what is wrong with an annotation's value for a narrative, None for nothing: a batch with a
+    fault is refused at the door. `with_table` is the problem with a recipe's policy table, where its labels
+    follow from one.
     """
 
     name: str
-    kind: Literal["classification", "ranking", "extraction"]
+    kind: Literal["classification", "ranking", "set", "extraction"]
     labels: tuple[str, ...]
     positive: str | None
     prompt: Callable[[str], str]
@@ -55,10 +64,22 @@ class Problem:
     metrics: Mapping[str, Metric]
     with_dictionary: Callable[[Dictionary], Mapping[str, Metric]] = lambda dictionary: {}
     criteria: Mapping[str, str] = field(default_factory=dict)
+    baselines: Mapping[str, Baseline] = field(default_factory=dict)
+    fault: Callable[[Mapping[str, Any], str], str | None] = lambda value, narrative: None
+    with_table: Callable[[Table], Problem] | None = None
 
     def metrics_for(self, dictionary: Dictionary | None) -> dict[str, Metric]:
         """All metrics by name; those over the dictionary only where there is one."""
         return {**self.metrics, **(self.with_dictionary(dictionary) if dictionary is not None else {})}
+
+
+def by_table(problem: Problem, table: Table) -> Problem:
+    """The problem with its recipe's policy table. Raises ConfigError for a table where none is asked for."""
+    if problem.with_table is not None:
+        return problem.with_table(table)
+    if table:
+        raise ConfigError(f"the recipe of {problem.name} has a table, and no label of it follows from one.")
+    return problem
 
 
 def example_id(case_id: str, problem: str, target: str = "") -> str:

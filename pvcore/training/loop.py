@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pvcore.errors import TrainingError
+from pvcore.inference.heads import NEW_HEADS
 from pvcore.records import digest
 from pvcore.training import checkpoint
 from pvcore.training.checkpoint import State
@@ -19,8 +20,8 @@ from pvcore.training.objectives.objective import Objective
 from pvcore.training.qlora import trainable
 from pvcore.training.settings import TrainingSettings
 
-HEAD = "modules_to_save"
-"""Part of the names of what PEFT trains whole: the classifier."""
+HEAD = tuple(f".{name}.modules_to_save." for name in NEW_HEADS)
+"""Part of the names of a new head's weights."""
 Progress = Callable[[int, int, float], None]
 Look = Callable[[], dict[str, float]]
 
@@ -64,7 +65,7 @@ def run(
     weights = trainable(network)
     # Fused AdamW: one pass over all matrices, and on a CPU far ahead of 8-bit variants.
     # A new head starts from noise and the base does not: it learns at a rate of its own.
-    is_head = {name: HEAD in name for name in weights}
+    is_head = {name: any(part in name for part in HEAD) for name in weights}
     optimiser = torch.optim.AdamW(
         [
             {"params": [w for n, w in weights.items() if is_head[n] == head], "scale": scale}

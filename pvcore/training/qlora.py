@@ -2,35 +2,51 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
+import tempfile
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pvcore.errors import TrainingError
 from pvcore.inference.base import complete, file_digest
 from pvcore.inference.card import FILE as CARD
 from pvcore.inference.card import Card
+from pvcore.inference.guardrails import FILE as VECTORS
 from pvcore.inference.heads import HEADS
 from pvcore.inference.model import keep_training_layout, load_adapter, quiet
 from pvcore.records import digest
+from pvcore.training.labels import Origins, move_head
 from pvcore.training.settings import Lora
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
+NO_TARGETS = "dummy-target-modules"
+"""PEFT's own name for an adapter without matrices (peft.utils.constants)."""
 
 
-def attach(model: Any, lora: Lora, head: str) -> Any:
-    """New LoRA matrices (and a trainable head) on every layer of `lora.targets`. Draws from torch's random state."""
+def attach(model: Any, lora: Lora, head: str, *, method: str = "lora") -> Any:
+    """New LoRA matrices (and a trainable head) on every layer of `lora.targets`. Draws from torch's random state.
+
+    With method "full" there are no matrices: PEFT trains and stores every weight whole, as it does a
+    head's, so that full fine-tuning goes through the same door to training, registry and prediction.
+    """
     from peft import LoraConfig, get_peft_model
 
+    whole = sorted(
+        {name.rpartition(".")[2] for name, m in model.named_modules() if list(m.parameters(False))}
+    )
     config = LoraConfig(
         task_type=HEADS[head].task,
         r=lora.rank,
         lora_alpha=lora.alpha,  # type: ignore[arg-type]
         lora_dropout=lora.dropout,
-        target_modules=list(lora.targets),
+        target_modules=list(lora.targets) if method == "lora" else NO_TARGETS,
+        modules_to_save=whole if method == "full" else None,
         # Pooled output is not used by embeddings: its layer would get matrices and never a gradient.
-        exclude_modules=r".*pooler.*" if HEADS[head].pooling else None,
+        exclude_modules=r".*pooler.*" if HEADS[head].pooling and method == "lora" else None,
         bias="none",
     )
     try:
@@ -43,30 +59,35 @@ def attach(model: Any, lora: Lora, head: str) -> Any:
     return keep_training_layout(made)
 
 
-def continue_from(model: Any, parent: Path, lora: Lora, card: Card) -> Any:
-    """The parent's matrices, trainable. Raises TrainingError where parent and recipe are not of one shape."""
+def continue_from(
+    model: Any,
+    parent: Path,
+    lora: Lora,
+    card: Card,
+    *,
+    method: str = "lora",
+    origins: Origins = MappingProxyType({}),
+) -> Any:
+    """The parent's matrices, trainable, with a row of its head for each of the card's labels.
+
+    `origins` says which labels a new one takes over (see pvcore.training.labels). Raises TrainingError
+    where parent and recipe are not of one shape.
+    """
     before = Card.read(parent)
     changed = [
         f"{name}: parent {getattr(before, name)!r}, recipe {getattr(card, name)!r}"
-        for name in (
-            "problem",
-            "family",
-            "head",
-            "labels",
-            "criteria",
-            "base_digest",
-            "base_files",
-            "pooling",
-        )
+        for name in ("problem", "family", "head", "criteria", "base_digest", "base_files", "pooling")
         if getattr(before, name) != getattr(card, name)
     ]
     config = json.loads((parent / CONFIG).read_text("utf-8"))
+    targets = config["target_modules"]
     for name, ours, theirs in (
+        ("training.method", method, "full" if targets == NO_TARGETS else "lora"),
         ("lora.rank", lora.rank, config["r"]),
         ("lora.alpha", lora.alpha, config["lora_alpha"]),
-        ("lora.targets", sorted(lora.targets), sorted(config["target_modules"])),
+        ("lora.targets", sorted(lora.targets), sorted(targets)),
     ):
-        if ours != theirs:
+        if ours != theirs and (method == "lora" or name == "training.method"):
             changed.append(f"{name}: parent {theirs!r}, recipe {ours!r}")
     if changed:
         raise TrainingError(
@@ -74,7 +95,9 @@ def continue_from(model: Any, parent: Path, lora: Lora, card: Card) -> Any:
             + "\n  ".join(changed)
             + "\nStart from the base instead (retrain with scratch), or restore the recipe."
         )
-    loaded = load_adapter(model, parent, trainable=True)
+    with tempfile.TemporaryDirectory(prefix="pv-labels-") as place:
+        moved = _with_labels(parent, Path(place), before, card, origins)
+        loaded = load_adapter(model, moved, trainable=True)
     for module in loaded.modules():  # the rate is a matter of training, so the recipe's counts
         for name, layer in getattr(module, "lora_dropout", {}).items():
             if hasattr(layer, "p"):
@@ -84,6 +107,20 @@ def continue_from(model: Any, parent: Path, lora: Lora, card: Card) -> Any:
 
                 module.lora_dropout[name] = torch.nn.Dropout(lora.dropout)
     return loaded
+
+
+def _with_labels(parent: Path, place: Path, before: Card, card: Card, origins: Origins) -> Path:
+    """The parent's folder, or a copy in `place` with a head for other labels."""
+    from safetensors.torch import load_file, save_file
+
+    if before.labels == card.labels:
+        return parent
+    shutil.copy(parent / CONFIG, place)
+    tensors = move_head(
+        load_file(parent / WEIGHTS), before.labels, card.labels, origins, criteria=len(card.criteria)
+    )
+    save_file(tensors, place / WEIGHTS)
+    return place
 
 
 def trainable(model: Any) -> dict[str, Any]:
@@ -97,12 +134,14 @@ def trainable(model: Any) -> dict[str, Any]:
     return found
 
 
-def save(model: Any, folder: Path, card: Card) -> dict[str, str]:
+def save(model: Any, folder: Path, card: Card, prototypes: Any = None) -> dict[str, str]:
     """Write a plain PEFT folder with pv.json, whole or not at all; returns {name: SHA-256}.
 
+    `prototypes`, the vectors that guardrails measure from, go into a file of their own, named in the card.
     PEFT's own writer would leave a set in random order, a path of this machine and a README in it.
     """
     from peft import get_peft_model_state_dict
+    from safetensors.numpy import save_file as save_vectors
     from safetensors.torch import save_file
 
     config = model.peft_config["default"].to_dict()
@@ -119,14 +158,19 @@ def save(model: Any, folder: Path, card: Card) -> dict[str, str]:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(state.items())}
         save_file(tensors, work / WEIGHTS, metadata={"format": "pt"})
         (work / CONFIG).write_text(json.dumps(plain, indent=2, sort_keys=True) + "\n", "utf-8")
-        card.write(work)
+        named = card
+        if prototypes is not None:
+            save_vectors({"prototypes": prototypes}, work / VECTORS)
+            named = dataclasses.replace(card, prototypes=file_digest(work / VECTORS))
+        named.write(work)
 
     return adapter_files(complete(folder, fill))
 
 
 def adapter_files(folder: Path) -> dict[str, str]:
-    """{name: SHA-256} of an adapter's three files."""
-    return {name: file_digest(folder / name) for name in (CONFIG, WEIGHTS, CARD)}
+    """{name: SHA-256} of an adapter's files: three, and the vectors of its guardrails where it has some."""
+    names = (CONFIG, WEIGHTS, CARD, *((VECTORS,) if (folder / VECTORS).exists() else ()))
+    return {name: file_digest(folder / name) for name in names}
 
 
 def adapter_digest(files: dict[str, str]) -> str:

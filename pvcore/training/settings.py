@@ -54,14 +54,23 @@ class Lora(Section):
 
 
 class TextSettings(Section):
-    """How much of a text the model sees, in its own tokens; longer text keeps its head and tail."""
+    """How much of a text the model sees at once, in its own tokens, and what becomes of a longer one.
+
+    `windows` (encoders only) reads all of it, and `pool` makes one answer of theirs: the mean of
+    probabilities or vectors, or the window in which the positive label is most probable.
+    """
 
     max_tokens: int = Field(default=160, ge=8)
+    long: Literal["head_and_tail", "windows"] = "head_and_tail"
+    pool: Literal["mean", "max"] = Field(default="mean", description="of windows")
 
 
 class TrainingSettings(Section):
     """The schedule: linear warm-up, then linearly down to nothing over all steps (AdamW)."""
 
+    method: Literal["lora", "full"] = Field(
+        default="lora", description="full: all weights are trained and stored, for comparison"
+    )
     epochs: int = Field(default=4, ge=1)
     batch: int = Field(default=16, ge=1, description="examples (contrastive: pairs) a step")
     micro_batch: int | None = Field(
@@ -94,10 +103,23 @@ class TrainingSettings(Section):
 
 
 class MixtureSettings(Section):
-    """How much of what the parent learned is shown again."""
+    """What an update starts from, and how much of what the parent learned is shown again."""
 
+    start: Literal["champion", "base"] = Field(
+        default="champion", description="base: every update learns all rows from scratch"
+    )
     replay: float = Field(
         default=0.5, ge=0.0, description="replayed rows of the parent's dataset per new row"
+    )
+    rate: float = Field(
+        default=0.3, gt=0, description="learning rate of an update, times that of a start from the base"
+    )
+    keep: int = Field(
+        default=8, ge=0, description="rows of each label and slice that any sampling keeps at least"
+    )
+    labels: dict[str, tuple[str, ...]] = Field(
+        default={},
+        description="a classifier's new label: the champion's labels that it takes over (split, merged)",
     )
 
 
@@ -110,6 +132,15 @@ class Sections(Section):
     text: TextSettings = TextSettings()
     training: TrainingSettings = TrainingSettings()
     mixture: MixtureSettings = MixtureSettings()
+    table: tuple[dict[str, Any], ...] = Field(
+        default=(), description="policy table: the facts of an annotation -> its class (triage)"
+    )
+
+    @model_validator(mode="after")
+    def _trainable(self) -> Sections:
+        if self.training.method == "full" and self.quantisation.bits != 16:
+            raise ValueError("training.method full trains no quantised weights: write quantisation.bits: 16")
+        return self
 
 
 def sections(settings: Mapping[str, Any]) -> Sections:

@@ -30,7 +30,8 @@ from pvcore.inference.prefix import keep_cache_when_recomputing
 from pvcore.problems import Problem, problem
 from pvcore.records import Example, digest
 from pvcore.training import loop, qlora
-from pvcore.training.objectives import OBJECTIVES, PREPARE, Given
+from pvcore.training.guarding import calibrated
+from pvcore.training.objectives import FOLLOW, OBJECTIVES, PREPARE, Given
 from pvcore.training.settings import Sections, sections
 from pvcore.training.specification import Specification
 from pvcore.training.thresholds import best_threshold, learnable, with_thresholds
@@ -80,7 +81,7 @@ def train(
     whole. `progress` is called with (step, steps, loss). Raises TrainingError and LeakageError.
     """
     started = time.monotonic()
-    settings, task = sections(specification.settings), problem(specification.problem)
+    settings, task = _settings(specification, parent), problem(specification.problem)
     card = _card(specification, settings, task, base)
     rows, tune = list(examples.get("train", ())), list(examples.get("tune", ()))
     _check(specification, task, card, rows, tune, parent)
@@ -90,6 +91,8 @@ def train(
         given = Given(tokenizer, settings, specification.seed, terms)
         if parent is None and card.head in PREPARE:
             PREPARE[card.head](network, task, rows, given)
+        elif parent is not None and card.head in FOLLOW:
+            FOLLOW[card.head](network, task, rows, given, Card.read(parent).labels)
         objective = OBJECTIVES[card.head](task, rows, given)
         model = Model(card, network, tokenizer)
         run = loop.run(
@@ -99,11 +102,12 @@ def train(
             seed=specification.seed,
             checkpoints=workdir / specification.digest,
             progress=progress,
-            look=(lambda: _measure(model, task, tune, terms, threads)) if tune else None,
+            look=(lambda: _look(model, task, tune, terms, threads)) if tune else None,
         )
-        model.card = _with_threshold(model, tune)
-        model.card = card = with_thresholds(model, tune)
-        files = qlora.save(network, output, card)
+        model.card = _with_threshold(model, tune, terms)
+        model.card = with_thresholds(model, tune)
+        model.card, prototypes = calibrated(model, rows, tune, terms, specification.seed)
+        files = qlora.save(network, output, model.card, prototypes)
         measured = _measure(model, task, tune, terms, threads) if tune else {}
     return TrainResult(
         adapter=output,
@@ -137,8 +141,21 @@ def environment(threads: int | None = None) -> dict[str, str]:
     }
 
 
+def _settings(specification: Specification, parent: Path | None) -> Sections:
+    """The recipe's sections; an update learns more slowly, because it has more to lose than a start."""
+    found = sections(specification.settings)
+    if parent is None:
+        return found
+    rate = found.training.learning_rate * found.mixture.rate
+    return found.model_copy(update={"training": found.training.model_copy(update={"learning_rate": rate})})
+
+
 def _card(specification: Specification, settings: Sections, task: Problem, base: Path) -> Card:
     head = head_for(specification.family, task)
+    if settings.text.long == "windows" and head.causal:
+        raise TrainingError("text.long: windows is for encoders. Write head_and_tail, or family: encoder")
+    if settings.text.pool == "max" and task.positive is None:
+        raise TrainingError(f"text.pool: max asks for a positive label, and {task.name} has none. Write mean")
     return Card(
         problem=task.name,
         family=specification.family,
@@ -146,6 +163,8 @@ def _card(specification: Specification, settings: Sections, task: Problem, base:
         labels=task.labels,
         positive=task.positive,
         max_tokens=settings.text.max_tokens,
+        long=settings.text.long,
+        pool=settings.text.pool,
         base_source=settings.base.source,
         base_digest=settings.base.digest,
         base_files=beside_digests(base),
@@ -201,17 +220,27 @@ def _network(
     # Before the head and the LoRA matrices are drawn: else the adapter depends on what ran before.
     torch.manual_seed(loop.seed_of(specification.seed, "weights"))
     network = load_base(base, head=card.head, labels=card.outputs, bits=card.bits, compute=card.compute)
+    room = getattr(network.config, "max_position_embeddings", None)
+    if room is not None and card.max_tokens > room:
+        raise TrainingError(f"text.max_tokens {card.max_tokens}: this base reads {room} tokens at most")
     if settings.training.gradient_checkpointing:
         network.activation_checkpointing_enable({"use_reentrant": False})
         keep_cache_when_recomputing(network)
     tokenizer = load_tokenizer(base)
+    method = settings.training.method
     if parent is None:
-        return qlora.attach(network, settings.lora, card.head), tokenizer
-    return qlora.continue_from(network, parent, settings.lora, card), tokenizer
+        return qlora.attach(network, settings.lora, card.head, method=method), tokenizer
+    continued = qlora.continue_from(
+        network, parent, settings.lora, card, method=method, origins=settings.mixture.labels
+    )
+    return continued, tokenizer
 
 
-def _with_threshold(model: Model, tune: Sequence[Example]) -> Card:
+def _with_threshold(model: Model, tune: Sequence[Example], terms: pd.DataFrame | None) -> Card:
     card = model.card
+    if model.head.threshold and tune:
+        model.kept.clear()  # the network has changed since
+        return dataclasses.replace(card, threshold=model.head.threshold(model, tune, terms))
     if card.positive is None or model.head.probabilities is None:
         return card
     scores, _ = model.head.probabilities(model, [row.text for row in tune])
@@ -222,11 +251,18 @@ def _with_threshold(model: Model, tune: Sequence[Example]) -> Card:
     return dataclasses.replace(card, threshold=found)
 
 
+def _look(
+    model: Model, task: Problem, tune: Sequence[Example], terms: pd.DataFrame | None, threads: int | None
+) -> dict[str, float]:
+    """The metrics on the way: the network has changed since the last look."""
+    model.kept.clear()
+    return _measure(model, task, tune, terms, threads)
+
+
 def _measure(
     model: Model, task: Problem, tune: Sequence[Example], terms: pd.DataFrame | None, threads: int | None
 ) -> dict[str, float]:
     """The problem's metrics on the tune split; one that its rows do not define is left out."""
-    model.kept.clear()  # the network has changed since
     found = model.predict(tune, terms=terms, threads=threads)
     answered = frame(tune, found)
     values = {name: metric(answered) for name, metric in task.metrics.items()}

@@ -115,7 +115,7 @@ def test_a_missing_suite_is_a_clear_error() -> None:
 
 def test_the_suites_hold_as_many_rules_as_they_should() -> None:
     counts = {file.stem: sum(len(t.rules) for t in load(file.stem).tables) for file in FOLDER.glob("*.json")}
-    assert counts == {"batch": 32, "release": 53, "training_set": 24}
+    assert counts == {"batch": 33, "release": 53, "training_set": 24}
 
 
 def test_the_same_rows_give_the_same_bytes() -> None:

@@ -8,9 +8,11 @@ from pvcore.errors import TrainingError
 from pvcore.inference.heads.classification import CLASSIFICATION
 from pvcore.inference.heads.embedding import EMBEDDING
 from pvcore.inference.heads.generation import GENERATION
-from pvcore.inference.heads.head import Answer, Head
+from pvcore.inference.heads.head import NEW_HEADS, Answer, Head, Named
 from pvcore.inference.heads.label_tokens import LABEL_TOKENS
+from pvcore.inference.heads.mentions import MENTIONS
 from pvcore.inference.heads.tagging import TAGGING
+from pvcore.inference.heads.terms import TERMS
 from pvcore.problems import Problem
 
 HEADS: Mapping[str, Head] = {
@@ -18,17 +20,21 @@ HEADS: Mapping[str, Head] = {
     for head in (
         CLASSIFICATION,
         EMBEDDING,
-        LABEL_TOKENS,
+        MENTIONS,
         TAGGING,
+        LABEL_TOKENS,
+        TERMS,
         GENERATION,
     )
 }
 SERVES: Mapping[tuple[str, str], Head] = {
     ("encoder", "classification"): CLASSIFICATION,
     ("encoder", "ranking"): EMBEDDING,
+    ("encoder", "set"): MENTIONS,
     ("causal", "classification"): LABEL_TOKENS,
     ("encoder", "extraction"): TAGGING,
     ("causal", "extraction"): GENERATION,
+    ("causal", "ranking"): TERMS,
 }
 """(family of models, kind of problem) -> head."""
 
@@ -44,4 +50,4 @@ def head_for(family: str, problem: Problem) -> Head:
     return found
 
 
-__all__ = ["HEADS", "Answer", "Head", "head_for"]
+__all__ = ["HEADS", "NEW_HEADS", "Answer", "Head", "Named", "head_for"]

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvcore.inference.heads.criteria import with_criteria
-from pvcore.inference.heads.head import Answer, Head, Judged
+from pvcore.inference.heads.head import NEW_HEADS, Answer, Head, Judged
 from pvcore.inference.heads.labels import decided
-from pvcore.inference.scoring import Floats, in_blocks, sigmoid, softmax
-from pvcore.inference.text import Encoded, encode
+from pvcore.inference.scoring import Floats, in_blocks, mean_state, sigmoid, softmax
+from pvcore.inference.text import Encoded
+from pvcore.inference.windows import pooled, put
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,21 +29,48 @@ def probabilities(model: Model, texts: Sequence[str]) -> tuple[NDArray[np.float6
 
 def judged(model: Model, texts: Sequence[str]) -> Judged:
     """Probabilities of labels and criteria. A criterion's own logit says how likely it is to be met."""
-    asked = [encode(model.tokenizer, value, model.card.max_tokens) for value in texts]
-    found, classes = logits(model.network, model.tokenizer, asked), len(model.card.labels)
-    return Judged(softmax(found[:, :classes]), sigmoid(found[:, classes:]), asked)
+    return _read(model, texts)[0]
 
 
 def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> list[Answer]:
     """The label that the probabilities and the card's threshold decide for each text."""
-    found = judged(model, texts)
-    return with_criteria(model.card, decided(model, found.labels, found.asked), found.criteria)
+    found, features = _read(model, texts)
+    decisions = with_criteria(model.card, decided(model, found.labels, found.asked), found.criteria)
+    return [item._replace(features=row) for item, row in zip(decisions, features, strict=True)]
 
 
-def logits(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> Floats:
-    """The layer's outputs, shape (texts, outputs), each row from its own text alone."""
-    found = in_blocks(network, tokenizer, encoded, lambda ids, mask: network(ids, mask).logits)
-    return found if len(encoded) else np.zeros((0, network.config.num_labels), np.float32)
+def _read(model: Model, texts: Sequence[str]) -> tuple[Judged, Floats]:
+    """Probabilities with the texts as put, and features; those of a text's windows are pooled.
+
+    By maximum a criterion is that of the window which meets it most, wherever the label was decided.
+    """
+    card = model.card
+    parts = [put(model.tokenizer, value, card) for value in texts]
+    found, features = read_off(model.network, model.tokenizer, [part for own in parts for part in own])
+    classes, most = len(card.labels), card.pool == "max"
+    by = card.labels.index(card.positive) if most and card.positive else None
+    labels = pooled(softmax(found[:, :classes]), parts, by)
+    columns = [
+        pooled(column[:, None], parts, 0 if most else None) for column in sigmoid(found[:, classes:]).T
+    ]
+    criteria = np.hstack([np.zeros((len(texts), 0)), *columns])
+    return Judged(labels, criteria, [own[0] for own in parts]), pooled(features, parts)
+
+
+def read_off(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> tuple[Floats, Floats]:
+    """The layer's outputs, shape (texts, outputs), and features, shape (texts, hidden size), from one pass.
+
+    Each row is from its own text alone. The features are the mean of the last hidden states.
+    """
+    import torch
+
+    def run(ids: Any, mask: Any) -> Any:
+        out = network(ids, mask, output_hidden_states=True)
+        return torch.cat([out.logits.float(), mean_state(out.hidden_states[-1], mask)], dim=1)
+
+    both = in_blocks(network, tokenizer, encoded, run)
+    outputs = classifier(network).out_features
+    return both[:, :outputs] if len(both) else np.zeros((0, outputs), np.float32), both[:, outputs:]
 
 
 def head_inputs(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> Floats:
@@ -64,8 +92,8 @@ def head_inputs(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> Flo
 
 def classifier(network: Any) -> Any:
     """The linear layer that PEFT trains whole on top of a sequence classifier."""
-    names = [n for n, m in network.named_modules() if n.endswith("modules_to_save.default")]
-    return network.get_submodule(names[0])
+    ends = tuple(f".{name}.modules_to_save.default" for name in NEW_HEADS)
+    return network.get_submodule(next(n for n, _ in network.named_modules() if n.endswith(ends)))
 
 
 CLASSIFICATION = Head(

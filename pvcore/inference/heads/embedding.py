@@ -9,9 +9,10 @@ import numpy as np
 
 from pvcore.errors import TrainingError
 from pvcore.inference.heads.head import Answer, Head
-from pvcore.inference.scoring import Floats, in_blocks
-from pvcore.inference.text import ROWS, Encoded, encode
-from pvcore.records import digest
+from pvcore.inference.nearest import nearest
+from pvcore.inference.scoring import Floats, in_blocks, mean_state
+from pvcore.inference.text import Encoded, encode
+from pvcore.inference.windows import pooled, put
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,34 +29,30 @@ def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> l
     if terms is None:
         raise TrainingError("coding needs the terms of a dictionary: predict(..., terms=...)")
     codes, vectors = embedded(model, terms)
-    asked = [encode(model.tokenizer, text, model.card.max_tokens) for text in texts]
-    queries = embeddings(model.network, model.tokenizer, asked)
+    parts = [put(model.tokenizer, text, model.card) for text in texts]
+    asked = [own[0] for own in parts]
+    queries = pooled_embeddings(model.network, model.tokenizer, parts)
     results = []
-    for start in range(0, len(asked), ROWS):
-        # No BLAS: what it makes of a row can depend on the row's place in the matrix (seen with OpenBLAS's
-        # Haswell kernel). Here every similarity is one sum over its own two vectors.
-        similarity = np.einsum("qd,nd->qn", queries[start : start + ROWS], vectors)
-        for row, item in zip(similarity, asked[start : start + ROWS], strict=False):
-            best = _best(row, codes)
-            close = len(best) > 1 and best[0][1] - best[1][1] < CLOSE
-            notes = (*item.notes, "two terms nearly as near") if close else item.notes
-            results.append(Answer(*best[0], best, item, notes))
+    for query, item, best in zip(queries, asked, nearest(queries, vectors, RANKED), strict=True):
+        ranked = tuple((codes[row], similarity) for row, similarity in best)
+        close = len(ranked) > 1 and ranked[0][1] - ranked[1][1] < CLOSE
+        notes = (*item.notes, "two terms nearly as near") if close else item.notes
+        results.append(Answer(*ranked[0], ranked, item, notes, features=query))
     return results
 
 
-def embedded(model: Model, terms: pd.DataFrame) -> tuple[list[str], np.ndarray]:
-    """Codes of the terms, sorted, and their vectors, shape (terms, hidden size); made once a dictionary."""
+def embedded(model: Model, terms: pd.DataFrame) -> tuple[list[str], Floats]:
+    """Codes of the terms, sorted, and their vectors, shape (terms, hidden size).
+
+    A vector is made once a name, and depends on nothing else: a new release costs its new names.
+    """
     table = sorted(zip(terms["llt_code"].astype(str), terms["llt_name"].astype(str), strict=True))
     if not table:
         raise TrainingError("coding needs the terms of a dictionary: the table of terms is empty")
-    key = digest(table)
-    if key not in model.kept:
-        asked = [encode(model.tokenizer, name, model.card.max_tokens) for _, name in table]
-        vectors = embeddings(model.network, model.tokenizer, asked)
-        model.kept.clear()  # one dictionary at a time: 80,000 terms take 120 MB
-        model.kept[key] = [code for code, _ in table], vectors
-    found: tuple[list[str], np.ndarray] = model.kept[key]
-    return found
+    new = sorted({name for _, name in table} - set(model.kept))
+    asked = [encode(model.tokenizer, name, model.card.max_tokens) for name in new]
+    model.kept.update(zip(new, embeddings(model.network, model.tokenizer, asked), strict=True))
+    return [code for code, _ in table], np.stack([model.kept[name] for _, name in table])
 
 
 def embeddings(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> Floats:
@@ -63,20 +60,24 @@ def embeddings(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> Floa
     return in_blocks(network, tokenizer, encoded, lambda ids, mask: embed(network, ids, mask))
 
 
+def pooled_embeddings(network: Any, tokenizer: Any, parts: Sequence[Sequence[Encoded]]) -> Floats:
+    """Unit vectors, shape (texts, hidden size): of a text's windows the mean, scaled to length 1 again."""
+    found = embeddings(network, tokenizer, [part for own in parts for part in own])
+    if len(found) == len(parts):
+        return found
+    vectors = pooled(found, parts)
+    for row, own in enumerate(parts):
+        if len(own) > 1:  # the others have length 1 already: scaled again they would depend on their company
+            vectors[row] /= np.sqrt((vectors[row] ** 2).sum())
+    return vectors
+
+
 def embed(network: Any, ids: Any, mask: Any) -> Any:
     """Mean of the last hidden states over the text's tokens, scaled to length 1 (Reimers & Gurevych 2019)."""
     import torch
 
-    hidden = network(input_ids=ids, attention_mask=mask).last_hidden_state
-    weights = mask.unsqueeze(-1).to(hidden.dtype)
-    mean = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+    mean = mean_state(network(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
     return torch.nn.functional.normalize(mean, dim=-1)
-
-
-def _best(row: np.ndarray, codes: Sequence[str]) -> tuple[tuple[str, float], ...]:
-    # Equal similarities go by code: the codes are sorted, and the sort is stable.
-    order = np.argsort(-row, kind="stable")[:RANKED]
-    return tuple((codes[i], float(row[i])) for i in order)
 
 
 EMBEDDING = Head(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pvcore.inference.text import Encoded
+from pvcore.records import Example
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,10 +18,27 @@ if TYPE_CHECKING:
     from pvcore.inference.predict import Model
 
 
+NEW_HEADS = ("classifier", "score")
+"""What transformers names the new head of a classifier of texts or tokens."""
+
+
+class Named(NamedTuple):
+    """Drugs and adverse events: those that an answer names, and those of its source that it must keep.
+
+    Terms are texts in any spelling; `source` is the text that must support them.
+    """
+
+    source: str
+    said: tuple[str, ...]
+    given: tuple[str, ...] = ()
+
+
 class Answer(NamedTuple):
     """An answer with its score, the ranking (label, score) best first, the text as put, and remarks.
 
-    `criteria` and `met` are those of a Prediction.
+    `criteria` and `met` are those of a Prediction. What guardrails look at, where a head has it: `features`,
+    shape (hidden size,), what the network made of the text; `tokens`, the probabilities of the tokens it
+    said; `named`, the terms it said.
     """
 
     answer: str
@@ -28,6 +46,9 @@ class Answer(NamedTuple):
     ranked: tuple[tuple[str, float], ...]
     asked: Encoded
     notes: tuple[str, ...]
+    features: NDArray[Any] | None = None
+    tokens: tuple[float, ...] = ()
+    named: Named | None = None
     criteria: tuple[tuple[str, float], ...] = ()
     met: tuple[str, ...] = ()
 
@@ -47,8 +68,9 @@ class Head:
     `task` is PEFT's name for it, `auto` the class of transformers that loads the base. `layer` says
     that a new layer stands on the base: it is not quantised and is trained whole. `answers` gives one
     answer a text, `probabilities` those of the card's labels, shape (texts, labels), for heads that
-    choose among labels; `judged` says the same with the card's criteria. `tags` are what a new layer says of
-    each label, where it says more than one thing.
+    choose among labels; `judged` says the same with the card's criteria. `threshold` chooses the card's on
+    the tune split, for heads that choose sets. `tags` are what a new layer says of each label, where it says
+    more than one thing.
     """
 
     name: str
@@ -57,6 +79,7 @@ class Head:
     answers: Callable[[Model, Sequence[str], pd.DataFrame | None], list[Answer]]
     probabilities: Callable[[Model, Sequence[str]], tuple[NDArray[np.float64], list[Encoded]]] | None = None
     judged: Callable[[Model, Sequence[str]], Judged] | None = None
+    threshold: Callable[[Model, Sequence[Example], pd.DataFrame | None], float] | None = None
     layer: bool = False
     pooling: str | None = None
     tags: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvcore.inference.heads.classification import classifier, head_inputs
-from pvcore.inference.text import encode
+from pvcore.inference.text import Encoded, encode
+from pvcore.inference.windows import windows
 from pvcore.problems import Problem
 from pvcore.records import Example
+from pvcore.training.labels import fit_rows, unsettled
 from pvcore.training.objectives.objective import Given, Objective, batch, content_digest, plan_by_length
 
 if TYPE_CHECKING:
@@ -22,14 +25,16 @@ if TYPE_CHECKING:
 def classification(task: Problem, rows: Sequence[Example], given: Given) -> Objective:
     """Cross-entropy over the problem's labels, and the mean binary one over the criteria that a row knows.
 
-    Every row's label must be one of the labels.
+    Every row's label must be one of the labels. Of a text in windows each epoch sees one, with label and
+    criteria of the whole.
     """
     import torch
 
     tokenizer, labels = given.tokenizer, task.labels
-    encoded = [encode(tokenizer, row.text, given.settings.text.max_tokens) for row in rows]
-    targets = [labels.index(row.label) for row in rows]
-    truth, share = known_criteria(task, rows)
+    parts = [_put(row, given) for row in rows]
+    encoded, of = [part for own in parts for part in own], _rows_of(parts)
+    targets = [labels.index(rows[number].label) for number in of]
+    truth, share = (values[of] for values in known_criteria(task, rows))
     training = given.settings.training
 
     def loss(network: Any, items: Sequence[int]) -> torch.Tensor:
@@ -47,7 +52,9 @@ def classification(task: Problem, rows: Sequence[Example], given: Given) -> Obje
         ) / len(items)
 
     lengths = [len(item.ids) for item in encoded]
-    plan = plan_by_length(lengths, epochs=training.epochs, batch=training.batch, seed=given.seed)
+    plan = plan_by_length(
+        lengths, epochs=training.epochs, batch=training.batch, seed=given.seed, choices=_numbers(parts)
+    )
     content = content_digest(
         list(labels), [item.ids for item in encoded], targets, truth.tolist(), share.tolist()
     )
@@ -65,6 +72,26 @@ def known_criteria(task: Problem, rows: Sequence[Example]) -> tuple[NDArray[np.f
     return truth, known / np.maximum(known.sum(1, keepdims=True), 1)
 
 
+def _put(row: Example, given: Given) -> list[Encoded]:
+    text = given.settings.text
+    if text.long == "windows":
+        return windows(given.tokenizer, row.text, text.max_tokens)
+    return [encode(given.tokenizer, row.text, text.max_tokens)]
+
+
+def _rows_of(parts: Sequence[Sequence[Encoded]]) -> list[int]:
+    """The number of the text that each window is of."""
+    return [number for number, own in enumerate(parts) for _ in own]
+
+
+def _numbers(parts: Sequence[Sequence[Encoded]]) -> list[range] | None:
+    """The item numbers of each text's windows; None where no text has two."""
+    if all(len(own) == 1 for own in parts):
+        return None
+    ends = list(itertools.accumulate(map(len, parts)))
+    return [range(end - len(own), end) for own, end in zip(parts, ends, strict=True)]
+
+
 def probe(network: Any, task: Problem, rows: Sequence[Example], given: Given) -> None:
     """Fit a new head to the frozen base's features before anything is fine-tuned.
 
@@ -77,22 +104,26 @@ def probe(network: Any, task: Problem, rows: Sequence[Example], given: Given) ->
 
     if len({row.label for row in rows}) < 2:
         return
-    encoded = [encode(given.tokenizer, row.text, given.settings.text.max_tokens) for row in rows]
+    parts = [_put(row, given) for row in rows]
+    encoded, of = [part for own in parts for part in own], _rows_of(parts)
     features = head_inputs(network, given.tokenizer, encoded).astype(np.float64)
-    truth = np.array([task.labels.index(row.label) for row in rows])
+    truth = np.array([task.labels.index(rows[number].label) for number in of])
+    shares = np.array([1 / len(own) for own in parts for _ in own])  # each text counts once
     with threadpool_limits(1):
         # Not standardised: the penalty keeps the head from leaning on features that hardly vary.
         regression = LogisticRegression(C=1.0, max_iter=1000)
-        fitted = regression.fit(features, truth)
+        fitted = regression.fit(features, truth, shares)
         rows_of, offsets = fitted.coef_, fitted.intercept_
         if len(rows_of) == 1:  # two classes: one row of coefficients, shared out
             rows_of, offsets = np.vstack([-rows_of, rows_of]) / 2, np.concatenate([-offsets, offsets]) / 2
         places = [int(label) for label in fitted.classes_]
         layer = {place: (rows_of[found], offsets[found]) for found, place in enumerate(places)}
-        met, share = known_criteria(task, rows)
+        met, weight = (values[of] for values in known_criteria(task, rows))
         for number in range(len(task.criteria)):
-            known = share[:, number] > 0
-            layer[len(task.labels) + number] = _criterion(regression, features[known], met[known, number])
+            known = weight[:, number] > 0
+            layer[len(task.labels) + number] = _criterion(
+                regression, features[known], met[known, number], shares[known]
+            )
     head = classifier(network)
     with torch.no_grad():
         for place, (weights, offset) in layer.items():
@@ -100,10 +131,34 @@ def probe(network: Any, task: Problem, rows: Sequence[Example], given: Given) ->
             head.bias[place] = torch.tensor(offset, dtype=head.bias.dtype)
 
 
-def _criterion(regression: Any, features: NDArray[Any], met: NDArray[Any]) -> tuple[Any, Any]:
+def _criterion(
+    regression: Any, features: NDArray[Any], met: NDArray[Any], shares: NDArray[Any]
+) -> tuple[Any, Any]:
     """Weights and offset of one criterion; where all rows are alike, none and their log odds."""
-    yes = met.sum()
-    if yes in (0, len(met)):
-        return np.zeros(features.shape[1]), np.log((yes + 0.5) / (len(met) - yes + 0.5))
-    fitted = regression.fit(features, met)
+    if len(set(met.tolist())) < 2:
+        yes, no = (shares * met).sum(), (shares * (1 - met)).sum()
+        return np.zeros(features.shape[1]), np.log((yes + 0.5) / (no + 0.5))
+    fitted = regression.fit(features, met, shares)
     return fitted.coef_[0], fitted.intercept_[0]
+
+
+def follow(network: Any, task: Problem, rows: Sequence[Example], given: Given, before: Sequence[str]) -> None:
+    """Fit the rows of labels that the parent (with labels `before`) did not have, its own rows held fixed.
+
+    Without a row of training a label stays where it was put: at the share of what it takes over.
+    """
+    import torch
+
+    new = unsettled(before, task.labels, given.settings.mixture.labels)
+    free = [task.labels.index(label) for label in new if any(row.label == label for row in rows)]
+    if not free:
+        return
+    encoded = [encode(given.tokenizer, row.text, given.settings.text.max_tokens) for row in rows]
+    features = head_inputs(network, given.tokenizer, encoded).astype(np.float64)
+    truth = np.array([task.labels.index(row.label) for row in rows])
+    head, classes = classifier(network), len(task.labels)  # behind them stand the criteria, which stay
+    weight, bias = (tensor.detach().double().cpu().numpy()[:classes] for tensor in (head.weight, head.bias))
+    found = fit_rows(features, truth, weight, bias, free)
+    with torch.no_grad():
+        for tensor, values in zip((head.weight, head.bias), found, strict=True):
+            tensor[free] = torch.tensor(values[free], dtype=tensor.dtype, device=tensor.device)

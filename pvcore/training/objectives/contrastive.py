@@ -30,10 +30,8 @@ def contrastive(task: Problem, rows: Sequence[Example], given: Given) -> Objecti
     """
     import torch
 
-    if given.terms is None:
-        raise TrainingError(f"{task.name} needs the terms of a dictionary: train(..., terms=...)")
-    terms, tokenizer, settings = given.terms, given.tokenizer, given.settings
-    pairs = [*_verbatims(rows, terms), *_synonyms(terms)]
+    tokenizer, settings = given.tokenizer, given.settings
+    pairs = [*verbatims(task, rows, given.terms), *_synonyms(given.terms)]
     asked = [encode(tokenizer, wording, settings.text.max_tokens) for wording, _, _ in pairs]
     terms_of = [encode(tokenizer, term, settings.text.max_tokens) for _, term, _ in pairs]
     numbers = {code: number for number, code in enumerate(sorted({code for _, _, code in pairs}))}
@@ -55,7 +53,10 @@ def contrastive(task: Problem, rows: Sequence[Example], given: Given) -> Objecti
     return Objective(plan, loss, content, divisible=False)
 
 
-def _verbatims(rows: Sequence[Example], terms: pd.DataFrame) -> list[Pair]:
+def verbatims(task: Problem, rows: Sequence[Example], terms: pd.DataFrame | None) -> list[Pair]:
+    """The rows as pairs. Raises TrainingError without terms, or for a label that is none of them."""
+    if terms is None:
+        raise TrainingError(f"{task.name} needs the terms of a dictionary: train(..., terms=...)")
     names = dict(zip(terms["llt_code"], terms["llt_name"], strict=True))
     unknown = sorted({row.label for row in rows} - set(names))
     if unknown:

@@ -49,8 +49,17 @@ class Objective:
     step: Callable[[Any], AbstractContextManager[Any]] = nullcontext
 
 
-def plan_by_length(lengths: Sequence[int], *, epochs: int, batch: int, seed: int) -> Plan:
+def plan_by_length(
+    lengths: Sequence[int],
+    *,
+    epochs: int,
+    batch: int,
+    seed: int,
+    choices: Sequence[Sequence[int]] | None = None,
+) -> Plan:
     """Steps of texts of similar length: every item once an epoch, steps in random order.
+
+    `choices` are items of which one is taken an epoch: the windows of a text, drawn anew each time.
 
     Items are shuffled, cut into chunks of 16 steps and sorted by length inside a chunk, so that
     little is padding and the company of an item still changes from epoch to epoch.
@@ -58,7 +67,7 @@ def plan_by_length(lengths: Sequence[int], *, epochs: int, batch: int, seed: int
     plan: Plan = []
     for epoch in range(epochs):
         chance = random.Random(f"{seed}:{epoch}")
-        order = list(range(len(lengths)))
+        order = list(range(len(lengths))) if choices is None else [chance.choice(own) for own in choices]
         chance.shuffle(order)
         chunks = [order[i : i + 16 * batch] for i in range(0, len(order), 16 * batch)]
         in_order = [item for chunk in chunks for item in sorted(chunk, key=lambda i: lengths[i])]

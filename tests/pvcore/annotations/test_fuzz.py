@@ -13,11 +13,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pvcore.annotations import brat, doccano, e2b_r2, e2b_r3, label_studio, prodigy, table
+from pvcore.annotations import brat, doccano, e2b_r2, e2b_r3, label_studio, pair_files, prodigy, table
 from pvcore.annotations.batch import READERS, Batch, read
+from pvcore.annotations.generate_pairs import generate_pairs
 from pvcore.errors import BatchError
 
-FORMATS = ("e2b_r3", "e2b_r2", "label_studio", "prodigy", "doccano", "brat", "csv", "parquet", "mapped")
+FORMATS = (
+    "e2b_r3", "e2b_r2", "label_studio", "prodigy", "doccano", "brat", "csv", "parquet", "mapped", "pairs", "chats",
+)  # fmt: skip
 
 
 def outcome(data: bytes | Path, version: str | None = "29.0") -> Batch | BatchError:
@@ -51,6 +54,10 @@ def files(generated: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     with zipfile.ZipFile(folder / "mapped", "w") as archive:
         archive.write(folder / "csv", "table.csv")
         archive.writestr("mapping.yaml", json.dumps({"columns": columns}))
+    pair_files.write(*generate_pairs(n=4, seed=1, drugs=20), folder / "pairs")
+    turns = [("user", "Drug1: a\nGenes targeted by drug1: x, y\n\nDrug2: b\n"), ("assistant", "interaction")]
+    chat = {"messages": [{"role": role, "content": text} for role, text in turns]}
+    (folder / "chats").write_text(json.dumps(chat) + "\n")
     return {name: (folder / name).read_bytes() for name in FORMATS}
 
 
@@ -213,5 +220,6 @@ def test_hostile_xml() -> None:
 
 
 def test_every_reader_is_fuzzed() -> None:
-    tried = {"table" if name in ("csv", "parquet", "mapped") else name for name in FORMATS} | {"vaers"}
+    same = {**dict.fromkeys(("csv", "parquet", "mapped"), "table"), "chats": "pairs"}
+    tried = {same.get(name, name) for name in FORMATS} | {"vaers"}
     assert tried == {reader.NAME for reader in READERS}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from pvcore.cycle import (
     approval,
@@ -24,6 +25,7 @@ from pvcore.cycle import (
     scoring,
 )
 from pvcore.errors import GateError, NotFound, PvError, RegistryError, SignatureRefused
+from pvcore.registry.manifest import resolve
 from pvcore.registry.store import get_blob
 
 
@@ -194,6 +196,39 @@ def test_the_same_cases_scored_twice_are_the_same_bytes(told: Any) -> None:
     assert "| example | answer | score | criteria met |" in table
     coded = scoring.score(ws, "coding@champion", batch)[1]
     assert {p.dictionary for p in coded} == {"90.1"}
+    assert list((ws.state / "vectors").glob("*.npz"))
+    assert scoring.score(ws, "coding@champion", batch)[1] == coded  # from the vectors that were kept
+    assert all(p.confidence is not None and p.guardrails for p in (*first, *coded))
+
+
+def test_the_policy_of_the_workspace_withholds(own: Any, tmp_path: Path) -> None:
+    ws = own.workspace
+    batch = arrivals.load_batch(ws, "inbox/annotations/second.xml")
+    free = {p.example_id: p for p in scoring.score(ws, "seriousness@champion", batch)[1]}
+    limit = sorted(p.confidence for p in free.values())[len(free) // 2]
+    policy = ws.root / "recipes" / "policy.yaml"
+    asked = {**yaml.safe_load(policy.read_text()), "guardrails": {"abstain_below": {"seriousness": limit}}}
+    policy.write_text(yaml.safe_dump(asked))
+    held = scoring.score(ws, "seriousness@champion", batch)[1]
+    assert {p.example_id for p in held if not p.answer} == {
+        n for n, p in free.items() if p.confidence < limit
+    }
+    assert all(p.said == free[p.example_id].answer for p in held)
+    scored = scoring.score_batch(ws, "seriousness@champion", "inbox/annotations/second.xml")
+    entry = own.town.entries("Scored")[-1].body
+    assert 0 < entry["withheld"] == sum(not p.answer for p in held) < entry["rows"]
+    assert f"{entry['withheld']} withheld for a person" in scored.markdown and "*withheld*" in scored.markdown
+
+
+def test_an_evaluation_holds_what_the_confidence_is_worth(told: Any) -> None:
+    for name in ("seriousness@2", "coding@2"):
+        judged = judging.latest_evaluation(
+            told.workspace, resolve(told.workspace.store, told.workspace.ledger, name)
+        )
+        found, results = judged.report.reliability, judged.report.overall.results
+        assert found.coverage == results["coverage"].candidate.value == 1.0
+        assert found.calibration_error == results["calibration_error"].candidate.value
+        assert results["calibration_error"].against["champion"].reference.value is not None
 
 
 def test_criteria_are_measured_and_stand_in_the_dossier(told: Any) -> None:
@@ -294,6 +329,21 @@ def test_a_policy_changed_after_the_request_is_refused(told: Any) -> None:
         assert not outcome.final and "policy" in outcome.line
     finally:
         policy.write_text(kept)
+
+
+def test_a_recipe_may_start_every_update_from_the_base(own: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ws, dataset = own.workspace, own.town.entries("DatasetBuilt")[-1].key
+    file = ws.root / "recipes" / "seriousness.yaml"
+    text = yaml.safe_load(file.read_text())
+    champion = candidate.champion_of(ws, "seriousness")
+    for start, parent in (("champion", champion and champion.digest), ("base", None)):
+        file.write_text(yaml.safe_dump(text | {"mixture": {**(text.get("mixture") or {}), "start": start}}))
+        # The champion was trained on this dataset: nothing to learn, however an update would start.
+        assert candidate.specify(ws, "seriousness", dataset) is None
+        with monkeypatch.context() as more:
+            more.setattr(candidate, "fresh_rows", lambda *asked: ["a row"])
+            asked = candidate.specify(ws, "seriousness", dataset)
+        assert asked and candidate.load_specification(ws, asked).parent == parent
 
 
 def test_a_changed_policy_is_judged_anew_and_a_rejection_stands(own: Any) -> None:

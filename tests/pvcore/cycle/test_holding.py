@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def test_a_batch_is_compared_with_what_the_dataset_holds(ws: Workspace) -> None:
 
 def test_without_a_minimum_nothing_is_held(ws: Workspace) -> None:
     policy = ws.root / "recipes" / "policy.yaml"
-    policy.write_text(policy.read_text().replace("{seriousness: 0.6}", "{}"))
+    policy.write_text(re.sub(r"minimum_kappa: \{.*?\}", "minimum_kappa: {}", policy.read_text()))
     arrive(ws, "ann", answers("ann", 0))
     arrive(ws, "bob", answers("bob", 20))
     built = data.build_dataset(ws, None, [])

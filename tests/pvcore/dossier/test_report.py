@@ -12,6 +12,7 @@ from pvcore.dossier.report import dossier, markdown_gate_table
 from pvcore.evaluation.compare import changed_answers, evaluate, frame
 from pvcore.evaluation.criteria import criteria_metrics
 from pvcore.evaluation.gate import Decision
+from pvcore.evaluation.reliability import Reliability
 from pvcore.records import CRITERIA, Annotation, Example, Prediction
 
 VOID = {"meta", "img", "br", "link"}
@@ -202,3 +203,29 @@ def test_consistency_is_shown_as_tables_of_text(passed):
     )
     assert read(shown) and "a&lt;b&gt; and z" in shown and "a<b>" not in shown
     assert "To talk about" not in page(passed)
+
+
+def test_confidence_and_guardrails_are_shown_where_they_were_measured(passed):
+    found = Reliability(
+        bins=((0.6, 0.5, 40), (0.9, 0.95, 160)),
+        curve=((0.1, 0.0), (0.5, 0.02), (1.0, 0.1)),
+        calibration_error=0.0412,
+        area=0.0333,
+        coverage=0.925,
+        risk=0.0541,
+        raised={"confidence": {"withhold": 15}, "unlike training": {"warn": 4}},
+    )
+    shown = dataclasses.replace(passed, report=dataclasses.replace(passed.report, reliability=found))
+    html = page(shown, changed={**changed_answers(passed.candidate, passed.champion), "withheld": 15})
+    reader = read(html)
+    for part in (
+        "92.5% of the held-out cases are answered, and 5.4% of these answers are wrong",
+        "calibration error 0.041; area under the risk-coverage curve 0.033",
+        "unlike training the text is further from the training data than held-out texts usually are 4 0",
+        "A withheld answer counts as missed or as a false alarm",
+        "15 were withheld",
+    ):
+        assert part in reader.text, part
+    assert sum(link.startswith("data:image") for link in reader.links) == 5
+    assert "guardrails" in reader.ids and "guardrails" not in read(page(passed)).ids
+    assert html == page(shown, changed={**changed_answers(passed.candidate, passed.champion), "withheld": 15})

@@ -144,3 +144,22 @@ def test_the_threshold_decides_and_a_near_score_says_so(tiny_base, tmp_path):
     card = dataclasses.replace(Card.read(folder), threshold=score + 0.01)
     card.write(folder)
     assert "within 0.05 of the threshold" in load(folder, tiny_base).predict([("a", "rash")])[0].notes
+
+
+def test_a_new_release_costs_its_new_names(tiny_base, tmp_path, monkeypatch):
+    from pvcore.inference.heads import embedding
+
+    encoded, make = [], embedding.embeddings
+    monkeypatch.setattr(
+        embedding, "embeddings", lambda n, t, asked: (encoded.append(len(asked)), make(n, t, asked))[1]
+    )
+    folder = adapter(tiny_base, tmp_path / "a", "embedding")
+    model = load(folder, tiny_base)
+    old = pd.DataFrame({"llt_code": ["90000001", "90000002"], "llt_name": ["pain", "rash"]})
+    new = pd.DataFrame(
+        {"llt_code": ["90000001", "90000002", "90000003"], "llt_name": ["pain", "skin rash", "pain"]}
+    )
+    model.predict([("a", "ache")], terms=old)
+    found = model.predict([("a", "ache")], terms=new)
+    assert encoded == [2, 1, 1, 1]  # names, question, the one new name, question
+    assert found == load(folder, tiny_base).predict([("a", "ache")], terms=new)

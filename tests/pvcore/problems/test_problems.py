@@ -8,21 +8,21 @@ import pandas as pd
 import pytest
 
 from pvcore.errors import InputError, NotFound
-from pvcore.problems import PROBLEMS, coding, problem, seriousness
+from pvcore.problems import PROBLEMS, coding, ddi, problem, pts, seriousness, triage
 from pvcore.problems.problem import example_id
 from pvcore.records import CRITERIA
 
 
-@pytest.mark.parametrize("module", [seriousness, coding])
+@pytest.mark.parametrize("module", [seriousness, coding, pts, triage, ddi])
 def test_the_worked_examples(module):
     found = doctest.testmod(module)
     assert found.attempted and not found.failed
 
 
 def test_problems_by_name():
-    assert list(PROBLEMS) == ["seriousness", "coding", "extraction"]
-    with pytest.raises(NotFound, match="seriousness, coding, extraction"):
-        problem("triage")
+    assert list(PROBLEMS) == ["seriousness", "coding", "pts", "extraction", "triage", "ddi"]
+    with pytest.raises(NotFound, match="seriousness, coding"):
+        problem("nothing")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def dictionary():
         columns=["llt_code", "llt_name", "pt_code"],
     )
     pts = pd.DataFrame({"pt_code": ["90000001", "90000009"], "pt_name": ["Rash", "Pain"]})
-    return SimpleNamespace(version="29.1", current_llts=lambda: llts, tables={"pt": pts})
+    return SimpleNamespace(version="29.1", current_llts=lambda: llts, tables={"llt": llts, "pt": pts})
 
 
 def test_examples_of_coding(cases, dictionary):
@@ -159,3 +159,29 @@ def test_metrics_with_and_without_a_dictionary(dictionary):
     assert values == {"accuracy_at_1": 0.0, "accuracy_at_5": 1.0, "pt_accuracy": 1.0}
     assert "pt_accuracy" not in PROBLEMS["coding"].metrics_for(None)
     assert {"average_precision", "recall", "accuracy"} <= set(PROBLEMS["seriousness"].metrics_for(None))
+
+
+def test_the_pts_of_a_case_are_those_of_its_codings(cases, dictionary):
+    table = labels(
+        ("a", "coding", "spots", {"llt_code": "90000002"}),
+        ("a", "coding", "ache", {"pt_name": "Pain"}),
+        ("a", "seriousness", "", {"serious": False}),
+        ("c", "coding", "red skin", {"pt_name": "Rash"}),
+        ("c", "coding", "rash", {"llt_code": "90000001"}),
+    )
+    found = PROBLEMS["pts"].examples(cases, table, dictionary, new_terms={"90000009"})
+    assert [(s, e.text, e.label, e.slices) for s, rows in found.items() for e in rows] == [
+        ("train", "Not admitted.", "90000001 90000009", ("new_terms",)),
+        ("test", "Rash.", "90000001", ()),
+    ]
+    assert found["train"][0].label == pts.parse(found["train"][0].label)
+    assert not any(PROBLEMS["pts"].examples(cases, table).values())
+    wrong = labels(
+        ("a", "coding", "x", {"llt_code": "90000005"}), ("x", "coding", "y", {"llt_code": "90000001"})
+    )
+    with pytest.raises(InputError) as caught:
+        PROBLEMS["pts"].examples(cases, wrong, dictionary)
+    assert [fault.where for fault in caught.value.faults] == ["case a, 'x'", "case x, 'y'"]
+    for answer in ("90000002 90000001", "90000001 90000001", "rash"):
+        with pytest.raises(ValueError, match="expected"):
+            pts.parse(answer)

@@ -49,7 +49,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(tiny_base, tmp_path):
     assert int(resumed) >= 4
     assert digest == calm_digest
     names = sorted(file.name for file in (tmp_path / "calm-adapter").iterdir())
-    assert names == sorted([qlora.CONFIG, qlora.WEIGHTS, "pv.json"])
+    assert names == sorted([qlora.CONFIG, qlora.WEIGHTS, qlora.VECTORS, "pv.json"])
     for name in names:
         assert (tmp_path / "calm-adapter" / name).read_bytes() == (
             tmp_path / "killed-adapter" / name

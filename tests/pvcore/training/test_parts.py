@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -105,6 +106,54 @@ def test_a_sample_keeps_the_shares_of_labels_and_slices():
     assert sum(row.label == "serious" for row in chosen) == 10
     assert sum("negation" in row.slices for row in chosen) == 20
     assert sample(rows, 40, seed=2) != chosen
+
+
+GROUPED = st.lists(
+    st.tuples(st.sampled_from("abcde"), st.sets(st.sampled_from(["x", "y", "z"]))), min_size=1, max_size=80
+)
+
+
+def groups_of(rows):
+    """How many rows each label and each slice has."""
+    return Counter(name for row in rows for name in (f"label {row.label}", *row.slices))
+
+
+@given(GROUPED, st.integers(0, 90), st.integers(0, 6), st.randoms())
+def test_a_sample_keeps_some_of_every_label_and_slice(drawn, size, keep, chance):
+    rows = [example(n, label, tuple(sorted(found))) for n, (label, found) in enumerate(drawn)]
+    chosen = sample(rows, size, 3, keep)
+    assert len(chosen) == min(size, len(rows)) and set(chosen) <= set(rows)
+    before, after = groups_of(rows), groups_of(chosen)
+    asked = {name: min(keep, number) for name, number in before.items()}
+    if sum(asked.values()) <= size // 2:
+        assert all(after[name] >= number for name, number in asked.items())
+    elif keep and len(before) <= size // 2:  # no group is served twice before every group was once
+        assert set(after) == set(before)
+    chance.shuffle(rows)
+    assert sample(rows, size, 3, keep) == chosen
+
+
+def test_what_is_rare_would_go_missing_by_its_share():
+    rows = [
+        example(n, "serious" if n < 3 else "non-serious", ("planned",) if n in (9, 10) else ())
+        for n in range(900)
+    ]
+    by_share, kept = (groups_of(sample(rows, 60, 1, keep)) for keep in (0, 8))
+    assert by_share["label serious"] < 2 and by_share["planned"] < 2
+    assert kept["label serious"] == 3 and kept["planned"] == 2
+    assert kept["label non-serious"] == 57
+
+
+def test_terms_seen_least_and_new_ones_are_replayed_first():
+    """A ranking has more labels than a sample has rows: half of it goes to the rare, half by share."""
+    rows = [example(n, f"common {n % 4}") for n in range(400)]
+    rows += [example(n, f"rare {n}", ("new_terms",) if n % 5 == 0 else ()) for n in range(400, 420)]
+    chosen = groups_of(sample(rows, 40, 1, keep=4))
+    assert chosen["new_terms"] == 4
+    assert sum(name.startswith("label rare") for name in chosen) >= 20
+    assert sum(number for name, number in chosen.items() if name.startswith("label common")) >= 16
+    plain = groups_of(sample(rows, 40, 1))
+    assert sum(name.startswith("label rare") for name in plain) < 5
 
 
 def test_two_rows_of_one_name_are_refused():

@@ -10,7 +10,7 @@ import torch
 
 from pvcore.inference import backend, model, scoring
 from pvcore.inference.card import Card
-from pvcore.inference.heads.classification import logits
+from pvcore.inference.heads.classification import read_off
 from pvcore.inference.heads.label_tokens import completion, completion_losses, label_probabilities
 from pvcore.inference.text import Encoded, pad
 from pvcore.training import loop, qlora
@@ -196,8 +196,8 @@ def test_the_loss_of_a_padded_batch_is_that_of_its_rows(tiny_phi3):
 def test_padding_rows_and_company_do_not_change_a_probability(tiny_base):
     made, tokenizer = network(tiny_base).eval(), model.load_tokenizer(tiny_base)
     texts = [Encoded(tuple(range(5, 5 + n)), "") for n in (3, 9, 9, 20, 31, 7, 40)]
-    together = logits(made, tokenizer, texts)
-    alone = [logits(made, tokenizer, [text])[0] for text in texts]
+    together = read_off(made, tokenizer, texts)[0]
+    alone = [read_off(made, tokenizer, [text])[0][0] for text in texts]
     assert all((a == b).all() for a, b in zip(together, alone, strict=True))
 
 

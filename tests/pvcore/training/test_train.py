@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import random
 
 import pytest
+import torch
 
 from pvcore.errors import LeakageError, TrainingError
-from pvcore.inference.predict import load
+from pvcore.inference.predict import Model, load
+from pvcore.problems.pts import PTS
+from pvcore.records import Example
 from pvcore.training import qlora
 from pvcore.training.thresholds import best_threshold
 
@@ -62,6 +66,20 @@ def test_training_continues_from_the_parent(tiny_base, specify, rows, train):
     assert again.digest == continued.digest
 
 
+def test_an_update_learns_at_its_own_rate(tiny_base, specify, rows, train):
+    from safetensors.torch import load_file
+
+    parent = train(specify(tiny_base), rows(24, 1), base=tiny_base)
+    before = load_file(parent.adapter / qlora.WEIGHTS)
+    for rate, moved in ((1e-9, False), (0.5, True)):
+        asked = specify(tiny_base, parent=parent, training__epochs=1, mixture__rate=rate)
+        after = load_file(
+            train(asked, rows(16, 3), base=tiny_base, parent=parent.adapter).adapter / qlora.WEIGHTS
+        )
+        assert after.keys() == before.keys()
+        assert any(not torch.allclose(after[n], before[n], atol=1e-6) for n in before) == moved
+
+
 def test_a_parent_of_another_shape_is_refused_with_all_differences(tiny_base, specify, rows, train):
     parent = train(specify(tiny_base), rows(16, 1), base=tiny_base)
     asked = specify(tiny_base, parent=parent, lora__rank=8, lora__targets=["query"])
@@ -94,12 +112,42 @@ def test_rows_that_cannot_be_trained_on_are_refused(tiny_base, specify, rows, tr
     with pytest.raises(TrainingError, match="terms of a dictionary"):
         train(specify(tiny_base, "coding"), some, base=tiny_base)
     with pytest.raises(TrainingError, match="family: encoder"):
-        train(specify(tiny_base, "coding", "causal"), some, base=tiny_base)
+        train(specify(tiny_base, "pts", "causal"), some, base=tiny_base)
+
+
+def test_full_fine_tuning_is_a_line_and_goes_through_the_same_door(tiny_base, specify, rows, train):
+    from safetensors.torch import load_file
+
+    options = {"training__method": "full", "quantisation__bits": 16, "training__learning_rate": 5e-4}
+    asked = specify(tiny_base, training__epochs=4, **options)
+    result = train(asked, rows(120, 1), rows(40, 2), base=tiny_base)
+    assert result.tune["accuracy"] > 0.9
+    stored, base = load_file(result.adapter / qlora.WEIGHTS), load_file(tiny_base / "model.safetensors")
+    prefix = "base_model.model.bert."
+    assert {prefix + name for name in base} | {
+        "base_model.model.classifier.weight", "base_model.model.classifier.bias"
+    } == set(stored)  # fmt: skip
+    assert not torch.equal(stored[prefix + (name := "encoder.layer.1.attention.self.key.weight")], base[name])
+    tune = rows(40, 2)
+    found = load(result.adapter, tiny_base).predict(tune)
+    right = sum(row.label == answer.answer for row, answer in zip(tune, found, strict=True))
+    assert right / len(tune) == result.tune["accuracy"]
+    child = specify(tiny_base, parent=result, training__epochs=1, **options)
+    assert train(child, rows(16, 3), tune, base=tiny_base, parent=result.adapter).tune["accuracy"] > 0.9
+    with pytest.raises(TrainingError, match=r"training.method: parent 'full', recipe 'lora'"):
+        train(specify(tiny_base, parent=result), rows(16, 3), base=tiny_base, parent=result.adapter)
+    with pytest.raises(TrainingError, match=r"quantisation\.bits: 16"):
+        train(specify(tiny_base, training__method="full"), rows(16, 3), base=tiny_base)
 
 
 def test_targets_that_the_base_does_not_have_are_named(tiny_base, specify, rows, train):
     with pytest.raises(TrainingError, match="qkv_proj do not fit"):
         train(specify(tiny_base, lora__targets=["qkv_proj"]), rows(16, 1), base=tiny_base)
+
+
+def test_more_tokens_than_the_base_can_read_are_refused(tiny_base, specify, rows, train):
+    with pytest.raises(TrainingError, match=r"text\.max_tokens 4096: this base reads \d+ tokens at most"):
+        train(specify(tiny_base, text__max_tokens=4096), rows(8, 1), base=tiny_base)
 
 
 def test_a_loss_that_is_no_number_ends_the_run(tiny_base, specify, rows, train):
@@ -148,3 +196,49 @@ def test_best_threshold_is_the_best_f1():
     assert best_threshold([], []) == 0.5
     # Equal scores cannot be told apart: the threshold lies between different ones.
     assert best_threshold([0.3, 0.3, 0.7], [False, True, True]) in (pytest.approx(0.15), pytest.approx(0.5))
+
+
+def test_a_causal_model_learns_to_write_terms(tiny_phi3, specify, verbatims, terms, train):
+    some = terms.iloc[::5]
+    rows = [row for row in verbatims if row.label in set(some["llt_code"])]
+    asked = specify(
+        tiny_phi3, "coding", "causal", training__epochs=8, training__learning_rate=3e-2, training__batch=4,
+        training__dictionary_pairs=4, lora__dropout=0.0,
+    )  # fmt: skip
+    result = train(asked, rows, base=tiny_phi3, terms=some)
+    assert result.curve[-1][1] < 0.5 * result.curve[0][1]
+    model = load(result.adapter, tiny_phi3)
+    assert model.card.head == "terms"
+    found = model.predict(rows, terms=some)
+    assert {code for answer in found for code, _ in answer.ranked} <= set(some["llt_code"])
+    assert sum(answer.answer == row.label for answer, row in zip(found, rows, strict=True)) >= len(rows) / 2
+    with pytest.raises(TrainingError, match="no term of the dictionary"):
+        train(asked, verbatims, base=tiny_phi3, terms=some)
+
+
+def test_a_narrative_has_the_terms_it_mentions(tiny_base, specify, terms, train):
+    names = terms[terms["llt_code"] == terms["pt_code"]]
+    table = list(zip(names["llt_code"], names["llt_name"], strict=True))
+
+    def narratives(count: int, seed: int) -> list[Example]:
+        chance = random.Random(seed)
+        made = []
+        for number in range(count):
+            some = sorted(chance.sample(table, chance.randint(1, 3)))
+            text = " and then ".join(f"patient had {name}" for _, name in chance.sample(some, len(some)))
+            label = " ".join(code for code, _ in some)
+            made.append(Example(f"{seed}-{number}", f"{seed}-{number}", text, label, f"{seed}-{number}"))
+        return made
+
+    rows, tune, test = narratives(160, 1), narratives(30, 2), narratives(30, 3)
+    asked = specify(tiny_base, "pts", training__epochs=8, text__max_tokens=48, lora__dropout=0.0)
+    result = train(asked, rows, tune, base=tiny_base, terms=names)
+    assert result.tune["micro_f1"] > 0.5
+    model = load(result.adapter, tiny_base)
+    assert model.card.head == "mentions" and model.card.threshold is not None
+    found = model.predict(test, terms=names)
+    assert [model.predict([row], terms=names)[0] for row in test[:5]] == found[:5]
+    assert model.predict(test[::-1], terms=names)[::-1] == found
+    assert all(answer.answer == PTS.parse(answer.answer) for answer in found)
+    high = dataclasses.replace(model.card, threshold=2.0)
+    assert {a.answer for a in Model(high, model.network, model.tokenizer).predict(test, terms=names)} == {""}

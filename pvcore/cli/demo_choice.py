@@ -1,0 +1,61 @@
+"""Which problems the demonstration shows, and the files of all of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from pvcore.cli.demo_data import Drop, Invented, Say, Source, keep_recipes
+from pvcore.cli.demo_sources import Marked, Pairs, Triage
+from pvcore.errors import ConfigError
+
+SOURCES: Mapping[str, Callable[[Path], Source]] = {
+    "seriousness": Invented,
+    "coding": Invented,
+    "extraction": Marked,
+    "triage": Triage,
+    "ddi": Pairs,
+}
+"""Problem -> what its demonstration drops into the inbox."""
+DEFAULT = ("seriousness", "coding")
+
+
+def chosen_problems(named: Sequence[str]) -> tuple[str, ...]:
+    """The problems named, each once and some perhaps with commas between; DEFAULT for none. Raises ConfigError."""
+    names = [part.strip() for text in named for part in text.split(",") if part.strip()]
+    unknown = sorted(set(names) - set(SOURCES))
+    if unknown:
+        raise ConfigError(f"no demonstration of {', '.join(unknown)}: there are {', '.join(SOURCES)}")
+    return tuple(dict.fromkeys(names)) or DEFAULT
+
+
+def invented(workspace: Path, problems: Sequence[str]) -> Source:
+    """The files of `problems` in a new workspace, which keeps the recipes of these alone."""
+    keep_recipes(workspace, problems)
+    return Several(problems, [make(workspace) for make in dict.fromkeys(SOURCES[name] for name in problems)])
+
+
+class Several:
+    """The files of several sources at once."""
+
+    def __init__(self, problems: Sequence[str], parts: Sequence[Source]) -> None:
+        self.problems, self.parts = tuple(problems), parts
+        self.describe = "; ".join(part.describe for part in parts)
+        self.arrivals = "; ".join(part.arrivals for part in parts)
+        self.update = "\n  ".join(part.update for part in parts)
+
+    def first(self, say: Say) -> Drop:
+        return _together([part.first(say) for part in self.parts])
+
+    def second(self, say: Say) -> Drop:
+        return _together([part.second(say) for part in self.parts])
+
+    def to_score(self) -> Path:
+        """For the first of the problems."""
+        return self.parts[0].to_score()
+
+
+def _together(drops: Sequence[Drop]) -> Drop:
+    return Drop(
+        [file for drop in drops for file in drop.files], [line for drop in drops for line in drop.lines]
+    )

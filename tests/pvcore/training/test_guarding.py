@@ -1,0 +1,182 @@
+"""Guardrails of trained models: calibrated on tune rows, stored with the adapter, the same bytes in any batch."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+import numpy as np
+import pytest
+
+from pvcore.errors import TrainingError
+from pvcore.inference.guardrails import CONFIDENCE, FILE, UNLIKE, GuardrailPolicy
+from pvcore.inference.predict import load
+from pvcore.records import canonical
+from pvcore.training import qlora
+from pvcore.training.guarding import upper_limit
+
+KINDS = {
+    "classification": {},
+    "windows, mean": {"text__max_tokens": 12, "text__long": "windows"},
+    "windows, max": {"text__max_tokens": 12, "text__long": "windows", "text__pool": "max"},
+    "label_tokens": {"family": "causal", "training__epochs": 1},
+    "embedding": {"problem": "coding"},
+    "embedding, windows": {"problem": "coding", "text__max_tokens": 12, "text__long": "windows"},
+}
+STRANGE = "The quarterly shareholder meeting approved dividends, bonds and a merger of two railways."
+
+
+@pytest.fixture
+def trained(specify, rows, train, tiny_base, tiny_phi3, verbatims, terms):
+    """A model of a kind, loaded from its folder, with the questions that suit it."""
+
+    def make(kind):
+        options = dict(KINDS[kind])
+        base = tiny_phi3 if options.get("family") == "causal" else tiny_base
+        asked = specify(
+            base, options.pop("problem", "seriousness"), options.pop("family", "encoder"), **options
+        )
+        if asked.problem == "coding":
+            tune = [
+                dataclasses.replace(r, example_id=f"t{n}", cluster=f"t{n}") for n, r in enumerate(verbatims)
+            ]
+            result = train(asked, verbatims, tune, base=base, terms=terms)
+            return load(result.adapter, base), terms, result
+        result = train(asked, rows(40, 1), rows(24, 2), base=base)
+        return load(result.adapter, base), None, result
+
+    return make
+
+
+def questions(count):
+    chance = random.Random(5)
+    words = ["patient", "hospital", "rash", "recovered", "home", "liver", "pain", "swelling", "of", "the"]
+    return [(f"q{n}", " ".join(chance.choices(words, k=chance.randint(1, 40)))) for n in range(count)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_bytes_in_any_batch_and_order(trained, kind):
+    model, terms, _ = trained(kind)
+    policy = GuardrailPolicy(abstain_below={model.card.problem: 0.5})
+    asked = questions(64)
+    whole = {p.example_id: canonical(p) for p in model.predict(asked, terms=terms, policy=policy)}
+    for size in (1, 3, 16, 17, 64):
+        random.Random(size).shuffle(asked)
+        for start in range(0, 64, size)[:12]:
+            for found in model.predict(asked[start : start + size], terms=terms, policy=policy):
+                assert canonical(found) == whole[found.example_id], size
+    assert len({p.confidence for p in model.predict(asked, terms=terms)}) > 10
+    if "windows" in kind:
+        notes = [note for p in model.predict(asked, terms=terms) for note in p.notes]
+        assert any("windows of 12 tokens over" in note for note in notes)
+
+
+def test_one_text_at_a_time_is_another_exact_way(trained):
+    model, _, _ = trained("classification")
+    seen = []
+    hook = model.network.register_forward_pre_hook(lambda module, args: seen.append(args[0].shape[0]))
+    asked = questions(20)
+    alone = [canonical(p) for p in model.predict(asked, exact=True)]
+    assert set(seen) == {1} and len(seen) == 20
+    assert [canonical(p) for p in model.predict(asked[::-1], exact=True)][::-1] == alone
+    seen.clear()
+    together = model.predict(asked)
+    hook.remove()
+    assert set(seen) == {16}
+    exact = model.predict(asked, exact=True)
+    assert [p.score for p in exact] == pytest.approx([p.score for p in together], abs=1e-5)
+    assert all("one text at a time" in p.notes for p in exact)
+
+
+def test_a_text_unlike_the_training_data_is_told_apart(trained):
+    model, _, _ = trained("classification")
+    near = model.predict([("a", "patient took drug and felt rash at home")])[0].guardrails[0]
+    far = model.predict([("a", STRANGE)])[0].guardrails[0]
+    assert near.name == far.name == UNLIKE
+    assert near.outcome == "pass" and near.value < near.threshold < far.value
+    assert far.outcome == "warn" and "98% of held-out texts" in far.words
+    stopped = model.predict([("a", STRANGE)], policy=GuardrailPolicy(unlike="withhold"))[0]
+    assert stopped.answer == "" and stopped.withheld in model.card.labels and stopped.said == stopped.withheld
+
+
+def test_abstention_follows_the_policy(trained):
+    model, _, _ = trained("classification")
+    asked = questions(40)
+    free = model.predict(asked)
+    limit = float(np.median([p.confidence for p in free]))
+    held = model.predict(asked, policy=GuardrailPolicy(abstain_below={"seriousness": limit}))
+    assert 10 < sum(not p.answer for p in held) < 30
+    for before, after in zip(free, held, strict=True):
+        assert (after.answer == "") == (before.confidence < limit)
+        assert after.said == before.answer and after.confidence == before.confidence
+        check = next(c for c in after.guardrails if c.name == CONFIDENCE)
+        assert (check.value, check.threshold) == (before.confidence, limit)
+    other = model.predict(asked, policy=GuardrailPolicy(abstain_below={"coding": 1.0}))
+    assert [p.answer for p in other] == [p.answer for p in free]
+
+
+def test_without_a_tune_split_nothing_passes_silently(specify, rows, train, tiny_base):
+    result = train(specify(tiny_base), rows(24, 1), base=tiny_base)
+    assert not (result.adapter / FILE).exists()
+    model = load(result.adapter, tiny_base)
+    found = model.predict([("a", "rash")])[0]
+    assert found.confidence is None and found.answer
+    assert (found.guardrails[0].outcome, found.guardrails[0].value) == ("warn", None)
+    assert "train with a tune split" in found.guardrails[0].words
+    strict = GuardrailPolicy(abstain_below={"seriousness": 0.1})
+    assert model.predict([("a", "rash")], policy=strict)[0].answer == ""
+
+
+def test_the_vectors_belong_to_the_adapter(trained, tiny_base):
+    model, _, result = trained("classification")
+    assert set(result.files) == {qlora.CONFIG, qlora.WEIGHTS, "pv.json", FILE}
+    assert model.prototypes.shape == (40, 64)
+    assert np.allclose(np.linalg.norm(model.prototypes, axis=1), 1)
+    file = result.adapter / FILE
+    kept = file.read_bytes()
+    file.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+    with pytest.raises(TrainingError, match=r"guardrails\.safetensors is missing or not the one"):
+        load(result.adapter, tiny_base)
+    file.unlink()
+    with pytest.raises(TrainingError, match=r"guardrails\.safetensors is missing"):
+        load(result.adapter, tiny_base)
+
+
+def test_windows_need_an_encoder_and_a_maximum_a_positive_label(specify, rows, train, tiny_base, tiny_phi3):
+    with pytest.raises(TrainingError, match="windows is for encoders"):
+        train(specify(tiny_phi3, family="causal", text__long="windows"), rows(8, 1), base=tiny_phi3)
+    with pytest.raises(TrainingError, match="coding has none"):
+        train(specify(tiny_base, "coding", text__pool="max"), rows(8, 1), base=tiny_base)
+
+
+def test_a_word_in_the_middle_of_a_long_text_is_found_with_windows(specify, rows, train, tiny_base):
+    """Head and tail of 12 tokens do not hold the one word that decides."""
+
+    def long(count, seed):
+        filler = "took drug and felt rash later at home daily "
+        return [
+            dataclasses.replace(
+                row, text=filler + ("hospital " * 8 if row.label == "serious" else "well " * 8) + filler
+            )
+            for row in rows(count, seed)
+        ]
+
+    found = {}
+    for how in ("head_and_tail", "windows"):
+        options = {
+            "text__max_tokens": 12,
+            "text__long": how,
+            "text__pool": "max" if how == "windows" else "mean",
+        }
+        asked = specify(tiny_base, training__epochs=6, lora__dropout=0.0, **options)
+        found[how] = train(asked, long(80, 1), long(30, 2), base=tiny_base).tune
+    assert found["windows"]["roc_auc"] > 0.95
+    assert found["head_and_tail"]["roc_auc"] < 0.7
+
+
+def test_the_limit_holds_for_a_new_value():
+    """Split conformal: of 10,000 draws of 99 values and a new one, the new one exceeds the limit in at most 2%."""
+    draws = np.random.default_rng(0).random((4000, 100))
+    over = np.mean([row[-1] > upper_limit(row[:-1], 0.02) for row in draws])
+    assert 0.01 < over < 0.027
+    assert upper_limit([3.0, 1.0, 2.0], 0.02) == 3.0
