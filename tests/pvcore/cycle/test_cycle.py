@@ -193,7 +193,7 @@ def test_the_same_cases_scored_twice_are_the_same_bytes(told: Any) -> None:
     answered = {tuple(name for name, _ in p.criteria) for p in first}
     assert len(answered) == 1 and {"death", "hospitalisation", "other"} <= {*answered.pop()}
     table = scoring.score_batch(ws, "seriousness@champion", "inbox/annotations/second.xml").markdown
-    assert "| example | answer | score | criteria met |" in table
+    assert "| example | answer | confidence | score | guardrails | criteria met |" in table
     coded = scoring.score(ws, "coding@champion", batch)[1]
     assert {p.dictionary for p in coded} == {"90.1"}
     assert list((ws.state / "vectors").glob("*.npz"))

@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 import torch
 
 from pvcore.errors import TrainingError
+from pvcore.inference.guardrails import GuardrailPolicy
+from pvcore.inference.heads.classification import read_off
 from pvcore.inference.predict import load
+from pvcore.inference.windows import windows
 from pvcore.problems.seriousness import SERIOUSNESS
 from pvcore.records import CRITERIA, canonical
 
@@ -141,3 +145,33 @@ def test_what_the_parent_answers_is_not_forgotten_for_want_of_rows(tiny_base, sp
     assert set(load(child.adapter, tiny_base).card.thresholds) == set(LEARNED)
     alone = train(specify(tiny_base), silent, base=tiny_base)
     assert not load(alone.adapter, tiny_base).card.thresholds
+
+
+def test_a_withheld_answer_meets_no_criterion(tiny_base, specify, judged, train):
+    result = train(specify(tiny_base), judged(40, 1), judged(16, 2), base=tiny_base)
+    card = json.loads((result.adapter / "pv.json").read_text())
+    (result.adapter / "pv.json").write_text(json.dumps({**card, "thresholds": {"hospitalisation": 0.0}}))
+    model, question = load(result.adapter, tiny_base), [("a", "patient felt rash")]
+    (given,) = model.predict(question)
+    (held,) = model.predict(question, policy=GuardrailPolicy(abstain_below={"seriousness": 1.0}))
+    assert given.met == ("hospitalisation",) and given.guardrails and given.confidence is not None
+    assert (held.answer, held.withheld, held.met) == ("", given.answer, ())
+    assert held.criteria == given.criteria
+
+
+@pytest.mark.parametrize("pool", ["mean", "max"])
+def test_criteria_of_a_text_in_windows(pool, tiny_base, specify, judged, train):
+    """By maximum each criterion is that of the window which meets it most: `other` is met where the label is not."""
+    options = {"text__max_tokens": 12, "text__long": "windows", "text__pool": pool}
+    result = train(
+        specify(tiny_base, **OPTIONS["encoder"], **options), judged(80, 1), judged(20, 2), base=tiny_base
+    )
+    model = load(result.adapter, tiny_base)
+    text = "hospital " * 8 + "took drug and felt rash later at home daily " + "well " * 8
+    parts = windows(model.tokenizer, text, 12)
+    outputs, _ = read_off(model.network, model.tokenizer, parts)
+    each = 1 / (1 + np.exp(-outputs[:, len(model.card.labels) :].astype(float)))
+    assert len(parts) > 2 and len({*each.argmax(0)}) > 1
+    (found,) = model.predict([("a", text)])
+    wanted = dict(zip(CRITERIA, each.max(0) if pool == "max" else each.mean(0), strict=True))
+    assert dict(found.criteria) == pytest.approx({name: wanted[name] for name in LEARNED})
