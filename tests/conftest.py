@@ -38,7 +38,9 @@ def tiny_phi3(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_of(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, tiny_phi3: Path) -> Callable[[str], Path]:
+def tiny_of(
+    tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, tiny_phi3: Path
+) -> Callable[[str], Path]:
     """A tiny base of a model type, made once: tiny_of("qwen2")."""
     made = {"bert": tiny_base, "phi3": tiny_phi3}
 

@@ -33,13 +33,16 @@ def make_tiny_causal(folder: Path, kind: str) -> Path:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
-    end = "<|endoftext|>" if kind == "qwen2" else "<eos>"  # transformers' class for Qwen adds its own otherwise
+    # transformers' class for Qwen adds its own end of a text otherwise.
+    end = "<|endoftext|>" if kind == "qwen2" else "<eos>"
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {token: number for number, token in enumerate(["<pad>", end, *alphabet])}
     tokenizer = Tokenizer(models.BPE(vocabulary, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token=end).save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token=end).save_pretrained(
+        folder
+    )
     torch.manual_seed(0)
     shape = {
         **SHAPE, "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 1024,

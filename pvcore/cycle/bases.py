@@ -116,7 +116,7 @@ def _places(workspace: Workspace) -> dict[str, Any]:
 
 
 def _fetched(workspace: Workspace, source: str, fetch: Any) -> tuple[Path, str, tuple[Fault, ...]]:
-    """Folder and digest; of a local folder without proper weights the folder all the same, to say what else is wrong."""
+    """Folder and digest; no digest for a local folder without weights, of which more may be wrong."""
     from pvcore.errors import TrainingError
 
     where = source_of(workspace, source)

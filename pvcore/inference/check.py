@@ -44,7 +44,8 @@ def check_base(
     folder: Path, *, head: str, targets: Sequence[str], rank: int, max_tokens: int, bits: int, compute: str
 ) -> BaseCheck:
     """Look at the base in `folder` for a head of that name. Nothing is raised for a bad base: see `faults`."""
-    faults, notes = [], []
+    faults: list[Fault] = []
+    notes: list[str] = []
     raw = _json(folder / "config.json", faults)
     if raw.get("auto_map"):
         notes.append("it comes with code of its own (auto_map), which is never run")
@@ -60,7 +61,9 @@ def check_base(
     inner = network.config.get_text_config()
     positions = getattr(inner, "max_position_embeddings", None)
     if positions and max_tokens > positions:
-        faults.append(Fault("text.max_tokens", f"{max_tokens}, but the base reads {positions} tokens at most"))
+        faults.append(
+            Fault("text.max_tokens", f"{max_tokens}, but the base reads {positions} tokens at most")
+        )
     if vocabulary > inner.vocab_size:
         faults.append(
             Fault("tokenizer", f"{vocabulary} tokens, but the base has embeddings for {inner.vocab_size}")
@@ -168,7 +171,9 @@ def _check_weights(folder: Path, head: str, known: bool, faults: list[Fault]) ->
                 local_files_only=True,
                 use_safetensors=True,
             )
-        faults += [Fault("weights", words, "is config.json that of these weights?") for words in misfits(found)]
+        faults += [
+            Fault("weights", words, "is config.json that of these weights?") for words in misfits(found)
+        ]
     except LOAD_ERRORS as error:
         faults.append(Fault("weights", f"cannot be loaded: {_first(error)}"))
 

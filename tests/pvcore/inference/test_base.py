@@ -156,7 +156,10 @@ def test_nothing_in_the_store_is_overwritten_or_mixed(folder, tmp_path):
     store.put_if_absent("bases/x/model-2.safetensors", b"more")
     with pytest.raises(RegistryError, match=r"config\.json, model-2\.safetensors"):
         put_base(folder, store, "bases/x")
-    assert [item.key for item in store.list("bases/")] == ["bases/x/config.json", "bases/x/model-2.safetensors"]
+    assert [item.key for item in store.list("bases/")] == [
+        "bases/x/config.json",
+        "bases/x/model-2.safetensors",
+    ]
     for prefix in ("ledger", "blobs/x", "/"):
         with pytest.raises(RegistryError, match="cannot hold a base"):
             put_base(folder, store, prefix)

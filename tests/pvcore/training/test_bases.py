@@ -92,7 +92,11 @@ SIZES = (
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_the_size_and_memory_that_a_recipe_states_are_those_of_its_shapes(name: str, tmp_path: Path) -> None:
     recipe, (architecture, *sizes) = RECIPES[name], SHAPES[name]
-    shape = {"model_type": KINDS[name], "architectures": [architecture], **dict(zip(SIZES, sizes, strict=True))}
+    shape = {
+        "model_type": KINDS[name],
+        "architectures": [architecture],
+        **dict(zip(SIZES, sizes, strict=True)),
+    }
     (tmp_path / "config.json").write_text(json.dumps(shape))
     found = check_base(
         tmp_path,
