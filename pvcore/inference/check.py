@@ -162,7 +162,7 @@ def _check_weights(folder: Path, head: str, known: bool, faults: list[Fault]) ->
         return
     try:
         with quiet():
-            _, found = getattr(transformers, HEADS[head].auto).from_pretrained(
+            model, found = getattr(transformers, HEADS[head].auto).from_pretrained(
                 str(folder),
                 device_map={"": "meta"},
                 output_loading_info=True,
@@ -171,9 +171,8 @@ def _check_weights(folder: Path, head: str, known: bool, faults: list[Fault]) ->
                 local_files_only=True,
                 use_safetensors=True,
             )
-        faults += [
-            Fault("weights", words, "is config.json that of these weights?") for words in misfits(found)
-        ]
+        wrong = misfits(model, found, new_head=HEADS[head].layer)
+        faults += [Fault("weights", words, "is config.json that of these weights?") for words in wrong]
     except LOAD_ERRORS as error:
         faults.append(Fault("weights", f"cannot be loaded: {_first(error)}"))
 

@@ -95,21 +95,21 @@ def load_base(base: Path, *, head: str, labels: tuple[str, ...], bits: int, comp
             )
     except LOAD_ERRORS as error:
         raise TrainingError(f"base {base} cannot be loaded: {error}") from error
-    if wrong := misfits(found):
+    if wrong := misfits(model, found, new_head=chosen.layer):
         raise TrainingError(f"base {base}: {'; '.join(wrong)}. Is config.json that of these weights?")
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     return keep_training_layout(model)
 
 
-def misfits(found: Mapping[str, Any]) -> list[str]:
+def misfits(model: Any, found: Mapping[str, Any], *, new_head: bool) -> list[str]:
     """What of a base's weights does not fit its configuration, from transformers' loading info.
 
     A weight that is missing would be drawn at random, a layer too many left out, both without a word.
-    A new head is always missing, a pooler where the base was trained without one.
+    What stands on the base as a new head is always missing, a pooler where the base was trained without one.
     """
-    new = {*NEW_HEADS, "pooler"}
-    drawn = [key for key in found["missing_keys"] if not new & set(key.split("."))]
+    within = f"{model.base_model_prefix}." if new_head else ""
+    drawn = [k for k in found["missing_keys"] if k.startswith(within) and "pooler" not in k.split(".")]
     left = [key for key in found["unexpected_keys"] if re.search(r"\.\d+\.", key)]
     other = [str(key[0]) for key in found["mismatched_keys"]]
     return [

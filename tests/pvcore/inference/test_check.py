@@ -86,6 +86,27 @@ def test_an_encoder_does_not_write(bert: Path) -> None:
     assert found.faults == () and found.layers == ("query", "key", "value", "dense")
 
 
+def test_a_new_head_of_several_layers_and_a_pooler_may_be_missing(tmp_path: Path, bert: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+    from transformers import DistilBertConfig, DistilBertModel
+
+    shape = {"dim": 32, "hidden_dim": 48, "n_layers": 1, "n_heads": 2}
+    torch.manual_seed(0)
+    DistilBertModel(DistilBertConfig(vocab_size=30522, **shape)).save_pretrained(tmp_path / "distil")
+    shutil.copy(bert / "tokenizer.json", tmp_path / "distil")
+    found = check(tmp_path / "distil", "classification", targets=("q_lin", "k_lin", "v_lin"))
+    assert found.faults == ()
+    kept = {k: v for k, v in load_file(bert / "model.safetensors").items() if not k.startswith("pooler")}
+    save_file(kept, bert / "model.safetensors", metadata={"format": "pt"})
+    assert check(bert, "classification", targets=("query",)).faults == ()
+    kept.pop("encoder.layer.1.output.dense.weight")
+    save_file(kept, bert / "model.safetensors", metadata={"format": "pt"})
+    assert "1 weights are missing (bert.encoder.layer.1.output" in told(
+        check(bert, "classification", targets=("query",))
+    )
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
