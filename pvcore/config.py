@@ -226,16 +226,18 @@ class Workspace:
 
     def recipe(self, problem: str) -> Recipe:
         """The recipe `recipes/<problem>.yaml`. Raises ConfigError."""
-        file = self.root / "recipes" / f"{problem}.yaml"
-        if not file.exists():
-            raise ConfigError(f"{file} does not exist. Run `pv init` or copy a recipe there.")
-        try:
-            recipe = Recipe.model_validate(read_yaml(file))
-        except ValidationError as error:
-            raise ConfigError(_explain(str(file), error)) from None
+        file = self.recipe_file(problem)
+        recipe = read_recipe(file)
         if recipe.problem != problem:
             raise ConfigError(f"{file} is a recipe for {recipe.problem!r}. Rename it or mend `problem:`.")
         return recipe
+
+    def recipe_file(self, problem: str) -> Path:
+        """Where the recipe of a problem stands. Raises ConfigError where there is none."""
+        file = self.root / "recipes" / f"{problem}.yaml"
+        if not file.exists():
+            raise ConfigError(f"{file} does not exist. Run `pv init` or copy a recipe there.")
+        return file
 
     def recipes(self) -> dict[str, Recipe]:
         """All recipes of the workspace, by problem."""
@@ -290,11 +292,21 @@ def open_workspace(root: str | Path | None = None, **flags: Any) -> Workspace:
     return Workspace(folder, load_settings(folder, **flags))
 
 
-def init_workspace(root: Path) -> list[Path]:
+def bases() -> dict[str, str]:
+    """Recipes for other bases than the embedded one: their YAML, by name."""
+    folder = resources.files("pvcore.recipes") / "bases"
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name)
+    return {file.name.removesuffix(".yaml"): file.read_text("utf-8") for file in files}
+
+
+def init_workspace(root: Path, base: str | None = None) -> list[Path]:
     """Write a workspace: settings with comments, recipes, policy, no keys. Existing files stay as they are.
 
-    Raises ConfigError for a place where no folder can be made.
+    `base` is one of `bases()`; its recipe takes the place of the default one for its problem. Raises
+    ConfigError for a place where no folder can be made, for a base that is not known, and where another
+    recipe stands already in the place of this base's.
     """
+    chosen = _recipe_of(root, base) if base else {}
     try:
         (root / "recipes").mkdir(parents=True, exist_ok=True)
         (root / STATE).mkdir(exist_ok=True)
@@ -303,6 +315,7 @@ def init_workspace(root: Path) -> list[Path]:
     source = resources.files("pvcore.recipes")
     recipes = sorted((file for file in source.iterdir() if file.name.endswith(".yaml")), key=lambda f: f.name)
     texts = {root / "recipes" / file.name: file.read_text("utf-8") for file in recipes}
+    texts |= chosen
     texts[root / SETTINGS_FILE] = _settings_text()
     texts[root / "allowed_signers"] = (
         "# One line a key: principal options key-type key. Example (see ssh-keygen(1), ALLOWED SIGNERS):\n"
@@ -315,6 +328,16 @@ def init_workspace(root: Path) -> list[Path]:
             path.write_text(text, "utf-8")
             written.append(path)
     return written
+
+
+def _recipe_of(root: Path, base: str) -> dict[Path, str]:
+    known = bases()
+    if base not in known:
+        raise ConfigError(f"no recipe for the base {base!r}: there are {', '.join(known)}.")
+    file = root / "recipes" / f"{yaml_text.load(known[base])['problem']}.yaml"
+    if file.exists() and file.read_text("utf-8") != known[base]:
+        raise ConfigError(f"{file} is there already. Move it away, then write the one for {base}.")
+    return {file: known[base]}
 
 
 def _settings_text() -> str:
@@ -336,6 +359,14 @@ def _settings_text() -> str:
         )
         lines.append("")
     return "\n".join(lines)
+
+
+def read_recipe(file: Path) -> Recipe:
+    """The recipe in a YAML file. Raises ConfigError that lists every fault."""
+    try:
+        return Recipe.model_validate(read_yaml(file))
+    except ValidationError as error:
+        raise ConfigError(_explain(str(file), error)) from None
 
 
 def read_yaml(file: Path) -> dict[str, Any]:

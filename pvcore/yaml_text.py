@@ -6,12 +6,12 @@ without a word: a floor of the gate that somebody copied below the first one wou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
 
-__all__ = ["RepeatedKeys", "load"]
+__all__ = ["RepeatedKeys", "load", "replace"]
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -33,6 +33,20 @@ def load(text: str | bytes) -> Any:
         return loader.construct_document(node) if node else None
     finally:
         loader.dispose()
+
+
+def replace(text: str, path: Sequence[str], value: str) -> str:
+    """The document with `value` in place of the scalar at `path`; every other character stays as it is.
+
+    Raises KeyError where nothing stands there.
+    """
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    for name in path:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        node = next((found for key, found in pairs if key.value == name), None)
+    if not isinstance(node, yaml.ScalarNode):
+        raise KeyError(".".join(path))
+    return text[: node.start_mark.index] + value + text[node.end_mark.index :]
 
 
 def _repeated(node: yaml.Node, path: str, seen: set[int]) -> Iterator[str]:

@@ -33,28 +33,24 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_phi3(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Phi-3 of random weights (64 wide, 2 layers) with a tokenizer of bytes: any text is in its vocabulary."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import Phi3Config, Phi3ForCausalLM, PreTrainedTokenizerFast
+    made: Path = _module("tiny").make_tiny_causal(tmp_path_factory.mktemp("tiny-phi3"), "phi3")
+    return made
 
-    folder = tmp_path_factory.mktemp("tiny-phi3")
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: number for number, token in enumerate(["<pad>", "<eos>", *alphabet])}
-    tokenizer = Tokenizer(models.BPE(vocabulary, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>").save_pretrained(
-        folder
-    )
-    torch.manual_seed(0)
-    shape = {
-        "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
-        "num_key_value_heads": 2, "max_position_embeddings": 1024, "original_max_position_embeddings": 1024,
-        "initializer_range": 0.3,  # wide enough that the frozen output head can say something
-    }  # fmt: skip
-    tokens = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": None}
-    Phi3ForCausalLM(Phi3Config(vocab_size=len(vocabulary), **shape, **tokens)).save_pretrained(folder)
-    return folder
+
+@pytest.fixture(scope="session")
+def tiny_of(
+    tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, tiny_phi3: Path
+) -> Callable[[str], Path]:
+    """A tiny base of a model type, made once: tiny_of("qwen2")."""
+    made = {"bert": tiny_base, "phi3": tiny_phi3}
+
+    def of(kind: str) -> Path:
+        if kind not in made:
+            folder = tmp_path_factory.mktemp(f"tiny-{kind}")
+            made[kind] = _module("tiny").make_tiny_causal(folder, kind)
+        return made[kind]
+
+    return of
 
 
 @pytest.fixture(scope="session")

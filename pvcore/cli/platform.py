@@ -28,11 +28,16 @@ def add_to(app: typer.Typer) -> None:
     app.command()(demo)
 
 
-def init(folder: Annotated[Path, typer.Argument(help="the folder to make a workspace of")] = Path()) -> None:
+def init(
+    folder: Annotated[Path, typer.Argument(help="the folder to make a workspace of")] = Path(),
+    base: Annotated[
+        str | None, typer.Option(help="recipe of another base: `pv base list` names them; default: MiniLM")
+    ] = None,
+) -> None:
     """Write a workspace: settings, recipes and the gate's policy, each with comments. Overwrites nothing."""
     from pvcore.config import init_workspace
 
-    written = init_workspace(folder.resolve())
+    written = init_workspace(folder.resolve(), base)
     for path in written:
         console.print(f"wrote {path}", markup=False)
     if not written:

@@ -129,9 +129,8 @@ def doubtful(workspace: Workspace, problem: str, name: str = "") -> list[dict[st
         return _doubtful_codes(material(workspace, name))
     chosen = PROBLEMS.get(problem)
     if chosen is None or chosen.kind != "classification":
-        raise ConfigError(
-            f"doubtful labels are found for {', '.join(PROBLEMS)}; {problem!r} is none of them."
-        )
+        able = ", ".join(p.name for p in PROBLEMS.values() if p.kind == "classification" or p is CODING)
+        raise ConfigError(f"doubtful labels are found for {able}; {problem!r} is none of them.")
     found = data.examples(workspace, problem, dataset_name(workspace, name))
     examples = [example for split in sorted(found) for example in found[split]]
     scores = out_of_fold(examples, chosen.labels)

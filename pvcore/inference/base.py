@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pvcore.errors import TrainingError
+from pvcore.errors import RegistryError, TrainingError
 from pvcore.records import digest as digest_of
-from pvcore.registry.store import Store, copy_object
+from pvcore.registry.store import Store, copy_object, holds
 
+UNPINNED = "unpinned"
+"""What stands in a recipe for a digest that nobody has computed yet: refused wherever weights are read."""
 WEIGHTS = "*.safetensors"
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+"""What transformers looks for, in this order."""
 BESIDE = (
     "config.json",
     "tokenizer*",
@@ -29,6 +34,10 @@ BESIDE = (
     "added_tokens.json",
 )
 """What stands beside the weights and decides what a text becomes: pinned in every adapter."""
+KEPT = (*BESIDE, "*.json", "*.txt", "*.jinja", "LICENSE*", "NOTICE*")
+"""What of a base is fetched and stored beside the weights; its licence goes where it goes."""
+OF_THE_STORE = ("blobs", "ledger", "inbox", "quarantine", "probe")
+"""First parts of keys that have a meaning of their own (registry/store.py)."""
 
 
 def resolve_base(source: str, digest: str, *, cache: Path | None = None, store: Store | None = None) -> Path:
@@ -38,15 +47,12 @@ def resolve_base(source: str, digest: str, *, cache: Path | None = None, store: 
     `hub:ID@REVISION` (REVISION a full commit; needs the network once) or `store:PREFIX` (an object
     store's keys below a prefix). The last two are kept below `cache`. Raises TrainingError.
     """
-    scheme, _, rest = source.partition(":")
-    if scheme == "package":
-        folder = _package(rest)
-    elif scheme == "hub":
-        folder = _hub(rest, cache)
-    elif scheme == "store":
-        folder = _store(rest, digest, cache, store)
-    else:
-        folder = Path(source).expanduser()
+    if digest == UNPINNED:
+        raise TrainingError(
+            f"base {source}: the recipe pins no digest, so nothing says that these are the weights that were "
+            "meant. Run: pv base pin RECIPE (it fetches the base and writes the digest into the recipe)"
+        )
+    folder = _folder(source, digest, cache, store)
     found = base_digest(folder)
     if found != digest:
         raise TrainingError(
@@ -56,10 +62,53 @@ def resolve_base(source: str, digest: str, *, cache: Path | None = None, store: 
     return folder
 
 
-def base_digest(folder: Path) -> str:
-    """SHA-256 of the only safetensors file, or of the canonical JSON {name: SHA-256} of several."""
-    files = sorted(folder.glob(WEIGHTS)) if folder.is_dir() else []
-    if not files:
+def fetch_base(source: str, *, cache: Path | None = None, store: Store | None = None) -> tuple[Path, str]:
+    """The folder and the digest of a base that is not pinned yet. Raises TrainingError as `resolve_base`."""
+    folder = _folder(source, None, cache, store)
+    return folder, base_digest(folder)
+
+
+def put_base(folder: Path, store: Store, prefix: str) -> str:
+    """Keep a base below `prefix` of the store, for `store:PREFIX`; returns its digest.
+
+    Weights, configuration, tokenizer and licence; the same again adds nothing. Raises TrainingError
+    for a folder that is no base, RegistryError where the prefix holds anything else (nothing is put then).
+    """
+    prefix = prefix.strip("/") + "/"
+    if prefix.partition("/")[0] in ("", *OF_THE_STORE):
+        raise RegistryError(
+            f"the prefix {prefix!r} cannot hold a base: {', '.join(OF_THE_STORE)} have a meaning of their own. "
+            "Write one such as bases/NAME."
+        )
+    digest = base_digest(folder)
+    beside = {file.name: file for pattern in KEPT for file in folder.glob(pattern) if file.is_file()}
+    # The weights last: a base that was cut off on the way has no weights, and says so.
+    files = dict(sorted(beside.items())) | {file.name: file for file in weight_files(folder)}
+    there = {item.key.removeprefix(prefix) for item in store.list(prefix)}
+    other = sorted(
+        name for name in there if name not in files or not holds(store, prefix + name, files[name].resolve())
+    )
+    if other:
+        raise RegistryError(
+            f"{store.url} holds something else below {prefix}: {', '.join(other)}. "
+            "Nothing in a store is overwritten: choose another prefix."
+        )
+    for name, file in files.items():
+        store.put_if_absent(prefix + name, file.resolve())
+    return digest
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files that are the weights, sorted: those that the index names, else all.
+
+    Raises TrainingError for none, for files that the index names and that are missing, and where it
+    is not plain which would be loaded.
+    """
+    index = folder / INDEX
+    if not index.is_file():
+        files = sorted(folder.glob(WEIGHTS)) if folder.is_dir() else []
+        if files:
+            return files
         pickles = [
             file.name for pattern in ("*.bin", "*.pt", "*.ckpt") for file in sorted(folder.glob(pattern))
         ]
@@ -69,7 +118,25 @@ def base_digest(folder: Path) -> str:
             else ""
         )
         raise TrainingError(f"base {folder}: no *.safetensors there.{hint}")
-    sums = {file.name: file_digest(file) for file in files}
+    if (folder / SINGLE).exists():
+        raise TrainingError(
+            f"base {folder}: {SINGLE} and {INDEX} are two sets of weights. Remove the one that is not meant."
+        )
+    try:
+        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TrainingError(f"base {folder}: {INDEX} cannot be read ({error}). Fetch it again.") from None
+    missing = [name for name in names if Path(name).name != name or not (folder / name).is_file()]
+    if missing or not names:
+        raise TrainingError(
+            f"base {folder}: {INDEX} names {', '.join(missing) or 'no file'}, not there. Fetch the base again."
+        )
+    return [folder / name for name in names]
+
+
+def base_digest(folder: Path) -> str:
+    """SHA-256 of the only weights file, or of the canonical JSON {name: SHA-256} of several."""
+    sums = {file.name: file_digest(file) for file in weight_files(folder)}
     return next(iter(sums.values())) if len(sums) == 1 else digest_of(sums)
 
 
@@ -83,6 +150,17 @@ def file_digest(file: Path) -> str:
     """SHA-256 of a file, read in pieces."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _folder(source: str, digest: str | None, cache: Path | None, store: Store | None) -> Path:
+    scheme, _, rest = source.partition(":")
+    if scheme == "package":
+        return _package(rest)
+    if scheme == "hub":
+        return _hub(rest, cache)
+    if scheme == "store":
+        return _store(rest, digest, cache, store)
+    return Path(source).expanduser()
 
 
 def _package(name: str) -> Path:
@@ -109,7 +187,9 @@ def _hub(name: str, cache: Path | None) -> Path:
                 repository,
                 revision=revision,
                 cache_dir=cache,
-                allow_patterns=[WEIGHTS, *BESIDE, "*.json", "*.txt"],
+                allow_patterns=[WEIGHTS, *KEPT],
+                # A base is a flat folder; Mistral's repositories hold the same weights a second time.
+                ignore_patterns=["*/*", "consolidated*"],
             )
         )
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
@@ -118,16 +198,24 @@ def _hub(name: str, cache: Path | None) -> Path:
         ) from error
 
 
-def _store(prefix: str, digest: str, cache: Path | None, store: Store | None) -> Path:
+def _store(prefix: str, digest: str | None, cache: Path | None, store: Store | None) -> Path:
     if store is None or cache is None:
         raise TrainingError(f"base store:{prefix}: no object store is configured here")
-    target = cache / f"base-{digest}"
-    if target.is_dir():
+    prefix = prefix.rstrip("/") + "/"
+    target = cache / f"base-{digest or 'fetched-' + digest_of(prefix)}"
+    if digest and target.is_dir():
         return target
-    keys = [item.key for item in store.list(prefix.rstrip("/") + "/")]
+    keys = [item.key for item in store.list(prefix)]
     if not keys:
         raise TrainingError(f"base store:{prefix}: the object store has nothing below it")
-    return complete(target, lambda folder: _fetch(store, prefix.rstrip("/") + "/", keys, folder))
+    made = complete(target, lambda folder: _fetch(store, prefix, keys, folder))
+    if digest:
+        return made
+    known = cache / f"base-{base_digest(made)}"  # where it is looked for once it is pinned
+    if known.is_dir():
+        shutil.rmtree(made)
+        return known
+    return made.rename(known)
 
 
 def _fetch(store: Store, prefix: str, keys: Sequence[str], folder: Path) -> None:

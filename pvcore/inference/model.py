@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 from pvcore.errors import TrainingError
 from pvcore.inference import backend
@@ -14,12 +17,18 @@ from pvcore.inference.heads import HEADS, NEW_HEADS
 
 ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
 """Set to 0: with it torch leaves the fused attention, whose result is the same on any number of threads."""
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
+LOAD_ERRORS = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
+"""What transformers raises for a folder that is no model, or whose files are cut off or of another model."""
 
 
 def load_tokenizer(base: Path) -> Any:
     """The base's own tokenizer; one that can say which characters a token came from."""
     from transformers import AutoTokenizer
 
+    if not any((base / name).is_file() for name in TOKENIZERS):
+        # Some classes of transformers start with an empty vocabulary then, without a word.
+        raise TrainingError(f"base {base}: it has no tokenizer (none of {', '.join(TOKENIZERS)})")
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(
@@ -76,14 +85,40 @@ def load_base(base: Path, *, head: str, labels: tuple[str, ...], bits: int, comp
             config = transformers.AutoConfig.from_pretrained(
                 str(base), trust_remote_code=False, local_files_only=True
             )
-            model = getattr(transformers, chosen.auto).from_pretrained(
-                str(base), **options, **{n: 0.0 for n in ATTENTION_DROPOUT if getattr(config, n, None)}
+            model, found = getattr(transformers, chosen.auto).from_pretrained(
+                str(base),
+                output_loading_info=True,
+                **options,
+                **{n: 0.0 for n in ATTENTION_DROPOUT if getattr(config, n, None)},
             )
-    except (OSError, ValueError, KeyError) as error:
+    except LOAD_ERRORS as error:
         raise TrainingError(f"base {base} cannot be loaded: {error}") from error
+    if wrong := misfits(model, found, new_head=chosen.layer):
+        raise TrainingError(f"base {base}: {'; '.join(wrong)}. Is config.json that of these weights?")
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     return keep_training_layout(model)
+
+
+def misfits(model: Any, found: Mapping[str, Any], *, new_head: bool) -> list[str]:
+    """What of a base's weights does not fit its configuration, from transformers' loading info.
+
+    A weight that is missing would be drawn at random, a layer too many left out, both without a word.
+    What stands on the base as a new head is always missing, a pooler where the base was trained without one.
+    """
+    within = f"{model.base_model_prefix}." if new_head else ""
+    drawn = [k for k in found["missing_keys"] if k.startswith(within) and "pooler" not in k.split(".")]
+    left = [key for key in found["unexpected_keys"] if re.search(r"\.\d+\.", key)]
+    other = [str(key[0]) for key in found["mismatched_keys"]]
+    return [
+        f"{len(keys)} weights {words} ({', '.join(sorted(keys)[:3])}{', ...' if len(keys) > 3 else ''})"
+        for keys, words in (
+            (drawn, "are missing"),
+            (left, "of layers that the configuration lacks"),
+            (other, "have another shape than the configuration says"),
+        )
+        if keys
+    ]
 
 
 def keep_training_layout(model: Any) -> Any:

@@ -30,8 +30,9 @@ class BaseModelSettings(Section):
         description="package:NAME | a folder | hub:ID@REVISION (a full commit) | store:PREFIX",
     )
     digest: str = Field(
-        pattern=r"^[0-9a-f]{64}$",
-        description="SHA-256 of model.safetensors (several files: of the canonical JSON {name: SHA-256})",
+        pattern=r"^([0-9a-f]{64}|unpinned)$",
+        description="SHA-256 of model.safetensors (several files: of the canonical JSON {name: SHA-256}); "
+        "unpinned = not known yet, refused until `pv base pin`",
     )
 
 

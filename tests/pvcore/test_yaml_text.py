@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from pvcore.yaml_text import RepeatedKeys, load
+from pvcore.yaml_text import RepeatedKeys, load, replace
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,12 @@ def test_everything_else_is_read_as_pyyaml_does() -> None:
         load("a: [")
     with pytest.raises(yaml.YAMLError):
         load("!!python/object:os.system {}")
+
+
+def test_one_value_is_replaced_and_nothing_else() -> None:
+    text = '# first\na: {b: 1}\r\nc:   # why\n  digest: "old"  # é: of the weights\n  other: old\n'
+    assert replace(text, ("c", "digest"), "new") == text.replace('"old"', "new")
+    assert replace(text, ("a", "b"), "2") == text.replace("b: 1", "b: 2")
+    for path in (("c",), ("c", "none"), ("a", "b", "deeper")):
+        with pytest.raises(KeyError):
+            replace(text, path, "new")

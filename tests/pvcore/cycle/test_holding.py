@@ -156,8 +156,8 @@ def test_doubtful_labels_come_first(ws: Workspace) -> None:
     data.build_dataset(ws, None, [])
     ranked = consistency.doubtful(ws, "seriousness")
     assert len(ranked) == 60 and {row["case"] for row in ranked[:3]} == {"c000", "c001", "c002"}
-    with pytest.raises(ConfigError, match="'ddi' is none of them"):
-        consistency.doubtful(ws, "ddi")
+    with pytest.raises(ConfigError, match="'extraction' is none of them"):
+        consistency.doubtful(ws, "extraction")
     with pytest.raises(ConfigError, match="in no MedDRA version that was admitted"):
         consistency.doubtful(ws, "coding")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pvcore.annotations import label_studio, merge
+from pvcore.annotations import label_studio, places
 from pvcore.config import Workspace, init_workspace, open_workspace
 from pvcore.cycle import candidate, data, inbox
 from pvcore.errors import LeakageError
@@ -56,7 +56,7 @@ def test_a_dataset_with_wrong_clusters_is_not_trained_on(
     held = str(cases["case_id"][cases["split"] == "test"].iloc[0])
     text = next(c.narrative for c in CASES if c.case_id == held)
     copies = [Case(f"copy{i}", f"{text} {i}") for i in range(8)]
-    monkeypatch.setattr(merge, "clusters", lambda texts: np.arange(len(texts)))
+    monkeypatch.setattr(places, "clusters", lambda texts: np.arange(len(texts)))
     wrong = build(ws, "copies", copies)
     specification = candidate.specify(ws, "seriousness", wrong)
     assert specification
@@ -70,7 +70,7 @@ def test_what_a_follow_up_replaced_is_held_out_too(ws: Workspace, monkeypatch: p
     held = next(c for c in CASES if c.case_id == cases["case_id"][cases["split"] == "test"].iloc[0])
     now = dataclasses.replace(held, narrative="A wholly different narrative came with the follow-up.")
     build(ws, "follow-up", [now])
-    monkeypatch.setattr(merge, "clusters", lambda texts: np.arange(len(texts)))
+    monkeypatch.setattr(places, "clusters", lambda texts: np.arange(len(texts)))
     copies = [dataclasses.replace(held, case_id=f"copy{i}") for i in range(8)]
     examples = data.examples(ws, "seriousness", wrong := build(ws, "copies", copies))
     with pytest.raises(LeakageError, match=rf"copy\d \(training\) and {held.case_id} \(held out\)"):

@@ -95,6 +95,6 @@ def test_from_a_batch_to_a_decision(
     trained = candidate.train(ws, specification)
     assert trained["rows"] == len(examples["train"]) > 100
     judged = judging.evaluation(ws, judging.evaluate(ws, specification))
-    assert set(judged.report.overall.results) == {"average_precision", "recall", "accuracy"}
+    assert {"average_precision", "recall", "accuracy"} <= set(judged.report.overall.results)
     assert judged.report.slices["rechallenge"].rows > 20
     assert registration.register(ws, specification, judged.entry.key) == "causality@1"

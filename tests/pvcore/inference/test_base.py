@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 import pytest
 
-from pvcore.errors import TrainingError
-from pvcore.inference.base import base_digest, complete, resolve_base
+from pvcore.errors import RegistryError, TrainingError
+from pvcore.inference.base import base_digest, complete, fetch_base, put_base, resolve_base
 from pvcore.records import digest
 from pvcore.registry.store import open_store
 
@@ -97,3 +98,76 @@ def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
     with pytest.raises(OSError, match="full"):
         complete(tmp_path / "made", half)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_base_that_nobody_pinned_is_refused_with_the_way_to_pin_it(folder):
+    with pytest.raises(TrainingError, match="pv base pin"):
+        resolve_base(str(folder), "unpinned")
+    assert fetch_base(str(folder)) == (folder, WEIGHTS)
+
+
+def sharded(folder, *names):
+    (folder / "model.safetensors").unlink()
+    for name in names:
+        (folder / name).write_bytes(name.encode())
+    index = {"weight_map": {f"layer.{name}": name for name in names}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def test_the_index_says_which_files_are_the_weights(folder):
+    sharded(folder, "a.safetensors", "b.safetensors")
+    (folder / "consolidated.safetensors").write_bytes(b"the same once more, as Mistral does")
+    both = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("a.safetensors", "b.safetensors")}
+    assert base_digest(folder) == digest(both)
+    (folder / "model.safetensors").write_bytes(b"what transformers would load instead")
+    with pytest.raises(TrainingError, match="two sets of weights"):
+        base_digest(folder)
+    (folder / "model.safetensors").unlink()
+    (folder / "b.safetensors").unlink()
+    with pytest.raises(TrainingError, match=r"names b\.safetensors, not there"):
+        base_digest(folder)
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"x": "../other.safetensors"}}')
+    with pytest.raises(TrainingError, match="not there"):
+        base_digest(folder)
+    (folder / "model.safetensors.index.json").write_text("[]")
+    with pytest.raises(TrainingError, match="cannot be read"):
+        base_digest(folder)
+
+
+def test_a_base_goes_into_the_store_and_comes_back(folder, tmp_path):
+    sharded(folder, "a.safetensors", "b.safetensors")
+    for name in ("tokenizer.json", "LICENSE", "pytorch_model.bin", "modeling_own.py"):
+        (folder / name).write_text(name)
+    store, cache = open_store(str(tmp_path / "store")), tmp_path / "cache"
+    found = put_base(folder, store, "bases/x/")
+    assert put_base(folder, store, "bases/x") == found == base_digest(folder)
+    made = {"cache": cache, "store": store}
+    target, again = fetch_base("store:bases/x", **made)
+    assert again == found and resolve_base("store:bases/x", found, **made) == target
+    assert fetch_base("store:bases/x", **made) == (target, found) and list(cache.iterdir()) == [target]
+    assert {file.name for file in target.iterdir()} == {
+        "a.safetensors", "b.safetensors", "model.safetensors.index.json", "config.json", "tokenizer.json", "LICENSE",
+    }  # fmt: skip
+
+
+def test_nothing_in_the_store_is_overwritten_or_mixed(folder, tmp_path):
+    store = open_store(str(tmp_path / "store"))
+    store.put_if_absent("bases/x/config.json", b"another model")
+    store.put_if_absent("bases/x/model-2.safetensors", b"more")
+    with pytest.raises(RegistryError, match=r"config\.json, model-2\.safetensors"):
+        put_base(folder, store, "bases/x")
+    assert [item.key for item in store.list("bases/")] == [
+        "bases/x/config.json",
+        "bases/x/model-2.safetensors",
+    ]
+    for prefix in ("ledger", "blobs/x", "/"):
+        with pytest.raises(RegistryError, match="cannot hold a base"):
+            put_base(folder, store, prefix)
+    with pytest.raises(TrainingError, match=r"no .*safetensors"):
+        put_base(tmp_path, store, "bases/y")
+
+
+def test_without_a_network_the_hub_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(TrainingError, match="Offline, use a folder or store:PREFIX"):
+        fetch_base(f"hub:some/model@{'0' * 40}", cache=tmp_path)

@@ -218,3 +218,19 @@ def test_fetch_gives_a_file(store: Store, tmp_path: Path) -> None:
     assert store.fetch("inbox/one", tmp_path / "copy").read_bytes() == b"one"
     with pytest.raises(NotFound):
         store.fetch("inbox/none", tmp_path / "copy")
+
+
+def test_a_base_travels_through_every_store(store: Store, tmp_path: Path) -> None:
+    from pvcore.inference.base import fetch_base, put_base, resolve_base
+
+    folder = tmp_path / "base"
+    folder.mkdir()
+    for name in ("model.safetensors", "config.json", "tokenizer.json"):
+        (folder / name).write_text(name)
+    digest = put_base(folder, store, "bases/x")
+    assert put_base(folder, store, "bases/x") == digest
+    target, found = fetch_base("store:bases/x", cache=tmp_path / "cache", store=store)
+    assert found == digest and target == resolve_base(
+        "store:bases/x", digest, cache=tmp_path / "cache", store=store
+    )
+    assert sorted(file.name for file in target.iterdir()) == sorted(file.name for file in folder.iterdir())

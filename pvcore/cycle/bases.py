@@ -1,0 +1,130 @@
+"""The base of a recipe: pinned, checked, and kept in the workspace's object store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pvcore import yaml_text
+from pvcore.config import Recipe, Workspace, bases, read_recipe
+from pvcore.errors import ConfigError, Fault
+
+RECIPE_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """A recipe's text with the digest that its base has; `before` is what was written there."""
+
+    file: Path
+    text: str
+    source: str
+    before: str
+    digest: str
+
+
+def known() -> list[dict[str, Any]]:
+    """The recipes that `pv init --base` can write, one row each."""
+    rows = []
+    for name, text in bases().items():
+        recipe = Recipe.model_validate(yaml_text.load(text))
+        rows.append({"name": name, "family": recipe.family, "source": recipe.base.source})
+    return rows
+
+
+def recipe_file(workspace: Workspace, recipe: str) -> Path:
+    """The file of a recipe that is given as a problem of the workspace or as a YAML file."""
+    return Path(recipe) if recipe.endswith(RECIPE_SUFFIXES) else workspace.recipe_file(recipe)
+
+
+def pin(workspace: Workspace, recipe: str, *, change: bool = False) -> Pinned:
+    """Fetch the base of a recipe and put its digest into the recipe's text, whose comments stay.
+
+    Writes nothing. Raises ConfigError where another digest is pinned already and `change` does not
+    say that the base is meant to change; TrainingError where the base cannot be fetched.
+    """
+    from pvcore.inference.base import UNPINNED, fetch_base
+
+    file = recipe_file(workspace, recipe)
+    base = read_recipe(file).base
+    _, digest = fetch_base(source_of(workspace, base.source), **_places(workspace))
+    if base.digest not in (UNPINNED, digest) and not change:
+        raise ConfigError(
+            f"{file} pins {base.digest}, but {base.source} has {digest}. Other weights than those that were "
+            "reviewed: find out why. If the base is meant to change: pv base pin --change"
+        )
+    text = yaml_text.replace(file.read_bytes().decode("utf-8"), ("base", "digest"), digest)
+    return Pinned(file, text, base.source, base.digest, digest)
+
+
+def check(workspace: Workspace, recipe: str) -> tuple[Mapping[str, Any], tuple[Fault, ...]]:
+    """What the base of a recipe is, and every reason to refuse it. Raises TrainingError if it cannot be fetched."""
+    from pvcore.inference.base import UNPINNED, fetch_base
+    from pvcore.inference.check import check_base
+    from pvcore.inference.heads import head_for
+    from pvcore.problems import problem
+
+    read = read_recipe(recipe_file(workspace, recipe))
+    head = head_for(read.family, problem(read.problem)).name
+    folder, digest, faults = _fetched(workspace, read.base.source, fetch_base)
+    if digest and read.base.digest == UNPINNED:
+        faults += (Fault("base.digest", "unpinned", f"pv base pin {recipe} writes {digest}"),)
+    elif digest and digest != read.base.digest:
+        faults += (Fault("base.digest", f"the weights have {digest}, the recipe pins {read.base.digest}"),)
+    lora = read.lora
+    found = check_base(
+        folder,
+        head=head,
+        targets=lora.targets if lora else (),
+        rank=lora.rank if lora else 0,
+        max_tokens=read.text.max_tokens,
+        bits=read.quantisation.bits,
+        compute=read.quantisation.compute,
+    )
+    page = {
+        "source": read.base.source,
+        "digest": digest,
+        "folder": str(folder),
+        "architecture": found.architecture,
+        "parameters": found.parameters,
+        "positions": found.positions,
+        "linear layers": list(found.layers),
+        "memory of weights, GB": round(found.weights / 1e9, 2),
+        "memory of adapter, GB": round(found.adapter / 1e9, 2),
+        "notes": list(found.notes),
+    }
+    return page, (*faults, *found.faults)
+
+
+def put(workspace: Workspace, folder: Path, prefix: str) -> str:
+    """Keep a base in the workspace's object store; returns its digest. Raises as `put_base`."""
+    from pvcore.inference.base import put_base
+
+    return put_base(folder, workspace.store, prefix)
+
+
+def source_of(workspace: Workspace, source: str) -> str:
+    """A base's source with a relative folder made the workspace's."""
+    plain = ":" not in source and not Path(source).expanduser().is_absolute()
+    return str(workspace.root / source) if plain else source
+
+
+def _places(workspace: Workspace) -> dict[str, Any]:
+    return {"cache": workspace.state / "bases", "store": workspace.store}
+
+
+def _fetched(workspace: Workspace, source: str, fetch: Any) -> tuple[Path, str, tuple[Fault, ...]]:
+    """Folder and digest; no digest for a local folder without weights, of which more may be wrong."""
+    from pvcore.errors import TrainingError
+
+    where = source_of(workspace, source)
+    try:
+        folder, digest = fetch(where, **_places(workspace))
+        return folder, digest, ()
+    except TrainingError:
+        folder = Path(where).expanduser()
+        if not folder.is_dir():
+            raise
+        return folder, "", ()  # check_base names the weights' fault
