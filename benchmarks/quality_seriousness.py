@@ -35,7 +35,8 @@ from pvcore.evaluation.paired import Resamples, percentile_interval
 from pvcore.problems.seriousness import LABELS, POSITIVE
 from pvcore.records import Example, digest
 from pvcore.training.specification import Specification
-from pvcore.training.train import best_threshold, rows_digest
+from pvcore.training.thresholds import best_threshold
+from pvcore.training.train import rows_digest
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "pvcore" / "recipes" / "vaers" / "seriousness.yaml"

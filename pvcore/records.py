@@ -80,7 +80,8 @@ class Annotation:
 
     `target` says which part of the case is meant: "" for the whole case, the verbatim for coding.
     `value` is the problem's own JSON: {"serious": true, "criteria": ["death"]} for seriousness,
-    {"llt_code": "90000001"} (or {"pt_name": ...}) for coding.
+    {"llt_code": "90000001"} (or {"pt_name": ...}) for coding. Where `criteria` names any, the others are
+    not met, but for those under "unknown" (E2B nullFlavor NI, or the annotators differ).
     """
 
     case_id: str
@@ -99,7 +100,8 @@ class Example:
 
     `label` is a class name (classification) or a code (coding). `cluster` names the group of
     near-identical cases that must never be split between training and test. `slices` are the
-    names of the groups that the gate looks at one by one.
+    names of the groups that the gate looks at one by one. `criteria` are further findings, met or not;
+    one that is no key is not known, never False.
     """
 
     example_id: str
@@ -108,6 +110,7 @@ class Example:
     label: str
     cluster: str
     slices: tuple[str, ...] = ()
+    criteria: Mapping[str, bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +135,13 @@ class Prediction:
     `score` is the number that the answer was decided by (probability of the positive class;
     cosine similarity of the best term). `ranked` is the ranking, best first, as (label, score).
     `input_digest` is the SHA-256 of the text as it was put to the model; `notes` names what was
-    done to the input ("head and tail of 812 tokens") and what was not sure. `confidence` is the
-    calibrated probability that the answer is right, None where none was calibrated.
+    done to the input ("head and tail of 812 tokens") and what was not sure. `criteria` are the
+    probabilities of the further findings that the model was able to learn, in the problem's order;
+    `met` names those that reach their threshold. `confidence` is the calibrated probability that the
+    answer is right, None where none was calibrated.
 
-    An answer that a guardrail stopped is no answer: `answer` is "" and what would have been said
-    stands in `withheld`, for the person who now has to look.
+    An answer that a guardrail stopped is no answer: `answer` is "", `met` is empty, and what would have
+    been said stands in `withheld`, for the person who now has to look.
     """
 
     example_id: str
@@ -147,6 +152,8 @@ class Prediction:
     version: str = ""
     dictionary: str | None = None
     notes: tuple[str, ...] = ()
+    criteria: tuple[tuple[str, float], ...] = ()
+    met: tuple[str, ...] = ()
     confidence: float | None = None
     guardrails: tuple[Guardrail, ...] = ()
     withheld: str = ""

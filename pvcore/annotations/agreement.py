@@ -78,7 +78,8 @@ def consensus(annotations: Iterable[Annotation]) -> Consensus:
 
     Of one annotator the latest annotation counts. An adjudication (guideline "adjudication") settles
     the matter; else all must agree, or, of three and more, more than half. Codes of different MedDRA
-    versions do not agree: migrate first. Criteria of seriousness are those that all who say serious name.
+    versions do not agree: migrate first. Criteria of seriousness are those that all who say serious name;
+    one that only some of them name is `unknown`.
     """
     groups: dict[Key, list[Annotation]] = defaultdict(list)
     for annotation in annotations:
@@ -132,6 +133,9 @@ def _label(key: Key, said: Sequence[Annotation]) -> Label:
     if key[1] == "seriousness" and value.get("serious"):
         named = [set(a.value.get("criteria", ())) for a in said]
         value["criteria"] = [c for c in CRITERIA if c in set.intersection(*named)]
+        open_ = set.union(*named, *(a.value.get("unknown", ()) for a in said)) - set(value["criteria"])
+        if open_:
+            value["unknown"] = [c for c in CRITERIA if c in open_]
     times = [a.time for a in said if a.time]
     names = tuple(sorted({a.annotator for a in said}))
     return Label(*key, value, names, said[0].meddra_version, max(times, default=None))

@@ -20,6 +20,7 @@ from pvcore.annotations import defused
 from pvcore.annotations.e2b_common import codings, years
 from pvcore.annotations.e2b_r2_codes import AGE_UNITS, FLAGS, OUTCOMES, ROLES, SEXES
 from pvcore.annotations.e2b_r2_write import write
+from pvcore.annotations.fields import serious_for
 from pvcore.annotations.reading import LLT_CODE, MEDDRA_VERSION, Content, Findings, Source, refuse
 from pvcore.records import Annotation, Case, Drug, Reaction
 
@@ -238,4 +239,5 @@ def _seriousness(report: Mapping[str, str], case_id: str, found: Findings) -> di
         found.fault(f"case {case_id}", what, "mend one of them")
     if serious == "2":
         return {"serious": False, "criteria": []}
-    return {"serious": True, "criteria": criteria} if serious == "1" or criteria else None
+    silent = {name for name, text in zip(FLAGS, said, strict=False) if text is None}
+    return serious_for(criteria, silent) if serious == "1" or criteria else None

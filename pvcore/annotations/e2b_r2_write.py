@@ -81,6 +81,8 @@ def _report(case: Case, labels: list[Annotation], meddra_version: str, dropped: 
     if value is not None:
         _add(node, "serious", "1" if value["serious"] else "2")
         for name, tag in FLAGS.items():
+            if name in value.get("unknown", ()):
+                continue
             _add(node, tag, "1" if name in value.get("criteria", ()) else "2")
     if case.received:
         _add(node, "receivedateformat", "102")

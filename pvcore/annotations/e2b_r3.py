@@ -25,6 +25,7 @@ from pvcore.annotations.e2b_r3_case import case_of, parts_of
 from pvcore.annotations.e2b_r3_codes import NS, SENDER
 from pvcore.annotations.e2b_r3_nodes import ID, tag_of
 from pvcore.annotations.e2b_r3_write import write
+from pvcore.annotations.fields import serious_for
 from pvcore.annotations.reading import Content, Findings, Source, refuse
 from pvcore.records import CRITERIA, Annotation, Case
 
@@ -120,6 +121,7 @@ def _annotations(case: Case, annotator: str, time: str | None, found: Findings) 
 def _seriousness(case: Case) -> dict[str, Any] | None:
     true = {name for reaction in case.reactions for name, flag in reaction.seriousness.items() if flag}
     if true:
-        return {"serious": True, "criteria": [name for name in CRITERIA if name in true]}
+        silent = {name for name in CRITERIA if all(name not in r.seriousness for r in case.reactions)}
+        return serious_for([name for name in CRITERIA if name in true], silent)
     denied = case.reactions and all(len(r.seriousness) == len(CRITERIA) for r in case.reactions)
     return {"serious": False, "criteria": []} if denied else None

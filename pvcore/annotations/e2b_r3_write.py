@@ -192,7 +192,7 @@ def _reactions(
             dropped["code without an LLT"] += 1
         seriousness = dict(known.seriousness)
         if flags:
-            seriousness = flags if number == 0 or not any(flags.values()) else dict.fromkeys(FLAGS, False)
+            seriousness = flags if number == 0 or not any(flags.values()) else dict.fromkeys(flags, False)
         made.append(Reaction(verbatim, code, version, None, seriousness, known.outcome))
     return made
 
@@ -203,7 +203,7 @@ def _flags(value: Mapping[str, Any] | None) -> dict[str, bool]:
     if not value["serious"]:
         return dict.fromkeys(FLAGS, False)
     criteria = value.get("criteria") or ["other"]
-    return {name: name in criteria for name in FLAGS}
+    return {name: name in criteria for name in FLAGS if name not in value.get("unknown", ())}
 
 
 def _reaction(patient: Any, case: Case, reaction: Reaction, number: int) -> None:

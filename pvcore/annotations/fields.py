@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pvcore.annotations.reading import LLT_CODE, MEDDRA_VERSION, Findings
@@ -124,6 +124,12 @@ def require_versions(annotations: Iterable[Annotation], found: Findings) -> None
     if number:
         advice = "name the version: pv ingest --meddra-version 29.0, or `.meddra-29.0.` in the file's name"
         found.fault("batch", f"{number} codes, and no MedDRA version for them", advice)
+
+
+def serious_for(criteria: Sequence[str], unknown: Collection[str]) -> dict[str, Any]:
+    """The value of a serious case: the criteria met and, where any is met, those of which nothing is said."""
+    left = [name for name in CRITERIA if name in unknown and name not in criteria]
+    return {"serious": True, "criteria": list(criteria)} | ({"unknown": left} if criteria and left else {})
 
 
 def seriousness_of(

@@ -136,6 +136,8 @@ def _case(
     count = 1 + (rng.random() < 0.45) + (rng.random() < 0.12)
     coded = dict(pool.draw(rng, sex) for _ in range(count))
     criteria = _criteria(rng, sex, age) if serious else ()
+    if brief:  # what a brief narrative does not say is not true of it
+        criteria = criteria[:1]
     story = Story(rng, sex, age, tuple(coded), year, brief)
     narrative = story.tell(criteria)
     reactions = tuple(Reaction(verbatim=verbatim) for verbatim in coded)

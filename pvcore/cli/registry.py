@@ -149,9 +149,11 @@ def predict(
         as_json=as_json,
         title=f"predictions of {version}",
         columns=(
-            "example_id", "answer", "confidence", "score", "version", "dictionary", "guardrails", "notes",
+            *("example_id", "answer", "confidence", "score"),
+            *(("met",) if any(row["criteria"] for row in rows) else ()),
+            *("version", "dictionary", "guardrails", "notes"),
         ),
-    )  # fmt: skip
+    )
 
 
 def external(

@@ -11,6 +11,7 @@ from pvcore.config import Workspace
 from pvcore.cycle import candidate, judging, pictures
 from pvcore.dossier import plots
 from pvcore.errors import NotFound, PlatformError, RegistryError, SignatureRefused
+from pvcore.evaluation.criteria import is_of_one
 from pvcore.evaluation.gate import Decision
 from pvcore.evaluation.report import Report
 from pvcore.registry import promotion, signing
@@ -309,6 +310,8 @@ def decisions(workspace: Workspace, since: int = 0) -> list[str]:
             report = judging.evaluation(workspace, entry.key).report
             lines.append(f"{report.problem}: {body['outcome']}, {report.overall.rows} held-out examples")
             for result in report.overall.results.values():
+                if is_of_one(result.metric):
+                    continue
                 others = [f"{name} {_value(c.reference.value)}" for name, c in result.against.items()]
                 lines.append(f"  {result.metric}: {_value(result.candidate.value)} ({', '.join(others)})")
             if body["outcome"] != "pass":

@@ -74,15 +74,15 @@ def _same_base(workspace: Workspace, version: Version, base: str) -> bool:
 
 
 def fresh_rows(workspace: Workspace, problem: str, train: list[Example], parent: Version) -> list[Example]:
-    """Training examples that the parent's dataset does not hold with this text and label."""
+    """Training examples that the parent's dataset does not hold with this text, label and criteria."""
     theirs = load_specification(workspace, parent.manifest.specification).settings
     before = data.examples(workspace, problem, parent.manifest.dataset, theirs)
     known = {_identity(e) for e in before["train"]}
     return [example for example in train if _identity(example) not in known]
 
 
-def _identity(example: Example) -> tuple[str, str, str]:
-    return example.example_id, example.text, example.label
+def _identity(example: Example) -> tuple[str, str, str, bytes]:
+    return example.example_id, example.text, example.label, canonical(example.criteria)
 
 
 def load_specification(workspace: Workspace, name: str) -> Specification:

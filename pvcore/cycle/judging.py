@@ -14,7 +14,7 @@ from pvcore.cycle.candidate import champion_of, load_specification, predict, tra
 from pvcore.cycle.lineage import unseen
 from pvcore.errors import NotFound
 from pvcore.evaluation import reliability
-from pvcore.evaluation.baseline import nearest_terms, tfidf_classes, tfidf_predictions
+from pvcore.evaluation.baseline import nearest_terms, tfidf_classes, tfidf_predictions, with_criteria
 from pvcore.evaluation.compare import evaluate as measure
 from pvcore.evaluation.compare import frame, held_out_digest
 from pvcore.evaluation.gate import Decision, decide
@@ -120,7 +120,8 @@ def _words(problem: Problem, train: list[Example], test: list[Example], terms: A
     if problem.positive is None:
         return tfidf_classes(train, test)
     negative = next(label for label in problem.labels if label != problem.positive)
-    return tfidf_predictions(train, test, positive=problem.positive, negative=negative)
+    answered = tfidf_predictions(train, test, positive=problem.positive, negative=negative)
+    return with_criteria(answered, train, test, list(problem.criteria))
 
 
 def _terms(problem: Problem, train: list[Example], test: list[Example], terms: Any) -> list[Prediction]:

@@ -100,23 +100,28 @@ def score_batch(workspace: Workspace, name: str, batch: str) -> Scored:
         actor="score",
         key=blob,
     )
-    return Scored(blob, version.name, _markdown(version.name, answered))
+    return Scored(blob, version.name, _markdown(version, answered))
 
 
-def _markdown(version: str, answered: Sequence[Prediction]) -> str:
+def _markdown(version: Version, answered: Sequence[Prediction]) -> str:
+    """The first predictions, with the criteria that are met where the problem has any."""
     raised = Counter(f"{check.name}: {check.outcome}" for p in answered for check in p.raised)
     given = sum(bool(p.answer) for p in answered)
+    further = bool(PROBLEMS[version.problem].criteria)
     lines = [
-        f"## {len(answered)} predictions of {version}",
+        f"## {len(answered)} predictions of {version.name}",
         "",
         f"{given} answered, {len(answered) - given} withheld for a person to look at.",
         *(f"- {name}: {count}" for name, count in sorted(raised.items())),
         "",
-        "| example | answer | confidence | score | guardrails |",
-        "|---|---|---:|---:|---|",
+        "| example | answer | confidence | score | guardrails |" + (" criteria met |" if further else ""),
+        "|---|---|---:|---:|---|" + ("---|" if further else ""),
     ]
     for p in answered[:20]:
         sure = "" if p.confidence is None else f"{p.confidence:.3f}"
         words = "; ".join(f"{check.name} ({check.outcome})" for check in p.raised)
-        lines.append(f"| {p.example_id} | {p.answer or '*withheld*'} | {sure} | {p.score:.3f} | {words} |")
+        scores = dict(p.criteria)
+        met = ", ".join(f"{name} {scores[name]:.3f}" for name in p.met)
+        row = f"| {p.example_id} | {p.answer or '*withheld*'} | {sure} | {p.score:.3f} | {words} |"
+        lines.append(row + (f" {met} |" if further else ""))
     return "\n".join(lines)

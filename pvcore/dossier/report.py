@@ -14,6 +14,7 @@ from pvcore.dossier.tables import (
     cards,
     check_row,
     confusion,
+    criteria_rows,
     facts,
     frequencies,
     guardrail_rows,
@@ -24,6 +25,7 @@ from pvcore.dossier.tables import (
     slice_rows,
     spoken,
 )
+from pvcore.evaluation.criteria import is_of_one
 from pvcore.evaluation.gate import CHAMPION, Decision, Policy
 from pvcore.evaluation.report import Report
 
@@ -85,6 +87,7 @@ def dossier(
         frequencies=frequencies(report, positive),
         checks=[check_row(check) for check in decision.checks],
         results=result_rows(report),
+        criteria=criteria_rows(report),
         confusion=confusion(report, positive),
         label_line=", ".join(f"{count} {label}" for label, count in report.overall.labels.items())
         if positive
@@ -138,10 +141,26 @@ def markdown_gate_table(report: Report, decision: Decision) -> str:
         header = ["metric", "candidate", *report.references]
         lines += ["", f"| {' | '.join(header)} |", "|---|" + "---:|" * (len(header) - 1)]
         for name, result in report.overall.results.items():
+            if is_of_one(name):
+                continue
             values = [result.candidate, *(result.against[other].reference for other in report.references)]
             lines.append(f"| {inert(spoken(name))} | {' | '.join(number(v.value) for v in values)} |")
+    lines += _criteria_table(report)
     lines += ["", *(f"- {inert(reason)}" for reason in decision.reasons)]
     return "\n".join(lines) + "\n"
+
+
+def _criteria_table(report: Report) -> list[str]:
+    rows = criteria_rows(report)
+    if not rows:
+        return []
+    ranked = [f"average precision, {name}" for name in ("candidate", *report.references)]
+    header = ["seriousness criterion", "met", *ranked, "recall", "precision"]
+    lines = ["", f"| {' | '.join(header)} |", "|---|" + "---:|" * (len(header) - 1)]
+    for row in rows:
+        cells = [row["name"], str(row["met"]), *(cell.value for cell in row["cells"])]
+        lines.append(f"| {' | '.join(map(inert, cells))} |")
+    return lines
 
 
 def _contents(slices: bool, guardrails: bool, dictionary: bool) -> list[tuple[str, str]]:

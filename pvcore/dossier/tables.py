@@ -9,9 +9,11 @@ from typing import Any
 
 from pvcore.dossier import words
 from pvcore.evaluation.checks import Check
+from pvcore.evaluation.criteria import OF_ONE, is_of_one, name_of
 from pvcore.evaluation.gate import CHAMPION, Decision, Policy
 from pvcore.evaluation.reliability import Reliability
 from pvcore.evaluation.report import Estimate, Group, Report
+from pvcore.records import CRITERIA
 
 DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
@@ -93,12 +95,31 @@ def confusion(report: Report, positive: str | None) -> dict[str, Any] | None:
 def result_rows(report: Report) -> list[dict[str, Any]]:
     rows = []
     for name, result in report.overall.results.items():
+        if is_of_one(name):
+            continue
         shown = [result.candidate, *(result.against[other].reference for other in report.references)]
         cells = [Cell(number(estimate.value), interval(estimate)) for estimate in shown]
         if CHAMPION in result.against:
             difference = result.against[CHAMPION].difference
             cells.append(Cell(number(difference.value, "+"), interval(difference, "+")))
         rows.append({"name": spoken(name), "meaning": words.METRICS.get(name, ""), "cells": cells})
+    return rows
+
+
+def criteria_rows(report: Report) -> list[dict[str, Any]]:
+    """One row a criterion: how the held-out cases that meet it are ranked, found and called.
+
+    Average precision of the candidate and of each reference, then the candidate's recall and precision.
+    """
+    rows = []
+    for criterion in CRITERIA:
+        found = {one.name: report.overall.results.get(name_of(criterion, one.name)) for one in OF_ONE}
+        ranked, recall, precision = (found[name] for name in ("average_precision", "recall", "precision"))
+        if ranked is None or recall is None or precision is None:
+            continue
+        shown = [ranked.candidate, *(ranked.against[other].reference for other in report.references)]
+        cells = [Cell(number(e.value), interval(e)) for e in (*shown, recall.candidate, precision.candidate)]
+        rows.append({"name": spoken(criterion), "met": recall.support, "cells": cells})
     return rows
 
 

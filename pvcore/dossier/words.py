@@ -6,7 +6,8 @@ PURPOSES = {
     "seriousness": (
         "Suggests whether an individual case safety report is serious in the sense of ICH E2A (death, "
         "life-threatening, hospitalisation or its prolongation, disability, congenital anomaly, other "
-        "medically important condition), from its narrative, so that serious cases are looked at first."
+        "medically important condition) and which of these it names, from its narrative, so that serious "
+        "cases are looked at first."
     ),
     "coding": (
         "Suggests MedDRA Lowest Level Terms for a reporter's verbatim, best first, for a coder to accept or "
@@ -45,6 +46,9 @@ METRICS = {
     "f1": "one number for recall and precision (their harmonic mean)",
     "average_precision": "how well positive cases are ranked first; chance is their share",
     "roc_auc": "how often a positive case ranks above a negative one; chance is 0.5",
+    "criteria_average_precision": "the same of each seriousness criterion, averaged over those that at least "
+    "5 cases meet",
+    "criteria_recall": "of the cases that meet a criterion, the share that is found; averaged as above",
     "under_triage": "of the cases that are expedited, the share called less urgent than they are (lower is better)",
     "over_triage": "of the cases that could be, the share called more urgent than they are (lower is better)",
     "cost": "mean cost of an answer, a class too low weighing 5 times one too high (lower is better)",

@@ -6,6 +6,7 @@ defaults are deterministic: the same rows in the same order give the same answer
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,6 +53,27 @@ def tfidf_predictions(
             version="tfidf",
         )
         for example, score in zip(test, scores, strict=True)
+    ]
+
+
+def with_criteria(
+    answered: Sequence[Prediction], train: Sequence[Example], test: Sequence[Example], criteria: Sequence[str]
+) -> list[Prediction]:
+    """The answers to `test` with what TF-IDF says of each criterion that `train` shows both met and not met."""
+    scores: dict[str, list[float]] = {}
+    for name in criteria:
+        known = sorted((e for e in train if name in (e.criteria or {})), key=lambda e: e.example_id)
+        truth = [str(e.criteria[name]) for e in known]  # type: ignore[index]
+        if len(set(truth)) == 2:
+            found = tfidf([e.text for e in known], truth, [e.text for e in test], positive=str(True))
+            scores[name] = found.tolist()
+    return [
+        dataclasses.replace(
+            answer,
+            criteria=tuple((name, column[row]) for name, column in scores.items()),
+            met=tuple(name for name, column in scores.items() if column[row] >= 0.5),
+        )
+        for row, answer in enumerate(answered)
     ]
 
 

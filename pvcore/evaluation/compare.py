@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 COLUMNS = (
     "example_id", "case_id", "cluster", "label", "slices", "answer", "said", "score", "ranked", "confidence",
-    "raised",
+    "raised", "criteria", "criteria_scores", "met",
 )  # fmt: skip
 WITHHELD = "withheld"
 EXACT = "exact sign test over case clusters (McNemar), one-sided"
@@ -43,7 +43,8 @@ def frame(examples: Sequence[Example], predictions: Iterable[Prediction]) -> pd.
     Columns example_id, case_id, cluster, label, slices (tuple), answer ("" where it was withheld), said
     (the answer, withheld or not), score, ranked (tuple of labels, best first; the answer alone where the
     model does not rank or it was withheld), confidence (NaN: none), raised ((guardrail, outcome) of those
-    that did not pass), sorted by example_id.
+    that did not pass), criteria ({name: met} as far as it is known), criteria_scores ({name: probability})
+    and met (tuple of names), sorted by example_id.
     Raises GateError if an example has no answer or two, or an answer no example.
     """
     import pandas as pd
@@ -71,6 +72,9 @@ def frame(examples: Sequence[Example], predictions: Iterable[Prediction]) -> pd.
             "ranked": (answer.answer and tuple(label for label, _ in answer.ranked)) or (answer.answer,),
             "confidence": math.nan if answer.confidence is None else answer.confidence,
             "raised": tuple((check.name, check.outcome) for check in answer.raised),
+            "criteria": dict(example.criteria or {}),
+            "criteria_scores": dict(answer.criteria),
+            "met": tuple(answer.met),
         }
         for example in sorted(examples, key=lambda e: e.example_id)
         for answer in (answers[example.example_id],)

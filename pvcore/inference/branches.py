@@ -59,6 +59,11 @@ class Tree:
         )
 
     @cached_property
+    def asked(self) -> list[int]:
+        """The nodes, ROOT among them, after which a token is weighed."""
+        return sorted({node for steps in self.steps for node, _ in steps})
+
+    @cached_property
     def steps(self) -> list[list[tuple[int, int]]]:
         """(node, token after it) of everything that is weighed, for each continuation."""
         return [
@@ -90,36 +95,45 @@ def log_likelihoods(
                 continue
             cache = prefixes.encode(network, shared)
             rests = [tuple(prompts[row][len(shared) :]) for row in rows]
-            for width, block in text.blocks(
-                [len(rest) + len(tree.nodes) for rest in rests], rows_of_a_block()
-            ):
-                values = _block(network, tokenizer, [rests[i] for i in block], width, tree, cache)
-                found[[rows[i] for i in block]] = values[: len(block)]
+            size = rows_of_a_block()
+            for width, block in text.blocks([len(rest) + len(tree.nodes) for rest in rests], size):
+                chosen_rests = [rests[i] for i in block]
+                values = weigh(network, tokenizer, chosen_rests, tree, cache, width=width, rows=size)
+                found[[rows[i] for i in block]] = values.cpu().numpy()[: len(block)]
     return found
 
 
-def _block(
-    network: Any, tokenizer: Any, rests: Sequence[tuple[int, ...]], width: int, tree: Tree, cache: Any
-) -> Floats:
-    """log P of every continuation for the rows of a block of one width; missing rows repeat the first."""
+def weigh(
+    network: Any,
+    tokenizer: Any,
+    rests: Sequence[tuple[int, ...]],
+    tree: Tree,
+    cache: Any,
+    *,
+    width: int,
+    rows: int,
+) -> Any:
+    """log P of every continuation after `rests`, a tensor (rows, continuations); missing rows repeat the first.
+
+    `width`: tokens of a row, at least those of a rest and of the tree's nodes. `cache`: the prefix's.
+    """
     import torch
 
     device = next(network.parameters()).device
-    size = rows_of_a_block()
     before = cache.get_seq_length() if cache is not None else 0
     branches = tuple(beginning[-1] for beginning in tree.nodes)
-    lengths = [len(rest) for rest in rests] + [len(rests[0])] * (size - len(rests))
+    lengths = [len(rest) for rest in rests] + [len(rests[0])] * (rows - len(rests))
     ids, _ = text.pad(
-        [(*rest, *branches) for rest in rests], width=width, rows=size, pad_id=tokenizer.pad_token_id
+        [(*rest, *branches) for rest in rests], width=width, rows=rows, pad_id=tokenizer.pad_token_id
     )
-    places = torch.arange(width).repeat(size, 1)
+    places = torch.arange(width).repeat(rows, 1)
     for row, length in enumerate(lengths):
         places[row, length : length + len(branches)] = (
             length - 1 + torch.tensor(tree.depths, dtype=torch.long)
         )
     places += before
-    # Where each row's logits are wanted: at its prompt's last token, then at the nodes of the tree.
-    wanted = torch.tensor(lengths).unsqueeze(1) - 1 + torch.arange(len(branches) + 1)
+    wanted = torch.tensor(lengths).unsqueeze(1) + torch.tensor(tree.asked)
+    column = {node: number for number, node in enumerate(tree.asked)}
     with answering_at(network, wanted.to(device)):
         logits = network(
             input_ids=torch.tensor(ids, device=device),
@@ -129,9 +143,8 @@ def _block(
             use_cache=False,
         ).logits
     logs = logits.float().log_softmax(-1)
-    columns = [sum(logs[:, node + 1, token] for node, token in steps) for steps in tree.steps]
-    values: Floats = torch.stack(columns, 1).cpu().numpy()
-    return values
+    columns = [sum(logs[:, column[node], token] for node, token in steps) for steps in tree.steps]
+    return torch.stack(columns, 1)
 
 
 def _sight(config: Any, places: Any, lengths: Sequence[int], tree: Tree, before: int, device: Any) -> Any:

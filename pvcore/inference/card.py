@@ -23,6 +23,8 @@ class Card:
     """How to ask an adapter: head, labels, threshold, text length, and the base it belongs to.
 
     `threshold`: a positive answer needs at least this probability (None: the most probable label).
+    `criteria`: further findings that the head was made for; `thresholds`: from which probability each one
+    counts as met. One without a threshold was never seen both met and not met, and is not answered.
     `base_files`: SHA-256 of configuration and tokenizer of the base. `long` and `pool` say how a text
     that is longer than `max_tokens` is put (pvcore.inference.windows). `calibration` turns a score into a
     confidence, `unlike` says from which distance on a text is unlike the training data, `prototypes` is
@@ -44,6 +46,8 @@ class Card:
     specification: str
     pooling: str | None = None
     threshold: float | None = None
+    criteria: tuple[str, ...] = ()
+    thresholds: Mapping[str, float] = field(default_factory=dict)
     long: str = "head_and_tail"
     pool: str = "mean"
     calibration: Mapping[str, Any] | None = None
@@ -51,6 +55,11 @@ class Card:
     unsure: float | None = None
     prototypes: str | None = None
     format: int = field(default=FORMAT)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What a new layer says something of: the labels, then the criteria."""
+        return (*self.labels, *self.criteria)
 
     def write(self, folder: Path) -> None:
         """Write pv.json into an adapter's folder."""
@@ -61,7 +70,8 @@ class Card:
         """The card of an adapter. Raises TrainingError for a folder that is no adapter of this platform."""
         try:
             values: dict[str, Any] = json.loads((folder / FILE).read_bytes())
-            card = cls(**{**values, "labels": tuple(values["labels"])})
+            criteria = tuple(values.get("criteria", ()))
+            card = cls(**{**values, "labels": tuple(values["labels"]), "criteria": criteria})
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise TrainingError(f"{folder} is no adapter of this platform: {FILE}: {error}") from None
         if card.format != FORMAT:

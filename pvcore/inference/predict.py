@@ -93,6 +93,8 @@ class Model:
                     confidence=sure,
                     guardrails=passed,
                     withheld=got.answer if stopped else "",
+                    criteria=got.criteria,
+                    met=() if stopped else got.met,
                 )
             )
         return made
@@ -119,6 +121,6 @@ def load(adapter: Path, base: Path) -> Model:
     if beside != dict(card.base_files):
         names = sorted({n for n, d in set(beside.items()) ^ set(card.base_files.items())})
         raise TrainingError(f"{base}: {', '.join(names)} differ from those that {adapter} was trained with")
-    network = load_base(base, head=card.head, labels=card.labels, bits=card.bits, compute=card.compute)
+    network = load_base(base, head=card.head, labels=card.outputs, bits=card.bits, compute=card.compute)
     prototypes = guardrails.load_prototypes(adapter, card.prototypes)
     return Model(card, load_adapter(network, adapter), load_tokenizer(base), prototypes=prototypes)

@@ -95,3 +95,9 @@ def softmax(scores: NDArray[Any]) -> NDArray[np.float64]:
     shifted = np.exp(scores.astype(np.float64) - scores.max(axis=1, keepdims=True))
     result: NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
     return result
+
+
+def sigmoid(scores: NDArray[Any]) -> NDArray[np.float64]:
+    """Logits -> probabilities, in float64."""
+    result: NDArray[np.float64] = 0.5 * (1.0 + np.tanh(0.5 * scores.astype(np.float64)))
+    return result

@@ -44,7 +44,9 @@ class Problem:
     " " + label (an extraction's: quotations); `parse` reads an answer back and raises ValueError for anything
     that is not exactly a label (an extraction's: the canonical JSON of spans). `questions` are (id, text) of
     cases without labels, to be scored. `metrics` need nothing but an evaluation frame; `metrics_for`
-    adds those that need the dictionary. `baselines` are references of the problem's own, by name.
+    adds those that need the dictionary. `criteria` are further findings beside the class, met or not, in
+    their order: name -> what a causal model reads after the prompt before it says " yes" or " no".
+    `baselines` are references of the problem's own, by name.
     `fault` says what is wrong with an annotation's value for a narrative, None for nothing: a batch with a
     fault is refused at the door. `with_table` is the problem with a recipe's policy table, where its labels
     follow from one.
@@ -61,6 +63,7 @@ class Problem:
     slices: Callable[..., tuple[str, ...]]
     metrics: Mapping[str, Metric]
     with_dictionary: Callable[[Dictionary], Mapping[str, Metric]] = lambda dictionary: {}
+    criteria: Mapping[str, str] = field(default_factory=dict)
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
     fault: Callable[[Mapping[str, Any], str], str | None] = lambda value, narrative: None
     with_table: Callable[[Table], Problem] | None = None

@@ -1,4 +1,4 @@
-"""Seriousness: is the case serious in the sense of ICH E2A / E2B(R3) E.i.3.2?
+"""Seriousness: is the case serious in the sense of ICH E2A / E2B(R3) E.i.3.2, and which criteria are met?
 
     >>> text = "She was not admitted, and she recovered at home within a day."
     >>> SERIOUSNESS.slices(text)
@@ -7,6 +7,10 @@
     'non-serious'
     >>> SERIOUSNESS.prompt(text).endswith("Answer:")
     True
+    >>> [name for name, met in judged({"serious": True, "criteria": ["death"]}).items() if met]
+    ['death']
+    >>> judged({"serious": True})
+    {}
 
 The question is about this report's reaction: a word such as "hospitalised" says little, because it
 may be denied, in the past, planned for something else, or about a relative. The slices name these.
@@ -16,13 +20,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pvcore.errors import Fault, InputError
 from pvcore.evaluation import metrics
+from pvcore.evaluation.criteria import criteria_metrics
 from pvcore.problems.problem import SPLITS, Problem, example_id
-from pvcore.records import Case, Example
+from pvcore.records import CRITERIA, Case, Example
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +37,15 @@ if TYPE_CHECKING:
 NAME = "seriousness"
 LABELS = ("non-serious", "serious")
 POSITIVE = "serious"
+ASKED = {
+    "death": " death:",
+    "life_threatening": " life-threatening:",
+    "hospitalisation": " hospitalisation:",
+    "disabling": " disability:",
+    "congenital_anomaly": " congenital anomaly:",
+    "other": " other medically important condition:",
+}
+"""How a causal model is asked whether a criterion is met."""
 
 _GRAVE = (
     r"(?:hospital\w*|admi(?:t\w*|ssion)|readmi\w*|inpatient|intensive care|icu|wards?|ambulance|emergency|"
@@ -68,6 +82,20 @@ def parse(answer: str) -> str:
     if found not in LABELS:
         raise ValueError(f"expected one of {', '.join(LABELS)}, found {answer!r}")
     return found
+
+
+def judged(value: Mapping[str, Any]) -> dict[str, bool]:
+    """The criteria of which a label says whether they are met, in the standard's order.
+
+    A case that is not serious meets none (ICH E2A II.B). Where `criteria` names any, the others are not
+    met, but for those under `unknown`. A serious case for which none is named must meet one, and nobody
+    said which: nothing is known of any.
+    """
+    named = set(value.get("criteria") or ())
+    if value["serious"] and not named:
+        return {}
+    unknown = set(value.get("unknown") or ())
+    return {name: name in named for name in CRITERIA if name in named or name not in unknown}
 
 
 def slices(text: str, age_years: float | None = None) -> tuple[str, ...]:
@@ -109,6 +137,7 @@ def examples(
                 label=LABELS[value["serious"]],
                 cluster=str(case["cluster"]),
                 slices=slices(case["narrative"], case.get("age_years")),
+                criteria=judged(value),
             )
         )
     if faults:
@@ -141,6 +170,8 @@ SERIOUSNESS = Problem(
             metrics.specificity(POSITIVE),
             metrics.f1(POSITIVE),
             metrics.accuracy(),
+            *criteria_metrics(CRITERIA),
         )
     },
+    criteria=ASKED,
 )

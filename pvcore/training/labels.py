@@ -60,15 +60,38 @@ def unsettled(before: Sequence[str], labels: Sequence[str], origins: Origins) ->
 
 
 def move_head(
-    tensors: Mapping[str, torch.Tensor], before: Sequence[str], labels: Sequence[str], origins: Origins
+    tensors: Mapping[str, torch.Tensor],
+    before: Sequence[str],
+    labels: Sequence[str],
+    origins: Origins,
+    criteria: int = 0,
 ) -> dict[str, torch.Tensor]:
-    """An adapter's tensors with a row of the head for each of `labels`; all other tensors as they are."""
+    """An adapter's tensors with a row of the head for each of `labels`; all other tensors as they are.
+
+    The rows of so many `criteria`, which stand behind those of the labels, are copied.
+    """
     found = takes_over(before, labels, origins)
     heads = {name for name in tensors if set(name.split(".")) & set(NEW_HEADS) and "lora_" not in name}
     return {
-        name: _rows(tensor, before, found, bias=name.endswith(".bias")) if name in heads else tensor
+        name: _moved(tensor, before, found, criteria, bias=name.endswith(".bias"))
+        if name in heads
+        else tensor
         for name, tensor in tensors.items()
     }
+
+
+def _moved(
+    tensor: torch.Tensor,
+    before: Sequence[str],
+    found: Mapping[str, Sequence[str]],
+    criteria: int,
+    *,
+    bias: bool,
+) -> torch.Tensor:
+    import torch
+
+    own, behind = tensor[: len(tensor) - criteria], tensor[len(tensor) - criteria :]
+    return torch.cat([_rows(own, before, found, bias=bias), behind])
 
 
 def _rows(

@@ -76,7 +76,7 @@ def continue_from(
     before = Card.read(parent)
     changed = [
         f"{name}: parent {getattr(before, name)!r}, recipe {getattr(card, name)!r}"
-        for name in ("problem", "family", "head", "base_digest", "base_files", "pooling")
+        for name in ("problem", "family", "head", "criteria", "base_digest", "base_files", "pooling")
         if getattr(before, name) != getattr(card, name)
     ]
     config = json.loads((parent / CONFIG).read_text("utf-8"))
@@ -96,7 +96,7 @@ def continue_from(
             + "\nStart from the base instead (retrain with scratch), or restore the recipe."
         )
     with tempfile.TemporaryDirectory(prefix="pv-labels-") as place:
-        moved = _with_labels(parent, Path(place), before.labels, card.labels, origins)
+        moved = _with_labels(parent, Path(place), before, card, origins)
         loaded = load_adapter(model, moved, trainable=True)
     for module in loaded.modules():  # the rate is a matter of training, so the recipe's counts
         for name, layer in getattr(module, "lora_dropout", {}).items():
@@ -109,16 +109,17 @@ def continue_from(
     return loaded
 
 
-def _with_labels(
-    parent: Path, place: Path, before: tuple[str, ...], labels: tuple[str, ...], origins: Origins
-) -> Path:
+def _with_labels(parent: Path, place: Path, before: Card, card: Card, origins: Origins) -> Path:
     """The parent's folder, or a copy in `place` with a head for other labels."""
     from safetensors.torch import load_file, save_file
 
-    if before == labels:
+    if before.labels == card.labels:
         return parent
     shutil.copy(parent / CONFIG, place)
-    save_file(move_head(load_file(parent / WEIGHTS), before, labels, origins), place / WEIGHTS)
+    tensors = move_head(
+        load_file(parent / WEIGHTS), before.labels, card.labels, origins, criteria=len(card.criteria)
+    )
+    save_file(tensors, place / WEIGHTS)
     return place
 
 

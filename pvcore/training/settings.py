@@ -58,7 +58,8 @@ class TextSettings(Section):
     """How much of a text the model sees at once, in its own tokens, and what becomes of a longer one.
 
     `windows` (encoders only) reads all of it, and `pool` makes one answer of theirs: the mean of
-    probabilities or vectors, or the window in which the positive label is most probable.
+    probabilities or vectors, or the window in which the positive label is most probable (each
+    criterion: in which that is).
     """
 
     max_tokens: int = Field(default=160, ge=8)

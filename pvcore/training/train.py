@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pvcore.errors import LeakageError, TrainingError
+from pvcore.evaluation.compare import frame
 from pvcore.inference import backend
 from pvcore.inference.base import beside_digests
 from pvcore.inference.card import Card
@@ -33,6 +34,7 @@ from pvcore.training.guarding import calibrated
 from pvcore.training.objectives import FOLLOW, OBJECTIVES, PREPARE, Given
 from pvcore.training.settings import Sections, sections
 from pvcore.training.specification import Specification
+from pvcore.training.thresholds import best_threshold, learnable, with_thresholds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,6 +85,7 @@ def train(
     card = _card(specification, settings, task, base)
     rows, tune = list(examples.get("train", ())), list(examples.get("tune", ()))
     _check(specification, task, card, rows, tune, parent)
+    card = learnable(card, rows, parent)
     with backend.deterministic(threads):
         network, tokenizer = _network(specification, settings, card, base, parent)
         given = Given(tokenizer, settings, specification.seed, terms)
@@ -102,6 +105,7 @@ def train(
             look=(lambda: _look(model, task, tune, terms, threads)) if tune else None,
         )
         model.card = _with_threshold(model, tune, terms)
+        model.card = with_thresholds(model, tune)
         model.card, prototypes = calibrated(model, rows, tune, terms, specification.seed)
         files = qlora.save(network, output, model.card, prototypes)
         measured = _measure(model, task, tune, terms, threads) if tune else {}
@@ -137,24 +141,6 @@ def environment(threads: int | None = None) -> dict[str, str]:
     }
 
 
-def best_threshold(scores: Sequence[float], positive: Sequence[bool]) -> float:
-    """The threshold of the best F1: half-way between two neighbouring scores, the lowest of equals.
-
-    0.5 where the rows do not hold both classes.
-    """
-    if all(positive) or not any(positive):
-        return 0.5
-    pairs = sorted(zip(scores, positive, strict=True), reverse=True)
-    total, hits, best = sum(positive), 0, (-1.0, 0.5)
-    for number, (score, true) in enumerate(pairs, 1):
-        hits += true
-        below = pairs[number][0] if number < len(pairs) else 0.0
-        value = 2 * hits / (number + total)
-        if score > below and value >= best[0]:
-            best = (value, (score + below) / 2)
-    return best[1]
-
-
 def _settings(specification: Specification, parent: Path | None) -> Sections:
     """The recipe's sections; an update learns more slowly, because it has more to lose than a start."""
     found = sections(specification.settings)
@@ -186,6 +172,7 @@ def _card(specification: Specification, settings: Sections, task: Problem, base:
         compute=settings.quantisation.compute,
         specification=specification.digest,
         pooling=head.pooling,
+        criteria=tuple(task.criteria),
     )
 
 
@@ -232,7 +219,7 @@ def _network(
 
     # Before the head and the LoRA matrices are drawn: else the adapter depends on what ran before.
     torch.manual_seed(loop.seed_of(specification.seed, "weights"))
-    network = load_base(base, head=card.head, labels=card.labels, bits=card.bits, compute=card.compute)
+    network = load_base(base, head=card.head, labels=card.outputs, bits=card.bits, compute=card.compute)
     room = getattr(network.config, "max_position_embeddings", None)
     if room is not None and card.max_tokens > room:
         raise TrainingError(f"text.max_tokens {card.max_tokens}: this base reads {room} tokens at most")
@@ -276,18 +263,9 @@ def _measure(
     model: Model, task: Problem, tune: Sequence[Example], terms: pd.DataFrame | None, threads: int | None
 ) -> dict[str, float]:
     """The problem's metrics on the tune split; one that its rows do not define is left out."""
-    import pandas as pd
-
     found = model.predict(tune, terms=terms, threads=threads)
-    frame = pd.DataFrame(
-        {
-            "label": [row.label for row in tune],
-            "answer": [answer.answer for answer in found],
-            "score": [answer.score for answer in found],
-            "ranked": [tuple(label for label, _ in answer.ranked) for answer in found],
-        }
-    )
-    values = {name: metric(frame) for name, metric in task.metrics.items()}
+    answered = frame(tune, found)
+    values = {name: metric(answered) for name, metric in task.metrics.items()}
     return {name: value for name, value in values.items() if not math.isnan(value)}
 
 

@@ -1,4 +1,4 @@
-"""A linear layer over an encoder's text: the classes' probabilities in one forward pass."""
+"""A linear layer over an encoder's text: the probabilities of classes and criteria in one forward pass."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvcore.inference.heads.head import NEW_HEADS, Answer, Head
+from pvcore.inference.heads.criteria import with_criteria
+from pvcore.inference.heads.head import NEW_HEADS, Answer, Head, Judged
 from pvcore.inference.heads.labels import decided
-from pvcore.inference.scoring import Floats, in_blocks, mean_state, softmax
+from pvcore.inference.scoring import Floats, in_blocks, mean_state, sigmoid, softmax
 from pvcore.inference.text import Encoded
 from pvcore.inference.windows import pooled, put
 
@@ -22,28 +23,42 @@ if TYPE_CHECKING:
 
 def probabilities(model: Model, texts: Sequence[str]) -> tuple[NDArray[np.float64], list[Encoded]]:
     """Probabilities of the labels, shape (texts, labels), and the texts as they were put."""
-    found, _, asked = _read(model, texts)
-    return found, asked
+    found = judged(model, texts)
+    return found.labels, found.asked
+
+
+def judged(model: Model, texts: Sequence[str]) -> Judged:
+    """Probabilities of labels and criteria. A criterion's own logit says how likely it is to be met."""
+    return _read(model, texts)[0]
 
 
 def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> list[Answer]:
     """The label that the probabilities and the card's threshold decide for each text."""
-    found, features, asked = _read(model, texts)
-    decisions = decided(model, found, asked)
+    found, features = _read(model, texts)
+    decisions = with_criteria(model.card, decided(model, found.labels, found.asked), found.criteria)
     return [item._replace(features=row) for item, row in zip(decisions, features, strict=True)]
 
 
-def _read(model: Model, texts: Sequence[str]) -> tuple[NDArray[np.float64], Floats, list[Encoded]]:
-    """Probabilities, features and texts as put; those of a text's windows are pooled."""
+def _read(model: Model, texts: Sequence[str]) -> tuple[Judged, Floats]:
+    """Probabilities with the texts as put, and features; those of a text's windows are pooled.
+
+    By maximum a criterion is that of the window which meets it most, wherever the label was decided.
+    """
     card = model.card
     parts = [put(model.tokenizer, value, card) for value in texts]
     found, features = read_off(model.network, model.tokenizer, [part for own in parts for part in own])
-    by = card.labels.index(card.positive) if card.pool == "max" and card.positive else None
-    return pooled(found, parts, by), pooled(features, parts), [own[0] for own in parts]
+    classes, most = len(card.labels), card.pool == "max"
+    by = card.labels.index(card.positive) if most and card.positive else None
+    labels = pooled(softmax(found[:, :classes]), parts, by)
+    columns = [
+        pooled(column[:, None], parts, 0 if most else None) for column in sigmoid(found[:, classes:]).T
+    ]
+    criteria = np.hstack([np.zeros((len(texts), 0)), *columns])
+    return Judged(labels, criteria, [own[0] for own in parts]), pooled(features, parts)
 
 
-def read_off(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> tuple[NDArray[np.float64], Floats]:
-    """Probabilities, shape (texts, labels), and features, shape (texts, hidden size), from one pass.
+def read_off(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> tuple[Floats, Floats]:
+    """The layer's outputs, shape (texts, outputs), and features, shape (texts, hidden size), from one pass.
 
     Each row is from its own text alone. The features are the mean of the last hidden states.
     """
@@ -54,8 +69,8 @@ def read_off(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> tuple[
         return torch.cat([out.logits.float(), mean_state(out.hidden_states[-1], mask)], dim=1)
 
     both = in_blocks(network, tokenizer, encoded, run)
-    labels = classifier(network).out_features
-    return softmax(both[:, :labels]) if len(both) else np.zeros((0, labels)), both[:, labels:]
+    outputs = classifier(network).out_features
+    return both[:, :outputs] if len(both) else np.zeros((0, outputs), np.float32), both[:, outputs:]
 
 
 def head_inputs(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> Floats:
@@ -87,5 +102,6 @@ CLASSIFICATION = Head(
     auto="AutoModelForSequenceClassification",
     answers=answers,
     probabilities=probabilities,
+    judged=judged,
     layer=True,
 )

@@ -36,8 +36,9 @@ class Named(NamedTuple):
 class Answer(NamedTuple):
     """An answer with its score, the ranking (label, score) best first, the text as put, and remarks.
 
-    What guardrails look at, where a head has it: `features`, shape (hidden size,), what the network made
-    of the text; `tokens`, the probabilities of the tokens it said; `named`, the terms it said.
+    `criteria` and `met` are those of a Prediction. What guardrails look at, where a head has it: `features`,
+    shape (hidden size,), what the network made of the text; `tokens`, the probabilities of the tokens it
+    said; `named`, the terms it said.
     """
 
     answer: str
@@ -48,6 +49,16 @@ class Answer(NamedTuple):
     features: NDArray[Any] | None = None
     tokens: tuple[float, ...] = ()
     named: Named | None = None
+    criteria: tuple[tuple[str, float], ...] = ()
+    met: tuple[str, ...] = ()
+
+
+class Judged(NamedTuple):
+    """Probabilities of the card's labels, shape (texts, labels), and criteria, (texts, criteria); the texts as put."""
+
+    labels: NDArray[np.float64]
+    criteria: NDArray[np.float64]
+    asked: list[Encoded]
 
 
 @dataclass(frozen=True)
@@ -57,8 +68,9 @@ class Head:
     `task` is PEFT's name for it, `auto` the class of transformers that loads the base. `layer` says
     that a new layer stands on the base: it is not quantised and is trained whole. `answers` gives one
     answer a text, `probabilities` those of the card's labels, shape (texts, labels), for heads that
-    choose among labels. `threshold` chooses the card's on the tune split, for heads that choose sets.
-    `tags` are what a new layer says of each label, where it says more than one thing.
+    choose among labels; `judged` says the same with the card's criteria. `threshold` chooses the card's on
+    the tune split, for heads that choose sets. `tags` are what a new layer says of each label, where it says
+    more than one thing.
     """
 
     name: str
@@ -66,6 +78,7 @@ class Head:
     auto: str
     answers: Callable[[Model, Sequence[str], pd.DataFrame | None], list[Answer]]
     probabilities: Callable[[Model, Sequence[str]], tuple[NDArray[np.float64], list[Encoded]]] | None = None
+    judged: Callable[[Model, Sequence[str]], Judged] | None = None
     threshold: Callable[[Model, Sequence[Example], pd.DataFrame | None], float] | None = None
     layer: bool = False
     pooling: str | None = None

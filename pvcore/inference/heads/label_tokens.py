@@ -1,4 +1,4 @@
-"""A causal model's own words for the labels, weighed against each other."""
+"""A causal model's own words for the labels, weighed against each other; and for the criteria, yes against no."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pvcore.errors import TrainingError
 from pvcore.inference import text
 from pvcore.inference.branches import Continuation, answering_at, log_likelihoods
-from pvcore.inference.heads.head import Answer, Head
+from pvcore.inference.heads.criteria import with_criteria
+from pvcore.inference.heads.head import Answer, Head, Judged
 from pvcore.inference.heads.labels import decided
 from pvcore.inference.prefix import instruction
 from pvcore.inference.scoring import softmax
@@ -24,23 +25,43 @@ if TYPE_CHECKING:
 
     from pvcore.inference.predict import Model
 
+YES_NO = ("yes", "no")
+
 
 def probabilities(model: Model, texts: Sequence[str]) -> tuple[NDArray[np.float64], list[Encoded]]:
-    """Probabilities of the labels, shape (texts, labels), and the prompts as they were put.
+    """Probabilities of the labels, shape (texts, labels), and the prompts as they were put."""
+    found = judged(model, texts)
+    return found.labels, found.asked
+
+
+def judged(model: Model, texts: Sequence[str]) -> Judged:
+    """Probabilities of labels and criteria: all questions over one pass of the prompt.
 
     The prompt's own beginning is encoded once a call.
     """
-    card, tokenizer = model.card, model.tokenizer
-    longest = max(len(completion(tokenizer, label)) for label in card.labels)
-    prompt = problem(card.problem).prompt
-    asked = [encode_prompt(tokenizer, prompt, value, card.max_tokens, longest) for value in texts]
-    begins = instruction(tokenizer, prompt)
-    return label_probabilities(model.network, tokenizer, asked, card.labels, begins), asked
+    card, tokenizer, task = model.card, model.tokenizer, problem(model.card.problem)
+    weighed = continuations(tokenizer, card.labels, [task.criteria[name] for name in card.criteria])
+    longest = max(len(one.ids) for one in weighed)
+    asked = [encode_prompt(tokenizer, task.prompt, value, card.max_tokens, longest) for value in texts]
+    begins, classes = instruction(tokenizer, task.prompt), len(card.labels)
+    found = log_likelihoods(model.network, tokenizer, [p.ids for p in asked], weighed, begins)
+    pairs = softmax(found[:, classes:].reshape(-1, len(YES_NO)))
+    return Judged(softmax(found[:, :classes]), pairs[:, 0].reshape(len(texts), len(card.criteria)), asked)
 
 
 def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> list[Answer]:
     """The label that the probabilities and the card's threshold decide for each text."""
-    return decided(model, *probabilities(model, texts))
+    found = judged(model, texts)
+    return with_criteria(model.card, decided(model, found.labels, found.asked), found.criteria)
+
+
+def continuations(tokenizer: Any, labels: Sequence[str], questions: Sequence[str] = ()) -> list[Continuation]:
+    """What is weighed after a prompt: each label, then yes and no (YES_NO) to each of `questions`."""
+    found = [Continuation(completion(tokenizer, label)) for label in labels]
+    for question in questions:
+        given = tuple(tokenizer(question, add_special_tokens=False)["input_ids"])
+        found += [Continuation((*given, *completion(tokenizer, said)), len(given)) for said in YES_NO]
+    return found
 
 
 def label_probabilities(
@@ -55,7 +76,7 @@ def label_probabilities(
     A label's likelihood includes the end of the answer, so that a label which begins another one
     is not favoured. One forward pass weighs all labels; `prefix` is what the prompts begin with.
     """
-    weighed = [Continuation(completion(tokenizer, label)) for label in labels]
+    weighed = continuations(tokenizer, labels)
     return softmax(log_likelihoods(network, tokenizer, [p.ids for p in prompts], weighed, prefix))
 
 
@@ -115,4 +136,5 @@ LABEL_TOKENS = Head(
     auto="AutoModelForCausalLM",
     answers=answers,
     probabilities=probabilities,
+    judged=judged,
 )

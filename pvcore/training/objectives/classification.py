@@ -1,10 +1,14 @@
-"""An encoder with a classifying layer: cross-entropy, from a head that was fitted first."""
+"""An encoder with a classifying layer: labels and criteria learned together, from a head that was fitted first."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pvcore.inference.heads.classification import classifier, head_inputs
 from pvcore.inference.text import Encoded, encode
@@ -19,28 +23,53 @@ if TYPE_CHECKING:
 
 
 def classification(task: Problem, rows: Sequence[Example], given: Given) -> Objective:
-    """Cross-entropy over the problem's labels; every row's label must be one of them.
+    """Cross-entropy over the problem's labels, and the mean binary one over the criteria that a row knows.
 
-    Of a text in windows each epoch sees one, with the label of the whole.
+    Every row's label must be one of the labels. Of a text in windows each epoch sees one, with label and
+    criteria of the whole.
     """
     import torch
 
     tokenizer, labels = given.tokenizer, task.labels
     parts = [_put(row, given) for row in rows]
-    encoded = [part for own in parts for part in own]
-    targets = [labels.index(row.label) for row, own in zip(rows, parts, strict=True) for _ in own]
+    encoded, of = [part for own in parts for part in own], _rows_of(parts)
+    targets = [labels.index(rows[number].label) for number in of]
+    truth, share = (values[of] for values in known_criteria(task, rows))
     training = given.settings.training
 
     def loss(network: Any, items: Sequence[int]) -> torch.Tensor:
         ids, mask = batch(network, tokenizer, [encoded[i] for i in items])
-        wanted = torch.tensor([targets[i] for i in items], device=ids.device)
-        return torch.nn.functional.cross_entropy(network(ids, mask).logits.float(), wanted)
+        tensor = partial(torch.tensor, device=ids.device)
+        logits = network(ids, mask).logits.float()
+        classes = logits[:, : len(labels)]
+        found = torch.nn.functional.cross_entropy(classes, tensor([targets[i] for i in items]))
+        if not task.criteria:
+            return found
+        wanted, weight = tensor(truth[items]), tensor(share[items])
+        # The sum over a step's rows, so that the loss of a step stays the mean over its parts.
+        return found + torch.nn.functional.binary_cross_entropy_with_logits(
+            logits[:, len(labels) :], wanted, weight, reduction="sum"
+        ) / len(items)
 
     lengths = [len(item.ids) for item in encoded]
     plan = plan_by_length(
         lengths, epochs=training.epochs, batch=training.batch, seed=given.seed, choices=_numbers(parts)
     )
-    return Objective(plan, loss, content_digest(list(labels), [item.ids for item in encoded], targets))
+    content = content_digest(
+        list(labels), [item.ids for item in encoded], targets, truth.tolist(), share.tolist()
+    )
+    return Objective(plan, loss, content)
+
+
+def known_criteria(task: Problem, rows: Sequence[Example]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(met, share of the row's loss), each of shape (rows, criteria): what a row does not know has no share."""
+    truth = np.zeros((len(rows), len(task.criteria)), np.float32)
+    known = np.zeros_like(truth)
+    for number, row in enumerate(rows):
+        for place, name in enumerate(task.criteria):
+            if name in (row.criteria or {}):
+                known[number, place], truth[number, place] = 1, row.criteria[name]  # type: ignore[index]
+    return truth, known / np.maximum(known.sum(1, keepdims=True), 1)
 
 
 def _put(row: Example, given: Given) -> list[Encoded]:
@@ -48,6 +77,11 @@ def _put(row: Example, given: Given) -> list[Encoded]:
     if text.long == "windows":
         return windows(given.tokenizer, row.text, text.max_tokens)
     return [encode(given.tokenizer, row.text, text.max_tokens)]
+
+
+def _rows_of(parts: Sequence[Sequence[Encoded]]) -> list[int]:
+    """The number of the text that each window is of."""
+    return [number for number, own in enumerate(parts) for _ in own]
 
 
 def _numbers(parts: Sequence[Sequence[Encoded]]) -> list[range] | None:
@@ -62,9 +96,8 @@ def probe(network: Any, task: Problem, rows: Sequence[Example], given: Given) ->
     """Fit a new head to the frozen base's features before anything is fine-tuned.
 
     A head of noise would first pull the base's features apart: linear probing, then fine-tuning (Kumar et
-    al. 2022, arXiv 2202.10054). One forward pass over `rows` and a logistic regression in one thread.
+    al. 2022, arXiv 2202.10054). One forward pass over `rows` and logistic regressions in one thread.
     """
-    import numpy as np
     import torch
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
@@ -72,23 +105,41 @@ def probe(network: Any, task: Problem, rows: Sequence[Example], given: Given) ->
     if len({row.label for row in rows}) < 2:
         return
     parts = [_put(row, given) for row in rows]
-    encoded = [part for own in parts for part in own]
+    encoded, of = [part for own in parts for part in own], _rows_of(parts)
     features = head_inputs(network, given.tokenizer, encoded).astype(np.float64)
-    truth = np.array(
-        [task.labels.index(row.label) for row, own in zip(rows, parts, strict=True) for _ in own]
-    )
+    truth = np.array([task.labels.index(rows[number].label) for number in of])
     shares = np.array([1 / len(own) for own in parts for _ in own])  # each text counts once
     with threadpool_limits(1):
         # Not standardised: the penalty keeps the head from leaning on features that hardly vary.
-        fitted = LogisticRegression(C=1.0, max_iter=1000).fit(features, truth, shares)
-    rows_of, offsets = fitted.coef_, fitted.intercept_
-    if len(rows_of) == 1:  # two classes: one row of coefficients, shared out
-        rows_of, offsets = np.vstack([-rows_of, rows_of]) / 2, np.concatenate([-offsets, offsets]) / 2
+        regression = LogisticRegression(C=1.0, max_iter=1000)
+        fitted = regression.fit(features, truth, shares)
+        rows_of, offsets = fitted.coef_, fitted.intercept_
+        if len(rows_of) == 1:  # two classes: one row of coefficients, shared out
+            rows_of, offsets = np.vstack([-rows_of, rows_of]) / 2, np.concatenate([-offsets, offsets]) / 2
+        places = [int(label) for label in fitted.classes_]
+        layer = {place: (rows_of[found], offsets[found]) for found, place in enumerate(places)}
+        met, weight = (values[of] for values in known_criteria(task, rows))
+        for number in range(len(task.criteria)):
+            known = weight[:, number] > 0
+            layer[len(task.labels) + number] = _criterion(
+                regression, features[known], met[known, number], shares[known]
+            )
     head = classifier(network)
     with torch.no_grad():
-        for found, place in enumerate(int(label) for label in fitted.classes_):
-            head.weight[place] = torch.tensor(rows_of[found], dtype=head.weight.dtype)
-            head.bias[place] = torch.tensor(offsets[found], dtype=head.bias.dtype)
+        for place, (weights, offset) in layer.items():
+            head.weight[place] = torch.tensor(weights, dtype=head.weight.dtype)
+            head.bias[place] = torch.tensor(offset, dtype=head.bias.dtype)
+
+
+def _criterion(
+    regression: Any, features: NDArray[Any], met: NDArray[Any], shares: NDArray[Any]
+) -> tuple[Any, Any]:
+    """Weights and offset of one criterion; where all rows are alike, none and their log odds."""
+    if len(set(met.tolist())) < 2:
+        yes, no = (shares * met).sum(), (shares * (1 - met)).sum()
+        return np.zeros(features.shape[1]), np.log((yes + 0.5) / (no + 0.5))
+    fitted = regression.fit(features, met, shares)
+    return fitted.coef_[0], fitted.intercept_[0]
 
 
 def follow(network: Any, task: Problem, rows: Sequence[Example], given: Given, before: Sequence[str]) -> None:
@@ -96,7 +147,6 @@ def follow(network: Any, task: Problem, rows: Sequence[Example], given: Given, b
 
     Without a row of training a label stays where it was put: at the share of what it takes over.
     """
-    import numpy as np
     import torch
 
     new = unsettled(before, task.labels, given.settings.mixture.labels)
@@ -106,8 +156,8 @@ def follow(network: Any, task: Problem, rows: Sequence[Example], given: Given, b
     encoded = [encode(given.tokenizer, row.text, given.settings.text.max_tokens) for row in rows]
     features = head_inputs(network, given.tokenizer, encoded).astype(np.float64)
     truth = np.array([task.labels.index(row.label) for row in rows])
-    head = classifier(network)
-    weight, bias = (tensor.detach().double().cpu().numpy() for tensor in (head.weight, head.bias))
+    head, classes = classifier(network), len(task.labels)  # behind them stand the criteria, which stay
+    weight, bias = (tensor.detach().double().cpu().numpy()[:classes] for tensor in (head.weight, head.bias))
     found = fit_rows(features, truth, weight, bias, free)
     with torch.no_grad():
         for tensor, values in zip((head.weight, head.bias), found, strict=True):

@@ -1,4 +1,4 @@
-"""Causal models: the loss stands on the answer alone, never on the prompt."""
+"""Causal models: the loss stands on the answers alone, never on the prompt."""
 
 from __future__ import annotations
 
@@ -7,11 +7,21 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pvcore.inference import prefix
-from pvcore.inference.heads.label_tokens import completion, completion_losses, encode_prompt
+from pvcore.inference.branches import Tree, weigh
+from pvcore.inference.heads.label_tokens import (
+    YES_NO,
+    completion_losses,
+    continuations,
+    encode_prompt,
+)
 from pvcore.inference.text import pad
 from pvcore.problems import Problem
 from pvcore.records import Example
+from pvcore.training.objectives.classification import known_criteria
 from pvcore.training.objectives.objective import Given, Objective, content_digest, plan_by_length
 
 if TYPE_CHECKING:
@@ -21,22 +31,24 @@ if TYPE_CHECKING:
 def label_tokens(task: Problem, rows: Sequence[Example], given: Given) -> Objective:
     """-log P(label's tokens and the end | prompt), the mean over examples; the sum over an answer's tokens.
 
-    Prediction compares exactly this sum between labels, so training and prediction ask the same. What all
-    prompts begin with is encoded once a step (training.shared_prefix); LoRA's dropout is then drawn once
-    for it and not once a row.
+    With criteria the mean over those that a row knows is added: yes or no to each of them, all weighed over
+    one pass of the prompt. Prediction compares exactly these sums, so training and prediction ask the same.
+    What all prompts begin with is encoded once a step (training.shared_prefix); LoRA's dropout is then drawn
+    once for it and not once a row.
     """
     import torch
 
     tokenizer, settings = given.tokenizer, given.settings
-    endings = {label: completion(tokenizer, label) for label in task.labels}
-    longest = max(map(len, endings.values()))
+    weighed = continuations(tokenizer, task.labels, list(task.criteria.values()))
+    tree, wanted = Tree(tuple(weighed)), wanted_answers(task, rows)
+    longest = max(len(one.ids) for one in weighed)
     prompts = [
         encode_prompt(tokenizer, task.prompt, row.text, settings.text.max_tokens, longest) for row in rows
     ]
     training = settings.training
     shared = prefix.common([asked.ids for asked in prompts]) if training.shared_prefix else ()
-    sequences = [(*asked.ids, *endings[row.label]) for asked, row in zip(prompts, rows, strict=True)]
-    counts = [len(endings[row.label]) for row in rows]
+    endings = [weighed[task.labels.index(row.label)].ids for row in rows]
+    sequences = [(*asked.ids, *ending) for asked, ending in zip(prompts, endings, strict=True)]
     cache: Any = None
 
     @contextlib.contextmanager
@@ -49,15 +61,36 @@ def label_tokens(task: Problem, rows: Sequence[Example], given: Given) -> Object
                 cache = None
 
     def loss(network: Any, items: Sequence[int]) -> torch.Tensor:
+        before = prefix.encode(network, shared) if cache is None else cache
+        return (several if task.criteria else one)(network, items, before)
+
+    def several(network: Any, items: Sequence[int], before: Any) -> torch.Tensor:
+        rests = [tuple(prompts[i].ids[len(shared) :]) for i in items]
+        width = -(-(max(map(len, rests)) + len(tree.nodes)) // 8) * 8
+        values = weigh(network, tokenizer, rests, tree, before, width=width, rows=len(items))
+        return -(values * torch.tensor(wanted[items], device=values.device)).sum(1).mean()
+
+    def one(network: Any, items: Sequence[int], before: Any) -> torch.Tensor:
         rests = [sequences[i][len(shared) :] for i in items]
         width = -(-max(map(len, rests)) // 8) * 8
         padded, _ = pad(rests, width=width, rows=len(items), pad_id=tokenizer.pad_token_id)
         tensor = partial(torch.tensor, device=next(network.parameters()).device)
-        lengths, answers = tensor([len(rest) for rest in rests]), tensor([counts[i] for i in items])
-        before = prefix.encode(network, shared) if cache is None else cache
+        lengths, answers = tensor([len(rest) for rest in rests]), tensor([len(endings[i]) for i in items])
         return completion_losses(network, tensor(padded), lengths, answers, before).mean()
 
     plan = plan_by_length(
         [len(s) for s in sequences], epochs=training.epochs, batch=training.batch, seed=given.seed
     )
-    return Objective(plan, loss, content_digest(sequences, counts), step=step)
+    content = content_digest(sequences, [len(ending) for ending in endings], weighed, wanted.tolist())
+    return Objective(plan, loss, content, step=step)
+
+
+def wanted_answers(task: Problem, rows: Sequence[Example]) -> NDArray[np.float32]:
+    """The share of each continuation (labels, then yes and no of each criterion) in a row's loss; shape
+    (rows, continuations): 1 of the row's label, and 1 together of the right answers to the criteria it knows.
+    """
+    met, share = known_criteria(task, rows)
+    answers = np.stack([met * share, (1 - met) * share], 2).reshape(len(rows), len(YES_NO) * met.shape[1])
+    labels = np.zeros((len(rows), len(task.labels)), np.float32)
+    labels[np.arange(len(rows)), [task.labels.index(row.label) for row in rows]] = 1
+    return np.concatenate([labels, answers], 1)

@@ -19,7 +19,9 @@ def codes(name: str, code: str, version: str = "29.0", case: str = "c") -> Annot
 def test_agreement_on_the_answer_is_enough() -> None:
     found = consensus([says("b", True, "other", "death"), says("a", True, "death")])
     (label,) = found.resolved
-    assert label.value == {"serious": True, "criteria": ["death"]} and label.annotators == ("a", "b")
+    assert label.value == {"serious": True, "criteria": ["death"], "unknown": ["other"]}
+    assert label.annotators == ("a", "b")
+    assert "unknown" not in consensus([says("b", True, "death"), says("a", True, "death")]).resolved[0].value
     assert not found.disagreements
 
 

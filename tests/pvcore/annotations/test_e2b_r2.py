@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pvcore.annotations import e2b_r2_write
 from pvcore.annotations.batch import read
 from pvcore.errors import BatchError
 from pvcore.records import Reaction
@@ -33,6 +35,10 @@ REPORT = """
       <summary><narrativeincludeclinical>A bad rash came up &amp; stayed.</narrativeincludeclinical></summary>
     </patient>
   </safetyreport>"""
+HOSPITAL = {
+    "serious": True, "criteria": ["hospitalisation"],
+    "unknown": ["life_threatening", "disabling", "congenital_anomaly", "other"],
+}  # fmt: skip
 HEADER = """<ichicsrmessageheader><messagetype>ichicsr</messagetype>
     <messagesenderidentifier>COMPANY</messagesenderidentifier><messagedate>20040204101112</messagedate>
   </ichicsrmessageheader>"""
@@ -58,14 +64,23 @@ def test_a_report() -> None:
     assert [(d.name, d.role) for d in first.drugs] == [("DRUG A", "suspect"), ("DRUG B", "interacting")]
     assert first.reactions == (Reaction("bad rash", "90000001", "29.0", outcome="unknown"),)
     said = {a.problem: a for a in batch.annotations if a.case_id == "GB-X-1"}
-    assert said["seriousness"].value == {"serious": True, "criteria": ["hospitalisation"]}
+    assert said["seriousness"].value == HOSPITAL
     assert (said["coding"].target, said["coding"].value) == ("bad rash", {"llt_code": "90000001"})
     assert {(a.annotator, a.time) for a in batch.annotations} == {("COMPANY", "2004-02-04T10:11:12")}
 
 
+def test_what_is_not_known_stays_so_when_written(tmp_path: Path) -> None:
+    batch = read(message(REPORT), name="b")
+    e2b_r2_write.write(batch.cases, batch.annotations, tmp_path / "b.xml", "29.0")
+    written = (tmp_path / "b.xml").read_text()
+    assert "seriousnessdeath" in written and "seriousnessdisabling" not in written
+    again = {a.problem: a.value for a in read(tmp_path / "b.xml").annotations}
+    assert again["seriousness"] == HOSPITAL
+
+
 def test_absent_is_not_known() -> None:
     silent = REPORT.replace("<serious>1</serious>", "")
-    assert seriousness(silent) == {"serious": True, "criteria": ["hospitalisation"]}
+    assert seriousness(silent) == HOSPITAL
     silent = silent.replace("<seriousnesshospitalization>1</seriousnesshospitalization>", "")
     assert seriousness(silent) is None  # one criterion denied, five not known
     assert read(message(silent), name="b").dropped == {"case whose seriousness is not known": 1}

@@ -47,7 +47,12 @@ def test_real_samples(shared: Path) -> None:
         ("10027940", "25.0"), ("10009896", "25.0"),
     ]  # fmt: skip
     said = {(a.problem, a.target): a.value for a in first.annotations}
-    assert said["seriousness", ""] == {"serious": True, "criteria": ["disabling", "other"]}
+    unknown = ["death", "life_threatening", "hospitalisation", "congenital_anomaly"]  # NI of every reaction
+    assert said["seriousness", ""] == {
+        "serious": True,
+        "criteria": ["disabling", "other"],
+        "unknown": unknown,
+    }
     assert said["coding", "COLITE ISCHEMIQUE"] == {"llt_code": "10009896"}
     # all flags of this one are NI: not known is no label
     assert "seriousness" not in {a.problem for a in batches["FAERS2022Scenario7"].annotations}
@@ -84,6 +89,14 @@ def test_only_six_explicit_denials_make_a_case_not_serious(tmp_path: Path) -> No
     assert not [a for a in read(unknown, name="b").annotations if a.problem == "seriousness"]
     true = data.replace(b'xsi:type="BL" value="false"', b'xsi:type="BL" value="true"', 1)
     assert read(true, name="b").annotations[0].value == {"serious": True, "criteria": [CRITERIA[0]]}
+
+
+def test_a_criterion_that_is_not_known_stays_so_when_written(tmp_path: Path) -> None:
+    value = {"serious": True, "criteria": ["hospitalisation"], "unknown": ["death", "other"]}
+    said = (Annotation("X-1", "seriousness", value, "unit-7"),)
+    batch = read(written(tmp_path, CASE, said), name="b")
+    assert batch.annotations[0].value == value
+    assert all({"death", "other"}.isdisjoint(r.seriousness) for r in batch.cases[0].reactions)
 
 
 def test_nothing_said_writes_nothing_false(tmp_path: Path) -> None:

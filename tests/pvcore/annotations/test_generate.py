@@ -116,6 +116,12 @@ def test_a_fact_of_somebody_else_is_theirs(truth: Truth) -> None:
     assert about and not [s for s in about if re.search(r"(lost|took|breathed) (my|his|her) ", s)]
 
 
+@pytest.mark.parametrize(("brief", "most"), [(False, 2), (True, 1)])
+def test_what_is_true_of_a_case_is_told(truth: Truth, brief: bool, most: int) -> None:
+    _, said = generate_cases(truth.dictionary, n=400, seed=7, prefix="Q", brief=brief, disagreement=0)
+    assert max(len(a.value.get("criteria", ())) for a in said) == most  # a brief narrative has room for one
+
+
 @pytest.mark.parametrize("brief", [False, True])
 def test_the_dead_do_not_report(truth: Truth, brief: bool) -> None:
     cases, said = generate_cases(truth.dictionary, n=400, seed=7, prefix="Q", brief=brief, disagreement=0)

@@ -26,6 +26,7 @@ from pvcore.cycle import (
 )
 from pvcore.errors import GateError, NotFound, PvError, RegistryError, SignatureRefused
 from pvcore.registry.manifest import resolve
+from pvcore.registry.store import get_blob
 
 
 def _kinds(told: Any) -> list[str]:
@@ -95,7 +96,6 @@ def test_every_coded_row_is_in_exactly_one_class(told: Any) -> None:
 def test_the_champion_has_a_say_in_suggestions_and_only_there(told: Any) -> None:
     """The second update asked the coding champion; what needs review has suggestions of the new release."""
     from pvcore.meddra.mapping import Migration
-    from pvcore.registry.store import get_blob
 
     ws = told.workspace
     nearest = migration._nearest(ws)
@@ -189,6 +189,11 @@ def test_the_same_cases_scored_twice_are_the_same_bytes(told: Any) -> None:
     first, second = (scoring.score(ws, "seriousness@champion", batch)[1] for _ in range(2))
     assert first == second and len(first) == len(batch.cases)
     assert {p.version for p in first} == {"seriousness@2"}
+    # Which criteria a version answers is what its cases showed: these hold the commoner ones.
+    answered = {tuple(name for name, _ in p.criteria) for p in first}
+    assert len(answered) == 1 and {"death", "hospitalisation", "other"} <= {*answered.pop()}
+    table = scoring.score_batch(ws, "seriousness@champion", "inbox/annotations/second.xml").markdown
+    assert "| example | answer | confidence | score | guardrails | criteria met |" in table
     coded = scoring.score(ws, "coding@champion", batch)[1]
     assert {p.dictionary for p in coded} == {"90.1"}
     assert list((ws.state / "vectors").glob("*.npz"))
@@ -224,6 +229,18 @@ def test_an_evaluation_holds_what_the_confidence_is_worth(told: Any) -> None:
         assert found.coverage == results["coverage"].candidate.value == 1.0
         assert found.calibration_error == results["calibration_error"].candidate.value
         assert results["calibration_error"].against["champion"].reference.value is not None
+
+
+def test_criteria_are_measured_and_stand_in_the_dossier(told: Any) -> None:
+    entries = told.workspace.ledger.entries()
+    entry = [e for e in entries if e.kind == "Evaluated" and e.body["problem"] == "seriousness"][1]
+    results = judging.evaluation(told.workspace, entry.key).report.overall.results
+    hospital = results["hospitalisation_average_precision"]
+    assert hospital.support >= 5 and hospital.candidate.value is not None
+    assert hospital.against["TF-IDF"].reference.value is not None
+    assert results["hospitalisation_recall"].against["champion"].reference.value is not None
+    page = get_blob(told.workspace.store, overview.version_page(told.workspace, "seriousness@2")["dossier"])
+    assert b"The seriousness criteria (ICH E2B(R3) E.i.3.2)" in page
 
 
 def test_a_rebuild_gives_the_same_bytes(told: Any) -> None:

@@ -9,10 +9,11 @@ import pytest
 
 from pvcore.annotations.consistency import measure
 from pvcore.dossier.report import dossier, markdown_gate_table
-from pvcore.evaluation.compare import changed_answers
+from pvcore.evaluation.compare import changed_answers, evaluate, frame
+from pvcore.evaluation.criteria import criteria_metrics
 from pvcore.evaluation.gate import Decision
 from pvcore.evaluation.reliability import Reliability
-from pvcore.records import Annotation
+from pvcore.records import CRITERIA, Annotation, Example, Prediction
 
 VOID = {"meta", "img", "br", "link"}
 DIGEST = "ab" * 32
@@ -163,6 +164,25 @@ def test_the_gate_table_is_markdown_with_every_criterion(passed):
     assert "| recall | 0.960 | 0.950 | 0.700 |" in table
     for reason in passed.decision.reasons:
         assert reason in table
+
+
+def test_criteria_have_a_table_of_their_own(passed):
+    cases = [
+        Example(f"e{n}", f"case-{n}", "", "serious", f"k{n}", criteria={"death": n < 10}) for n in range(40)
+    ]
+    found, none = (
+        frame(cases, [Prediction(e.example_id, "serious", 1.0, criteria=(("death", p(n)),), met=m(n))
+                      for n, e in enumerate(cases)])
+        for p, m in ((lambda n: 1 - n / 40, lambda n: ("death",) * (n < 20)), (lambda n: 0.5, lambda n: ()))
+    )  # fmt: skip
+    report = evaluate("seriousness", criteria_metrics(CRITERIA), found, None, passed.policy, 1,
+                      baselines={"TF-IDF": none})  # fmt: skip
+    page_text = read(page(dataclasses.replace(passed, report=report))).text
+    assert "The seriousness criteria" in page_text and "death recall" not in page_text
+    table = markdown_gate_table(report, passed.decision)
+    assert "| death | 10 | 1.000 | 0.250 | 1.000 | 0.500 |" in table
+    assert "| hospitalisation | 0 |" in table and "death recall" not in table
+    assert "The seriousness criteria" not in read(page(passed)).text
 
 
 def test_markdown_cannot_be_broken_by_a_name(passed):

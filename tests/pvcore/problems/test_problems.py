@@ -10,6 +10,7 @@ import pytest
 from pvcore.errors import InputError, NotFound
 from pvcore.problems import PROBLEMS, coding, ddi, problem, pts, seriousness, triage
 from pvcore.problems.problem import example_id
+from pvcore.records import CRITERIA
 
 
 @pytest.mark.parametrize("module", [seriousness, coding, pts, triage, ddi])
@@ -88,6 +89,24 @@ def test_examples_of_seriousness(cases):
     }  # fmt: skip
     assert found["train"][0].slices == ("elderly", "negation")
     assert found["train"][0].example_id == example_id("a", "seriousness") == "a#seriousness"
+
+
+@pytest.mark.parametrize(
+    ("value", "known"),
+    [
+        ({"serious": False}, dict.fromkeys(CRITERIA, False)),
+        ({"serious": True, "criteria": ["other"]}, {**dict.fromkeys(CRITERIA, False), "other": True}),
+        ({"serious": True, "criteria": []}, {}),
+        ({"serious": True}, {}),
+        (
+            {"serious": True, "criteria": ["death"], "unknown": ["other", "disabling"]},
+            {"death": True, "life_threatening": False, "hospitalisation": False, "congenital_anomaly": False},
+        ),
+    ],
+)
+def test_a_criterion_is_known_or_it_is_not_there(cases, value, known):
+    (found,) = PROBLEMS["seriousness"].examples(cases, labels(("a", "seriousness", "", value)))["train"]
+    assert found.criteria == known
 
 
 def test_labels_that_say_nothing_are_all_named(cases):

@@ -85,6 +85,14 @@ def test_what_is_split_sums_to_what_it_was_and_the_others_stay(seed):
     assert torch.allclose(probability(back), probability(tensors), atol=1e-6)
 
 
+def test_rows_of_criteria_stand_behind_the_labels_and_stay():
+    tensors = {WEIGHT: torch.arange(20.0).reshape(4, 5), BIAS: torch.tensor([0.0, 1.0, -7.0, 3.0])}
+    moved = move_head(tensors, ("a", "b"), ("c", "b", "a"), {}, criteria=2)
+    for name in tensors:
+        assert torch.equal(moved[name][[2, 1, 3, 4]], tensors[name])
+    assert moved[BIAS][0] == 0.0  # the least of the labels', not of the criteria's
+
+
 def test_only_free_rows_are_fitted():
     chance = np.random.default_rng(1)
     truth = np.arange(90) % 3
@@ -117,9 +125,14 @@ def system(word):
 def systems(monkeypatch):
     """Sets the labels of an invented problem: organ systems, as a dictionary may redraw them."""
 
-    def function(*names):
+    def function(*names, criteria=()):
         toy = dataclasses.replace(
-            SERIOUSNESS, name="systems", labels=names, positive=None, metrics={"accuracy": metrics.accuracy()}
+            SERIOUSNESS,
+            name="systems",
+            labels=names,
+            positive=None,
+            metrics={"accuracy": metrics.accuracy()},
+            criteria={name: f" {name}?" for name in criteria},
         )
         monkeypatch.setitem(PROBLEMS, "systems", toy)
 
@@ -197,3 +210,26 @@ def test_merged_labels_answer_as_one(systems, tiny_base, specify, train):
     merged = train(asked, rows, rows[:0], base=tiny_base, parent=parent.adapter)
     answers = load(merged.adapter, tiny_base).predict(rows)
     assert np.mean([a.answer == row.label for a, row in zip(answers, rows, strict=True)]) > 0.95
+
+
+def test_criteria_are_known_as_before_when_the_labels_change(systems, tiny_base, specify, train):
+    def known(label_of, count, seed):
+        rows = cases(label_of, count, seed)
+        return [dataclasses.replace(row, criteria={"sore": "blister" in row.text}) for row in rows]
+
+    options = {"training__epochs": 6, "lora__dropout": 0.0}
+    systems("heart", "skin", criteria=["sore"])
+    rows = known(lambda word: system(word) if system(word) != "eye" else None, 150, 1)
+    parent = train(specify(tiny_base, "systems", **options), rows, rows[:0], base=tiny_base)
+    before = load(parent.adapter, tiny_base).predict(rows)
+    sore = [[dict(p.criteria)["sore"] for p, r in zip(before, rows, strict=True) if r.criteria["sore"] == met]
+            for met in (True, False)]  # fmt: skip
+    assert np.mean(sore[0]) > np.mean(sore[1]) + 0.2
+
+    systems("eye", "skin", "heart", criteria=["sore"])
+    still = {"training__learning_rate": 1e-9, "lora__dropout": 0.0, "training__epochs": 1}
+    asked = specify(tiny_base, "systems", parent=parent, **still)
+    moved = train(asked, known(system, 60, 3), rows[:0], base=tiny_base, parent=parent.adapter)
+    for old, now in zip(before, load(moved.adapter, tiny_base).predict(rows), strict=True):
+        assert dict(now.criteria)["sore"] == pytest.approx(dict(old.criteria)["sore"], abs=1e-5)
+        assert now.met == old.met

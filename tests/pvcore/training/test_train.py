@@ -14,7 +14,7 @@ from pvcore.inference.predict import Model, load
 from pvcore.problems.pts import PTS
 from pvcore.records import Example
 from pvcore.training import qlora
-from pvcore.training.train import best_threshold
+from pvcore.training.thresholds import best_threshold
 
 
 def test_a_classifier_learns_and_answers_as_it_was_measured(tiny_base, specify, rows, train):
@@ -41,12 +41,13 @@ def test_an_adapter_is_a_plain_peft_folder(tiny_base, specify, rows, train):
     asked = specify(tiny_base, quantisation__bits=16)
     result = train(asked, rows(40, 1), rows(8, 2), base=tiny_base)
     with quiet():
-        base = AutoModelForSequenceClassification.from_pretrained(str(tiny_base), num_labels=2)
+        outputs = len(load(result.adapter, tiny_base).card.outputs)  # two labels and six criteria
+        base = AutoModelForSequenceClassification.from_pretrained(str(tiny_base), num_labels=outputs)
         plain = PeftModel.from_pretrained(base, str(result.adapter)).eval()
     tokenizer = AutoTokenizer.from_pretrained(str(tiny_base))
     text = "patient felt hospital rash"
     with torch.no_grad():
-        probabilities = plain(**tokenizer(text, return_tensors="pt")).logits.softmax(-1)[0]
+        probabilities = plain(**tokenizer(text, return_tensors="pt")).logits[:, :2].softmax(-1)[0]
     ours = load(result.adapter, tiny_base).predict([("a", text)])[0]
     assert ours.score == pytest.approx(float(probabilities[1]), abs=1e-5)
 

@@ -19,7 +19,9 @@ from pvcore.training.objectives.label_tokens import label_tokens
 from pvcore.training.settings import Lora, sections
 
 INSTRUCTION = "Is this report of a reaction serious? Report: "
-SHORT = dataclasses.replace(SERIOUSNESS, prompt=lambda text: f"{INSTRUCTION}{text}\nAnswer:")
+SHORT = dataclasses.replace(SERIOUSNESS, prompt=lambda text: f"{INSTRUCTION}{text}\nAnswer:", criteria={})
+ASKING = dataclasses.replace(SHORT, criteria={"death": " died:", "other": " else:"})
+TASKS = {"labels": SHORT, "criteria": ASKING}
 MODELS = {
     "phi3": {"max_position_embeddings": 512, "original_max_position_embeddings": 512},
     "llama": {},
@@ -33,7 +35,11 @@ def ragged(count: int = 8) -> list[Example]:
     chance = random.Random(3)
     texts = ["".join(chance.choices("abcdefgh ", k=chance.randint(1, 60))) for _ in range(count)]
     texts[0] = "no"
-    return [Example(f"e{n}", f"c{n}", text, SHORT.labels[n % 2], f"k{n}") for n, text in enumerate(texts)]
+    known = ({"death": True, "other": False}, {"other": True}, {}, None)
+    return [
+        Example(f"e{n}", f"c{n}", text, SHORT.labels[n % 2], f"k{n}", criteria=known[n % 4])
+        for n, text in enumerate(texts)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +47,7 @@ def tokenizer(tiny_phi3):
     return load_tokenizer(tiny_phi3)
 
 
-def objective(tokenizer, rows=None, **training):
+def objective(tokenizer, rows=None, task=SHORT, **training):
     settings = sections(
         {
             "base": {"source": "package:x", "digest": "0" * 64},
@@ -50,7 +56,7 @@ def objective(tokenizer, rows=None, **training):
         }
     )
     return label_tokens(
-        SHORT, ragged() if rows is None else rows, Given(tokenizer, settings, 1)
+        task, ragged() if rows is None else rows, Given(tokenizer, settings, 1)
     ), settings.training
 
 
@@ -86,9 +92,10 @@ def tokens_seen(network):
 @pytest.mark.parametrize("options", [{}, {"micro_batch": 2}], ids=["whole", "parts"])
 @pytest.mark.parametrize("recomputed", [False, True], ids=["kept", "recomputed"])
 @pytest.mark.parametrize("kind", MODELS)
-def test_gradients_are_those_of_full_prompts(causal_network, tokenizer, kind, recomputed, options):
-    network = lora(causal_network(kind, **MODELS[kind]))
-    full_loss, full = gradients(network, objective(tokenizer, shared_prefix=False))
+@pytest.mark.parametrize("task", TASKS)
+def test_gradients_are_those_of_full_prompts(causal_network, tokenizer, task, kind, recomputed, options):
+    network, options = lora(causal_network(kind, **MODELS[kind])), {"task": TASKS[task], **options}
+    full_loss, full = gradients(network, objective(tokenizer, task=TASKS[task], shared_prefix=False))
     if recomputed:
         network.get_base_model().activation_checkpointing_enable({"use_reentrant": False})
         prefix.keep_cache_when_recomputing(network)
@@ -96,12 +103,33 @@ def test_gradients_are_those_of_full_prompts(causal_network, tokenizer, kind, re
     loss, found = gradients(network, objective(tokenizer, **options))
     hook.remove()
     # The instruction has gone through once, whatever the number of parts, and the rows without it.
-    passed = len(INSTRUCTION) + 8 * (max(len(row.text) for row in ragged()) + 30)
+    answers = 60 if TASKS[task].criteria else 30
+    passed = len(INSTRUCTION) + 8 * (max(len(row.text) for row in ragged()) + answers)
     assert sum(seen) < passed
-    assert loss == pytest.approx(full_loss, abs=1e-5)
+    assert loss == pytest.approx(full_loss, rel=1e-6, abs=1e-5)
     assert set(found) == set(full) and max(g.abs().max() for g in full.values()) > 0.1
     largest = max(g.abs().max() for g in full.values())
     assert all((found[name] - full[name]).abs().max() <= 1e-6 * largest for name in full)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_all_questions_in_one_pass_cost_what_each_alone_does(causal_network, tokenizer, kind):
+    network = lora(causal_network(kind, **MODELS[kind])).eval()
+    made, _ = objective(tokenizer, task=ASKING)
+
+    def alone(row, *continuation):
+        """-log P of the last part of the text, by a pass of its own."""
+        before = tokenizer(ASKING.prompt(row.text) + "".join(continuation[:-1]))["input_ids"]
+        said = [*tokenizer(continuation[-1])["input_ids"], tokenizer.eos_token_id]
+        logs = network(torch.tensor([[*before, *said]])).logits[0].log_softmax(-1)
+        return -sum(logs[len(before) + at - 1, token].item() for at, token in enumerate(said))
+
+    with torch.no_grad():
+        for number, row in enumerate(ragged(4)):
+            known = row.criteria or {}
+            answers = [alone(row, ASKING.criteria[n], " yes" if met else " no") for n, met in known.items()]
+            expected = alone(row, f" {row.label}") + sum(answers) / max(1, len(answers))
+            assert made.loss(network, [number]).item() == pytest.approx(expected, abs=1e-3)
 
 
 def test_the_loss_stands_by_itself_outside_a_step(causal_network, tokenizer):
@@ -111,9 +139,10 @@ def test_the_loss_stands_by_itself_outside_a_step(causal_network, tokenizer):
     assert shared.loss(network, [0, 3]).item() == pytest.approx(plain.loss(network, [0, 3]).item(), abs=1e-5)
 
 
-def test_padding_and_company_do_not_change_a_row(causal_network, tokenizer):
+@pytest.mark.parametrize("task", TASKS)
+def test_padding_and_company_do_not_change_a_row(causal_network, tokenizer, task):
     network = lora(causal_network("mistral", sliding_window=20)).eval()
-    made, _ = objective(tokenizer)
+    made, _ = objective(tokenizer, task=TASKS[task])
     with torch.no_grad():
         alone = [made.loss(network, [item]).item() for item in range(8)]
         together = made.loss(network, range(8)).item()
