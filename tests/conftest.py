@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("busy machine", deadline=None)  # a slow example is the neighbours' doing
+settings.load_profile("busy machine")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -71,7 +71,7 @@ def test_order_count_and_threads_do_not_matter(causal_network, tokenizer, kind, 
     with backend.deterministic(1):
         found = log_likelihoods(network, tokenizer, asked, LABELS, PREFIX)
     chance = random.Random(1)
-    for count in range(1, 65):
+    for count in (1, 2, 3, 5, 15, 16, 17, 33, 63, 64):
         rows = chance.sample(range(64), count)
         with backend.deterministic(1 + count % 2):
             again = log_likelihoods(network, tokenizer, [asked[row] for row in rows], LABELS, PREFIX)

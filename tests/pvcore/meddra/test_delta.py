@@ -27,7 +27,7 @@ RELEASES = st.sets(st.sampled_from(NAMES)).flatmap(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(old=RELEASES, new=RELEASES)
 def test_there_and_back(old: dict[str, pd.DataFrame], new: dict[str, pd.DataFrame]) -> None:
     found = delta.from_value(delta.to_value(delta.delta(old, new)))
