@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
@@ -14,7 +12,7 @@ from expectations.validation import Validation
 from pvcore.errors import Fault, InputError
 from pvcore.meddra.release import Dictionary
 from pvcore.problems import PROBLEMS
-from pvcore.problems.problem import SPLITS, Problem, example_id
+from pvcore.problems.problem import SPLITS, Problem, example_id, value_of
 from pvcore.records import Example
 
 CASE_COLUMNS = ("case_id", "cluster", "split")
@@ -154,7 +152,7 @@ def _codes(labels: pd.DataFrame, dictionary: Dictionary) -> pd.DataFrame:
     pts = set(dictionary.tables["pt"]["pt_name"])
     rows = []
     for row in labels.itertuples():
-        value: Mapping[str, Any] = row.value if isinstance(row.value, Mapping) else json.loads(row.value)
+        value = value_of(row)
         code, name = value.get("llt_code"), value.get("pt_name")
         there = code in dictionary if code else name in pts
         other = row.meddra_version != dictionary.version

@@ -49,7 +49,7 @@ def pin(workspace: Workspace, recipe: str, *, change: bool = False) -> Pinned:
 
     file = recipe_file(workspace, recipe)
     base = read_recipe(file).base
-    _, digest = fetch_base(source_of(workspace, base.source), **_places(workspace))
+    _, digest = fetch_base(source_of(workspace, base.source), **places(workspace))
     if base.digest not in (UNPINNED, digest) and not change:
         raise ConfigError(
             f"{file} pins {base.digest}, but {base.source} has {digest}. Other weights than those that were "
@@ -111,7 +111,8 @@ def source_of(workspace: Workspace, source: str) -> str:
     return str(workspace.root / source) if plain else source
 
 
-def _places(workspace: Workspace) -> dict[str, Any]:
+def places(workspace: Workspace) -> dict[str, Any]:
+    """Where bases are kept and fetched from, as `pvcore.inference.base` asks for it."""
     return {"cache": workspace.state / "bases", "store": workspace.store}
 
 
@@ -121,7 +122,7 @@ def _fetched(workspace: Workspace, source: str, fetch: Any) -> tuple[Path, str, 
 
     where = source_of(workspace, source)
     try:
-        folder, digest = fetch(where, **_places(workspace))
+        folder, digest = fetch(where, **places(workspace))
         return folder, digest, ()
     except TrainingError:
         folder = Path(where).expanduser()

@@ -12,6 +12,7 @@ from typing import Any
 
 from pvcore.config import Workspace
 from pvcore.cycle import data
+from pvcore.cycle.bases import places, source_of
 from pvcore.cycle.lineage import unseen
 from pvcore.errors import NotFound
 from pvcore.inference.guardrails import GuardrailPolicy
@@ -165,10 +166,7 @@ def base_folder(workspace: Workspace, base: Mapping[str, Any]) -> Path:
     """The base model's folder, checked against its digest. A relative folder is the workspace's."""
     from pvcore.inference.base import resolve_base
 
-    source = base["source"]
-    if ":" not in source and not Path(source).is_absolute():
-        source = str(workspace.root / source)
-    return resolve_base(source, base["digest"], cache=workspace.state / "bases", store=workspace.store)
+    return resolve_base(source_of(workspace, base["source"]), base["digest"], **places(workspace))
 
 
 def predict(

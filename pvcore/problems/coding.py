@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from pvcore.errors import Fault, InputError
 from pvcore.evaluation import metrics
-from pvcore.problems.problem import SPLITS, Problem, example_id
+from pvcore.problems.problem import SPLITS, Problem, example_id, value_of
 from pvcore.records import Case, Example
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def examples(
     by_pt = _pt_names(dictionary) if dictionary is not None else {}
     names = dict(current_terms(dictionary)) if dictionary is not None else {}
     for row in labels[labels["problem"] == NAME].sort_values(["case_id", "target"]).itertuples():
-        value = row.value if isinstance(row.value, dict) else json.loads(row.value)
+        value = value_of(row)
         code = value.get("llt_code") or by_pt.get(str(value.get("pt_name")))
         where = f"case {row.case_id}, {row.target!r}"
         if row.case_id not in table.index:

@@ -1,5 +1,6 @@
 """Extraction: a narrative -> the spans of its drugs and adverse reactions, and which belong together.
 
+    >>> import json
     >>> from pvcore.problems.quoting import quoted
     >>> text = "After aspirin she had pain in both arms and no rash."
     >>> value = {"spans": [{"start": 6, "end": 13, "label": "Drug"}, {"start": 22, "end": 39, "label": "Reaction"}]}
@@ -22,7 +23,6 @@ Spans may be discontinuous ("pain ... in the back") and may lie in one another (
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
@@ -32,7 +32,8 @@ from pvcore.annotations.spans import find
 from pvcore.errors import Fault, InputError
 from pvcore.evaluation.span_metrics import relation_f1, span_f1
 from pvcore.evaluation.spans import DRUG, REACTION, Marked, Span, marked_of, meet, read, written
-from pvcore.problems.problem import SPLITS, Problem, example_id
+from pvcore.problems.posing import case_questions
+from pvcore.problems.problem import SPLITS, Problem, example_id, value_of
 from pvcore.records import Case, Example
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def examples(
         case = table.loc[row.case_id]
         text = case["narrative"]
         try:
-            said = marked_of(json.loads(row.value) if isinstance(row.value, str) else row.value)
+            said = marked_of(value_of(row))
             _refuse_outside(said, text)
         except ValueError as error:
             faults.append(Fault(where, str(error), "mark the narrative's own words"))
@@ -167,7 +168,7 @@ def _words(text: str, span: Span) -> str:
 
 def questions(cases: Sequence[Case]) -> list[tuple[str, str]]:
     """One question a case: its narrative."""
-    return [(example_id(case.case_id, NAME), case.narrative) for case in cases]
+    return case_questions(NAME, cases)
 
 
 EXTRACTION = Problem(

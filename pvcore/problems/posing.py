@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pvcore.errors import Fault, InputError
-from pvcore.problems.problem import SPLITS, example_id
+from pvcore.problems.problem import SPLITS, example_id, value_of
 from pvcore.records import Case, Example
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def case_examples(
     made: dict[str, list[Example]] = {split: [] for split in SPLITS}
     faults = []
     for row in labels[labels["problem"] == name].sort_values(["case_id", "target"]).itertuples():
-        value = row.value if isinstance(row.value, dict) else json.loads(row.value)
+        value = value_of(row)
         case = known.get(row.case_id)
         wrong = "no such case" if case is None else fault(value, case["narrative"])
         if case is None or wrong is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -80,6 +81,12 @@ def by_table(problem: Problem, table: Table) -> Problem:
     if table:
         raise ConfigError(f"the recipe of {problem.name} has a table, and no label of it follows from one.")
     return problem
+
+
+def value_of(row: Any) -> Mapping[str, Any]:
+    """The value of a label's row, which a stored table holds as JSON."""
+    value: Mapping[str, Any] = json.loads(row.value) if isinstance(row.value, str) else row.value
+    return value
 
 
 def example_id(case_id: str, problem: str, target: str = "") -> str:

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from pvcore.errors import Fault, InputError
 from pvcore.evaluation import sets
 from pvcore.problems import coding
-from pvcore.problems.problem import SPLITS, Problem, example_id
+from pvcore.problems.posing import case_questions
+from pvcore.problems.problem import SPLITS, Problem, example_id, value_of
 from pvcore.records import Case, Example
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def examples(
     found: dict[str, set[str]] = defaultdict(set)
     faults = []
     for row in labels[labels["problem"] == coding.NAME].sort_values(["case_id", "target"]).itertuples():
-        value = row.value if isinstance(row.value, dict) else json.loads(row.value)
+        value = value_of(row)
         code = pt_of.get(str(value.get("llt_code"))) or by_name.get(str(value.get("pt_name")))
         where = f"case {row.case_id}, {row.target!r}"
         if row.case_id not in table.index:
@@ -100,7 +101,7 @@ def examples(
 
 def questions(cases: Sequence[Case]) -> list[tuple[str, str]]:
     """One question a case: its narrative."""
-    return [(example_id(case.case_id, NAME), case.narrative) for case in cases]
+    return case_questions(NAME, cases)
 
 
 PTS = Problem(

@@ -18,7 +18,6 @@ may be denied, in the past, planned for something else, or about a relative. The
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,8 @@ from typing import TYPE_CHECKING, Any
 from pvcore.errors import Fault, InputError
 from pvcore.evaluation import metrics
 from pvcore.evaluation.criteria import criteria_metrics
-from pvcore.problems.problem import SPLITS, Problem, example_id
+from pvcore.problems.posing import case_questions, one_of
+from pvcore.problems.problem import SPLITS, Problem, example_id, value_of
 from pvcore.records import CRITERIA, Case, Example
 
 if TYPE_CHECKING:
@@ -78,10 +78,7 @@ def prompt(text: str) -> str:
 
 def parse(answer: str) -> str:
     """The label that an answer says. ValueError for anything but a label, whatever the case."""
-    found = answer.strip().lower()
-    if found not in LABELS:
-        raise ValueError(f"expected one of {', '.join(LABELS)}, found {answer!r}")
-    return found
+    return one_of(LABELS, answer)
 
 
 def judged(value: Mapping[str, Any]) -> dict[str, bool]:
@@ -122,7 +119,7 @@ def examples(
     made: dict[str, list[Example]] = {split: [] for split in SPLITS}
     faults = []
     for row in labels[labels["problem"] == NAME].sort_values("case_id").itertuples():
-        value = row.value if isinstance(row.value, dict) else json.loads(row.value)
+        value = value_of(row)
         if row.case_id not in table.index or not isinstance(value.get("serious"), bool):
             faults.append(
                 Fault(f"case {row.case_id}", "no such case, or `serious` is neither true nor false")
@@ -147,7 +144,7 @@ def examples(
 
 def questions(cases: Sequence[Case]) -> list[tuple[str, str]]:
     """One question a case: its narrative."""
-    return [(example_id(case.case_id, NAME), case.narrative) for case in cases]
+    return case_questions(NAME, cases)
 
 
 SERIOUSNESS = Problem(
