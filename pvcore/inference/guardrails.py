@@ -88,7 +88,7 @@ def distances(model: Model, found: Sequence[Answer]) -> list[float | None]:
     made = unit(features(model, found))
     result: list[float | None] = []
     for start in range(0, len(made), ROWS):
-        # No BLAS, as in heads.embedding: each similarity is one sum over its own two vectors.
+        # No BLAS, as in `nearest`: each similarity is one sum over its own two vectors.
         near = np.einsum("qd,nd->qn", made[start : start + ROWS], model.prototypes)
         result += [float(1 - np.sort(row)[-NEIGHBOURS:].mean()) for row in near]
     return result
