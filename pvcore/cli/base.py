@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,7 +13,7 @@ from pvcore.errors import InputError
 
 RecipeName = Annotated[str, typer.Argument(help="a problem of the workspace, such as coding, or a YAML file")]
 
-base = typer.Typer(no_args_is_help=True, help="The base of a recipe: list, check, pin, put.")
+base = typer.Typer(no_args_is_help=True, help="The base of a recipe: list, check, pin, put, pretrain.")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -74,3 +74,42 @@ def put(
 
     digest = bases.put(open_workspace(workspace), folder, prefix)
     console.print(f"source: store:{prefix.strip('/')}\ndigest: {digest}", markup=False)
+
+
+@base.command()
+def pretrain(
+    recipe: RecipeName,
+    files: Annotated[
+        list[Path], typer.Argument(help="files with cases, of any format that is read", exists=True)
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder for the new base")],
+    epochs: Annotated[int, typer.Option(min=1)] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="narratives a step")] = 32,
+    learning_rate: Annotated[float, typer.Option(min=1e-9)] = 1e-4,
+    max_tokens: Annotated[
+        int, typer.Option(min=8, help="of a narrative; of a longer one head and tail are read")
+    ] = 128,
+    compute: Annotated[Literal["float32", "bfloat16"], typer.Option()] = "float32",
+    seed: Annotated[int, typer.Option()] = 0,
+    workspace: Where = None,
+) -> None:
+    """Train a recipe's encoder further on unlabelled narratives: it guesses masked words, and is a new base."""
+    from pvcore.config import open_workspace
+    from pvcore.cycle import bases
+    from pvcore.training.pretraining import Pretraining
+
+    settings = Pretraining(epochs, batch, learning_rate, max_tokens, compute=compute, seed=seed)
+    with console.status("reading the narratives") as status:
+        found = bases.pretrain(
+            open_workspace(workspace),
+            recipe,
+            files,
+            output,
+            settings,
+            progress=lambda step, steps, loss: status.update(f"step {step} of {steps}, loss {loss:.3f}"),
+        )
+    losses = [loss for _, loss in found.curve]
+    part = max(1, len(losses) // 10)
+    first, last = sum(losses[:part]) / part, sum(losses[-part:]) / part
+    console.print(f"source: {found.folder}\ndigest: {found.digest}", markup=False)
+    console.print(f"{len(losses)} steps, loss {first:.3f} -> {last:.3f} (first and last tenth)", markup=False)

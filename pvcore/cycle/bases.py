@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pvcore import yaml_text
+from pvcore.annotations import batch
 from pvcore.config import Recipe, Workspace, bases, read_recipe
 from pvcore.errors import ConfigError, Fault
+
+if TYPE_CHECKING:
+    from pvcore.training.loop import Progress
+    from pvcore.training.pretraining import Pretrained, Pretraining
 
 RECIPE_SUFFIXES = (".yaml", ".yml")
 
@@ -103,6 +108,40 @@ def put(workspace: Workspace, folder: Path, prefix: str) -> str:
     from pvcore.inference.base import put_base
 
     return put_base(folder, workspace.store, prefix)
+
+
+def pretrain(
+    workspace: Workspace,
+    recipe: str,
+    files: Sequence[Path],
+    output: Path,
+    settings: Pretraining,
+    progress: Progress | None = None,
+) -> Pretrained:
+    """Train a recipe's base further on the narratives of batch files; `output` becomes the new base.
+
+    What annotations the files hold is not looked at. Raises TrainingError, BatchError, and ConfigError
+    for a base that is no encoder or an output that is there.
+    """
+    from pvcore.inference.base import resolve_base
+    from pvcore.training.pretraining import pretrain
+
+    read = read_recipe(recipe_file(workspace, recipe))
+    if read.family != "encoder":
+        raise ConfigError(f"{recipe}: only an encoder is pretrained further, and its family is {read.family}")
+    if output.exists():
+        raise ConfigError(f"{output} is there already: choose another folder for the new base")
+    base = resolve_base(source_of(workspace, read.base.source), read.base.digest, **places(workspace))
+    narratives = {case.case_id: case.narrative for file in files for case in batch.read(file).cases}
+    return pretrain(
+        narratives,
+        settings,
+        base=base,
+        workdir=workspace.state / "pretraining",
+        output=output,
+        progress=progress,
+        threads=workspace.settings.threads,
+    )
 
 
 def source_of(workspace: Workspace, source: str) -> str:

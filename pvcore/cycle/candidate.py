@@ -196,7 +196,7 @@ def predict(
             policy=policy,
             exact=workspace.settings.exact,
         )
-        if model.head.pooling is None:  # it makes no vectors of terms
+        if not model.head.vectors:
             return asking()
         with on_disk(model, workspace.state / "vectors", name):
             return asking()

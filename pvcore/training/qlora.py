@@ -45,8 +45,6 @@ def attach(model: Any, lora: Lora, head: str, *, method: str = "lora") -> Any:
         lora_dropout=lora.dropout,
         target_modules=list(lora.targets) if method == "lora" else NO_TARGETS,
         modules_to_save=whole if method == "full" else None,
-        # Pooled output is not used by embeddings: its layer would get matrices and never a gradient.
-        exclude_modules=r".*pooler.*" if HEADS[head].pooling and method == "lora" else None,
         bias="none",
     )
     try:

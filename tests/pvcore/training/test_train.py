@@ -47,7 +47,9 @@ def test_an_adapter_is_a_plain_peft_folder(tiny_base, specify, rows, train):
     tokenizer = AutoTokenizer.from_pretrained(str(tiny_base))
     text = "patient felt hospital rash"
     with torch.no_grad():
-        probabilities = plain(**tokenizer(text, return_tensors="pt")).logits[:, :2].softmax(-1)[0]
+        encoder, head = plain.get_base_model().bert, plain.get_base_model().classifier
+        mean = encoder(**tokenizer(text, return_tensors="pt")).last_hidden_state.mean(1)
+        probabilities = head(mean)[:, :2].softmax(-1)[0]
     ours = load(result.adapter, tiny_base).predict([("a", text)])[0]
     assert ours.score == pytest.approx(float(probabilities[1]), abs=1e-5)
 
