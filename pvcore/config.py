@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -127,6 +127,9 @@ class Settings(BaseSettings):
         default=None, description="port of the Prefect server; None = 4200 or the next free one"
     )
     threads: int | None = Field(default=None, ge=1, description="threads of a training run; None = all cores")
+    processes: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        default=1, description="that a worker trains with, each on a GPU of its own; auto = one a GPU"
+    )
     exact: bool = Field(
         default=False, description="score one text at a time: for devices where rows of a batch can meet"
     )

@@ -99,8 +99,9 @@ def train(
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Mapping[str, Any]:
     """Train once and record it; asked again, return what was recorded. `rebuild` trains anew regardless."""
+    from pvcore.training.job import train_with
     from pvcore.training.mixture import mix
-    from pvcore.training.train import train as run
+    from pvcore.training.several import wanted
 
     kind = "Rebuilt" if rebuild else "Trained"
     done = None if rebuild else workspace.ledger.find(kind, specification)
@@ -128,7 +129,8 @@ def train(
             keep=settings.mixture.keep,
         )
         work = Path(scratch, "rebuild") if rebuild else workspace.checkpoints
-        result = run(
+        result = train_with(
+            wanted(workspace.settings.processes),
             asked,
             {"train": mixed, "tune": tune},
             base=base_folder(workspace, asked.settings["base"]),

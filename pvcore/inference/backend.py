@@ -46,10 +46,12 @@ def bitsandbytes() -> ModuleType:
 
 
 def device() -> torch.device:
-    """The CUDA device where there is one, else the CPU."""
+    """This process's CUDA device where there is one, else the CPU."""
     import torch
 
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", torch.cuda.current_device())
 
 
 @contextlib.contextmanager
@@ -67,7 +69,8 @@ def deterministic(threads: int | None = None) -> Iterator[None]:
         torch.backends.cuda.matmul.allow_tf32,
         torch.backends.cudnn.allow_tf32,
     )
-    with torch.random.fork_rng():
+    # Of this process's device only: to ask another GPU for its random state would start CUDA on it.
+    with torch.random.fork_rng([place.index] if (place := device()).type == "cuda" else []):
         try:
             torch.use_deterministic_algorithms(True)
             torch.set_num_threads(threads or before[2])

@@ -1,7 +1,7 @@
 """The training loop: one step after another, each a function of the run's state and its own number.
 
 Nothing leaks from step to step but weights and optimiser. Looking at the tune split, resuming, or
-being watched therefore cannot change the adapter.
+being watched therefore cannot change the adapter. Several processes share out the rows of a step.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pvcore.training.checkpoint import State
 from pvcore.training.objectives.objective import Objective
 from pvcore.training.qlora import trainable
 from pvcore.training.settings import TrainingSettings
+from pvcore.training.several import ALONE, Processes
 
 HEAD = tuple(f".{name}.modules_to_save." for name in NEW_HEADS)
 """Part of the names of a new head's weights."""
@@ -55,10 +56,12 @@ def run(
     checkpoints: Path,
     progress: Progress | None = None,
     look: Look | None = None,
+    processes: Processes = ALONE,
 ) -> Run:
     """Train `network` in place through the objective's plan, from the last checkpoint on.
 
-    `look` is asked every `evaluate_every` steps. Raises TrainingError when the loss is no number.
+    `look` is asked every `evaluate_every` steps. With several `processes` the first looks, keeps the
+    checkpoints and reports progress. Raises TrainingError when the loss is no number.
     """
     import torch
 
@@ -76,16 +79,21 @@ def run(
         weight_decay=settings.weight_decay,
         fused=True,
     )
-    state = checkpoint.latest(checkpoints, objective.content)
+    state = processes.once(lambda: checkpoint.latest(checkpoints, objective.content))
     if state is None:
         state = State(0, [], [], {}, {})
     else:
         _restore(weights, optimiser, state)
+    processes.spread(weights)
+    # Rows that are each other's negatives are not shared out: every process computes all of them.
+    sharing = processes if objective.divisible else ALONE
     resumed, total = state.step, len(objective.plan)
     network.train()
     for step in range(resumed + 1, total + 1):
-        torch.manual_seed(seed_of(seed, step))
-        loss = _step(network, objective, settings, objective.plan[step - 1])
+        # Each process draws dropout of its own; the first one's is that of a process alone.
+        torch.manual_seed(seed_of(seed, step if sharing.first else f"{step}:{sharing.rank}"))
+        loss = _step(network, objective, settings, objective.plan[step - 1], sharing)
+        loss = sharing.add(weights, loss)
         if not loss < float("inf"):
             raise TrainingError(f"step {step} of {total}: the loss is {loss}. Lower training.learning_rate.")
         torch.nn.utils.clip_grad_norm_(weights.values(), settings.clip)
@@ -96,25 +104,33 @@ def run(
         state.step = step
         state.curve.append((step, loss))
         if look is not None and settings.evaluate_every and step % settings.evaluate_every == 0:
-            state.looks.append((step, look()))
+            state.looks.append((step, processes.once(look)))
         if step % settings.checkpoint_every == 0 or step == total:
             state.weights = {name: weight.detach().cpu() for name, weight in weights.items()}
             state.optimiser = optimiser.state_dict()
-            checkpoint.save(checkpoints, state, objective.content)
-        if progress is not None:
+            processes.once(lambda: checkpoint.save(checkpoints, state, objective.content))
+        if progress is not None and processes.first:
             progress(step, total, loss)
     return Run(tuple(map(_pair, state.curve)), tuple(map(_pair, state.looks)), resumed)
 
 
-def _step(network: Any, objective: Objective, settings: TrainingSettings, items: Sequence[int]) -> float:
-    """Leave the gradient of the mean loss over `items` in the network; returns that loss."""
+def _step(
+    network: Any,
+    objective: Objective,
+    settings: TrainingSettings,
+    items: Sequence[int],
+    processes: Processes = ALONE,
+) -> float:
+    """Leave this process's part of the gradient of the mean loss over `items` in the network; returns its loss."""
     size = settings.micro_batch or len(items)
     if not objective.divisible:
         size = len(items)
-    total = 0.0
+    total, own = 0.0, processes.share(items)
+    if not own:
+        return total
     with objective.step(network):
-        for start in range(0, len(items), size):
-            part = items[start : start + size]
+        for start in range(0, len(own), size):
+            part = own[start : start + size]
             loss = objective.loss(network, part) * (len(part) / len(items))
             loss.backward()
             total += loss.item()

@@ -3,7 +3,8 @@
     result = train(specification, {"train": rows, "tune": held}, base=base, workdir=work, output=folder)
 
 On one machine the same specification and rows give the same bytes: run again, resumed after a
-kill, on one or two threads, watched or not. Other machines and GPUs may round differently.
+kill, on one or two threads, watched or not. Other machines, GPUs and numbers of processes may round
+differently. Under torchrun each process makes this same call (see pvcore.training.several).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from pvcore.inference.predict import Model
 from pvcore.inference.prefix import keep_cache_when_recomputing
 from pvcore.problems import Problem, problem
 from pvcore.records import Example, digest
-from pvcore.training import loop, qlora
+from pvcore.training import loop, qlora, several
 from pvcore.training.guarding import calibrated
 from pvcore.training.objectives import FOLLOW, OBJECTIVES, PREPARE, Given
 from pvcore.training.settings import Sections, sections
@@ -86,13 +87,11 @@ def train(
     rows, tune = list(examples.get("train", ())), list(examples.get("tune", ()))
     _check(specification, task, card, rows, tune, parent)
     card = learnable(card, rows, parent)
-    with backend.deterministic(threads):
+    with several.joined() as processes, backend.deterministic(threads):
         network, tokenizer = _network(specification, settings, card, base, parent)
         given = Given(tokenizer, settings, specification.seed, terms)
-        if parent is None and card.head in PREPARE:
-            PREPARE[card.head](network, task, rows, given)
-        elif parent is not None and card.head in FOLLOW:
-            FOLLOW[card.head](network, task, rows, given, Card.read(parent).labels)
+        if processes.first:  # the loop gives its weights to the others
+            _prepare(network, card, task, rows, given, parent)
         objective = OBJECTIVES[card.head](task, rows, given)
         model = Model(card, network, tokenizer)
         run = loop.run(
@@ -103,12 +102,17 @@ def train(
             checkpoints=workdir / specification.digest,
             progress=progress,
             look=(lambda: _look(model, task, tune, terms, threads)) if tune else None,
+            processes=processes,
         )
-        model.card = _with_threshold(model, tune, terms)
-        model.card = with_thresholds(model, tune)
-        model.card, prototypes = calibrated(model, rows, tune, terms, specification.seed)
-        files = qlora.save(network, output, model.card, prototypes)
-        measured = _measure(model, task, tune, terms, threads) if tune else {}
+
+        def finish() -> tuple[dict[str, str], dict[str, float]]:
+            model.card = _with_threshold(model, tune, terms)
+            model.card = with_thresholds(model, tune)
+            model.card, prototypes = calibrated(model, rows, tune, terms, specification.seed)
+            files = qlora.save(network, output, model.card, prototypes)
+            return files, _measure(model, task, tune, terms, threads) if tune else {}
+
+        files, measured = processes.once(finish)
     return TrainResult(
         adapter=output,
         digest=qlora.adapter_digest(files),
@@ -118,12 +122,12 @@ def train(
         looks=run.looks,
         seconds=time.monotonic() - started,
         resumed_from=run.resumed_from,
-        environment=environment(threads),
+        environment=environment(threads, processes.count),
     )
 
 
-def environment(threads: int | None = None) -> dict[str, str]:
-    """What a rebuild on another machine would have to match: versions, processor, threads."""
+def environment(threads: int | None = None, processes: int = 1) -> dict[str, str]:
+    """What a rebuild on another machine would have to match: versions, processor, threads, processes."""
     import torch
 
     device = backend.device()
@@ -137,6 +141,7 @@ def environment(threads: int | None = None) -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "device": f"{device.type} {name}",
         "threads": str(threads or torch.get_num_threads()),
+        "processes": str(processes),
         **{package: version(package) for package in PACKAGES},
     }
 
@@ -234,6 +239,15 @@ def _network(
         network, parent, settings.lora, card, method=method, origins=settings.mixture.labels
     )
     return continued, tokenizer
+
+
+def _prepare(
+    network: Any, card: Card, task: Problem, rows: Sequence[Example], given: Given, parent: Path | None
+) -> None:
+    if parent is None and card.head in PREPARE:
+        PREPARE[card.head](network, task, rows, given)
+    elif parent is not None and card.head in FOLLOW:
+        FOLLOW[card.head](network, task, rows, given, Card.read(parent).labels)
 
 
 def _with_threshold(model: Model, tune: Sequence[Example], terms: pd.DataFrame | None) -> Card:

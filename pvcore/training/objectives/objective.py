@@ -61,15 +61,16 @@ def plan_by_length(
 
     `choices` are items of which one is taken an epoch: the windows of a text, drawn anew each time.
 
-    Items are shuffled, cut into chunks of 16 steps and sorted by length inside a chunk, so that
-    little is padding and the company of an item still changes from epoch to epoch.
+    Items are shuffled, cut into chunks and sorted by length inside a chunk, so that little is padding and the
+    company of an item still changes from epoch to epoch. A chunk is a quarter of the epoch, but 16 to 50 steps.
     """
     plan: Plan = []
     for epoch in range(epochs):
         chance = random.Random(f"{seed}:{epoch}")
         order = list(range(len(lengths))) if choices is None else [chance.choice(own) for own in choices]
         chance.shuffle(order)
-        chunks = [order[i : i + 16 * batch] for i in range(0, len(order), 16 * batch)]
+        size = batch * max(16, min(50, len(order) // (4 * batch)))
+        chunks = [order[i : i + size] for i in range(0, len(order), size)]
         in_order = [item for chunk in chunks for item in sorted(chunk, key=lambda i: lengths[i])]
         steps = [in_order[i : i + batch] for i in range(0, len(in_order), batch)]
         chance.shuffle(steps)
@@ -83,10 +84,11 @@ def content_digest(*parts: Any) -> str:
 
 
 def batch(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> tuple[Any, Any]:
-    """(ids, mask) on the network's device, padded to the longest text, up to a multiple of eight."""
+    """(ids, mask) on the network's device, padded to the longest text; on a GPU up to a multiple of eight."""
     import torch
 
     device = next(network.parameters()).device
-    width = -(-max(len(item.ids) for item in encoded) // 8) * 8
+    longest = max(len(item.ids) for item in encoded)
+    width = longest if device.type == "cpu" else -(-longest // 8) * 8  # a GPU's fast kernels want it
     ids, mask = pad([e.ids for e in encoded], width=width, rows=len(encoded), pad_id=tokenizer.pad_token_id)
     return torch.tensor(ids, device=device), torch.tensor(mask, device=device)

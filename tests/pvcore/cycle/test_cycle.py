@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 from datetime import date, timedelta
@@ -24,7 +25,7 @@ from pvcore.cycle import (
     releases,
     scoring,
 )
-from pvcore.errors import GateError, NotFound, PvError, RegistryError, SignatureRefused
+from pvcore.errors import GateError, NotFound, PvError, RegistryError, SignatureRefused, TrainingError
 from pvcore.registry.manifest import resolve
 from pvcore.registry.store import get_blob
 
@@ -248,6 +249,22 @@ def test_a_rebuild_gives_the_same_bytes(told: Any) -> None:
     candidate.train(ws, told.specifications["seriousness"], rebuild=True)
     receipt = registration.compare_rebuilt(ws, "seriousness@2")
     assert receipt.same, receipt.line
+
+
+def test_a_worker_trains_with_as_many_processes_as_its_settings_say(
+    told: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(processes: int, *_: Any, **__: Any) -> None:
+        raise TrainingError(f"asked for {processes}")
+
+    monkeypatch.setattr("pvcore.training.job.train_with", asked)
+    three = told.workspace.settings.model_copy(update={"processes": 3})
+    with pytest.raises(TrainingError, match="asked for 3"):
+        candidate.train(
+            dataclasses.replace(told.workspace, settings=three),
+            told.specifications["seriousness"],
+            rebuild=True,
+        )
 
 
 def test_rollback_takes_the_same_door(told: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import random
 from collections import Counter
 
 import pytest
@@ -176,6 +177,14 @@ def test_a_plan_puts_texts_of_like_length_together():
     plan = plan_by_length(lengths, epochs=1, batch=8, seed=1)
     padded = sum(max(lengths[i] for i in step) * len(step) for step in plan)
     assert padded < 1.15 * sum(lengths)
+
+
+def test_a_long_epoch_is_sorted_in_larger_chunks():
+    chance = random.Random(3)
+    lengths = [min(512, int(chance.lognormvariate(3.6, 0.8)) + 3) for _ in range(1600)]
+    plan = plan_by_length(lengths, epochs=1, batch=8, seed=1)
+    padded = sum(max(lengths[i] for i in step) * len(step) for step in plan)
+    assert padded < 1.14 * sum(lengths)
 
 
 def test_the_rate_rises_and_falls():
