@@ -72,6 +72,14 @@ def trained(
     return load(folder, base)
 
 
+def untrained(
+    problem: str, row: Example, terms: pd.DataFrame, folder: Path, threads: int | None = None
+) -> Model:
+    """A model of an adapter that changes nothing: the base as it is."""
+    nothing = recipe(training__epochs=1, training__learning_rate=1e-12, training__dictionary_pairs=0)
+    return trained(problem, {"train": [row]}, terms, nothing, folder, threads=threads)
+
+
 def share(rows: Sequence[Example], ranked: Sequence[Sequence[str]], top: int) -> float:
     """The share of rows whose label is among the first `top`."""
     return sum(row.label in best[:top] for row, best in zip(rows, ranked, strict=True)) / max(1, len(rows))

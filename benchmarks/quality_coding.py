@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from coding_parts import recipe, share, trained
+from coding_parts import recipe, share, trained, untrained
 
 from pvcore.evaluation.baseline import nearest_terms
 from pvcore.evaluation.sets import macro_f1, micro_f1, precision_at_5
@@ -159,14 +159,11 @@ def tac(file: Path, rows_a_fold: int, epochs: int, threads: int, asked: int, fol
         train = sorted(train, key=lambda row: digest(row.example_id))[:rows_a_fold]
         seen = {row.label for row in train}
         with tempfile.TemporaryDirectory() as name:
-            nothing = {**settings, "training": {**settings["training"], "epochs": 1, "learning_rate": 1e-12}}
-            given = {
-                "base as it is": (train[:1], nothing, Path(name, "base")),
-                "coding": (train, settings, Path(name, "coding")),
-            }
             models = {
-                way: trained("coding", {"train": some}, terms, how, folder, threads=threads)
-                for way, (some, how, folder) in given.items()
+                "base as it is": untrained("coding", train[0], terms, Path(name, "base"), threads),
+                "coding": trained(
+                    "coding", {"train": train}, terms, settings, Path(name, "coding"), threads=threads
+                ),
             }
             answered = {
                 way: model.predict(test, terms=terms, threads=threads) for way, model in models.items()
