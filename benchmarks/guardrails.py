@@ -87,9 +87,9 @@ def invented(problem: str, count: int) -> Source:
 
 
 def phee(file: Path, count: int | None = None) -> list[Example]:
-    """Sentences of a PHEE file, `count` of them by digest."""
+    """Sentences of a PHEE file, `count` of them by digest, one of an abstract."""
     rows = sorted(sentences(file), key=lambda row: digest(row.example_id))
-    return rows[:count]
+    return list({row.cluster: row for row in rows}.values())[:count]
 
 
 def trained(source: Source, rows: Sequence[Example], tune: Sequence[Example]) -> Model:
