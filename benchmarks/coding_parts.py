@@ -13,6 +13,7 @@ import yaml
 from pvcore.annotations.verbatims import say
 from pvcore.inference.base import resolve_base
 from pvcore.inference.predict import Model, load
+from pvcore.inference.support import alike
 from pvcore.meddra.generate import Size
 from pvcore.problems.coding import normal
 from pvcore.records import Example
@@ -70,6 +71,25 @@ def trained(
         threads=threads,
     )  # fmt: skip
     return load(folder, base)
+
+
+def untrained(
+    problem: str, row: Example, terms: pd.DataFrame, folder: Path, threads: int | None = None
+) -> Model:
+    """A model of an adapter that changes nothing: the base as it is."""
+    nothing = recipe(training__epochs=1, training__learning_rate=1e-12, training__dictionary_pairs=0)
+    return trained(problem, {"train": [row]}, terms, nothing, folder, threads=threads)
+
+
+def reordered(
+    rows: Sequence[Example], ranked: Sequence[Sequence[tuple[str, float]]], name_of: Mapping[str, str]
+) -> list[list[str]]:
+    """The same terms by the sum of their similarity and of the letters in common with the row's text."""
+    sums = [
+        {code: similarity + alike(name_of[code], row.text) for code, similarity in pairs}
+        for row, pairs in zip(rows, ranked, strict=True)
+    ]
+    return [sorted(one, key=lambda code: -one[code]) for one in sums]
 
 
 def share(rows: Sequence[Example], ranked: Sequence[Sequence[str]], top: int) -> float:

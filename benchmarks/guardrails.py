@@ -1,10 +1,11 @@
 """What the guardrails see: texts unlike the training data, confidence before and after calibration, and abstention.
 
-    PV_SHARED=<folder with data/> python benchmarks/guardrails.py [--rows 300] [--data vaers coding generated]
+    PV_SHARED=<folder with data/> python benchmarks/guardrails.py [--rows 300] [--data vaers coding generated phee]
 
 Trains the shipped recipe for two epochs on `--rows` rows, in one thread, and asks it about held-out rows of the same
-source and about strangers: sentences of case reports (PHEE) and the source's own words in random order. Without
-PV_SHARED there is no VAERS and no PHEE.
+source and about strangers: sentences of case reports (PHEE) and the source's own words in random order. `phee` learns
+to mark drugs and reactions in such sentences and is also asked about them with a denied event behind each. Without
+PV_SHARED there is no VAERS and no PHEE. The guardrails of terms alone: guardrail_terms.py.
 """
 
 from __future__ import annotations
@@ -23,18 +24,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from quality_extraction import sentences
 from sklearn.metrics import roc_auc_score
 
 from pvcore.annotations import batch
 from pvcore.annotations.generate import generate_cases
 from pvcore.evaluation.compare import frame
 from pvcore.evaluation.reliability import calibration_error, risk_coverage
+from pvcore.evaluation.spans import REACTION, read
 from pvcore.inference.base import resolve_base
-from pvcore.inference.guardrails import UNLIKE
+from pvcore.inference.guardrails import UNLIKE, UNSUPPORTED, UNSURE, GuardrailPolicy
+from pvcore.inference.heads.head import named
 from pvcore.inference.predict import Model, load
 from pvcore.meddra.generate import Size, generate
 from pvcore.problems.seriousness import LABELS
-from pvcore.records import Example, Prediction
+from pvcore.records import Example, Prediction, digest
 from pvcore.training.specification import Specification
 from pvcore.training.train import train
 
@@ -52,8 +56,8 @@ class Source:
     terms: pd.DataFrame | None = None
 
 
-def vaers(folder: Path, count: int) -> Source:
-    found = batch.read(folder / "data" / "vaers" / "1995VAERSData.zip")
+def vaers(file: Path, count: int) -> Source:
+    found = batch.read(file)
     serious = {a.case_id: a.value["serious"] for a in found.annotations if a.problem == "seriousness"}
     rows = [
         Example(c.case_id, c.case_id, c.narrative, LABELS[serious[c.case_id]], c.case_id)
@@ -82,6 +86,12 @@ def invented(problem: str, count: int) -> Source:
     return Source("seriousness, generated", problem, rows)
 
 
+def phee(file: Path, count: int | None = None) -> list[Example]:
+    """Sentences of a PHEE file, `count` of them by digest, one of an abstract."""
+    rows = sorted(sentences(file), key=lambda row: digest(row.example_id))
+    return list({row.cluster: row for row in rows}.values())[:count]
+
+
 def trained(source: Source, rows: Sequence[Example], tune: Sequence[Example]) -> Model:
     text = (resources.files("pvcore.recipes") / f"{source.problem}.yaml").read_text("utf-8")
     recipe: dict[str, Any] = yaml.safe_load(text)
@@ -102,21 +112,21 @@ def trained(source: Source, rows: Sequence[Example], tune: Sequence[Example]) ->
         return load(made.adapter, base)
 
 
-def strangers(source: Source, phee: Sequence[str]) -> dict[str, list[str]]:
+def strangers(source: Source, others: Sequence[str]) -> dict[str, list[str]]:
     """Texts that are none of the source's, by what they are."""
     chance = random.Random(1)
     words = [word for row in source.rows for word in row.text.split()]
     mixed = [" ".join(chance.choices(words, k=len(row.text.split()))) for row in source.rows[:STRANGERS]]
-    return {"its words at random": mixed, **({"PHEE sentences": phee[:STRANGERS]} if phee else {})}
+    return {"its words at random": mixed, **({"PHEE sentences": others[:STRANGERS]} if others else {})}
 
 
-def show(source: Source, count: int, phee: Sequence[str]) -> None:
+def show(source: Source, count: int, others: Sequence[str]) -> Model:
     rows, rest = source.rows[:count], source.rows[count:]
     tune, test = rest[:TUNE], rest[TUNE : TUNE + TEST]
     model = trained(source, rows, tune)
     answers = model.predict(test, terms=source.terms, threads=1)
     print(f"\n{source.name}: {len(rows)} rows, {len(tune)} tune, {len(test)} test")
-    for name, texts in strangers(source, phee).items():
+    for name, texts in strangers(source, others).items():
         asked = [(f"x{n}", text) for n, text in enumerate(texts)]
         far = model.predict(asked, terms=source.terms, threads=1)
         ours, theirs = distance(answers), distance(far)
@@ -126,7 +136,7 @@ def show(source: Source, count: int, phee: Sequence[str]) -> None:
             f"{flagged(answers):.1%} of the held-out rows"
         )
     table = frame(test, answers)
-    raw = {a.example_id: dict(a.ranked)[a.answer] for a in answers}
+    raw = {a.example_id: dict(a.ranked)[a.said] for a in answers}
     before = table.assign(confidence=table["example_id"].map(raw))
     for name, one in (("as scored", before), ("calibrated", table)):
         right = (one["said"] == one["label"]).to_numpy()
@@ -135,15 +145,50 @@ def show(source: Source, count: int, phee: Sequence[str]) -> None:
         shown = ", ".join(f"{share:.0%}: {value:.3f}" for share, value in zip(COVERAGES, at, strict=True))
         error = calibration_error()(one)
         print(f"  {name:10} calibration error {error:.3f}; risk at coverage {shown}; AURC {risk.mean():.3f}")
+    if any(c.name == UNSURE for a in answers for c in a.guardrails):
+        shares = [f"{wrong(test, answers, raised):.1%}" for raised in (True, False)]
+        print(f"  unsure token: flagged {flagged(answers, UNSURE):.1%} of the held-out rows; wrong are {shares[0]} of "
+              f"them, {shares[1]} of the others")  # fmt: skip
     print(f"  calibration: {json.dumps(model.card.calibration)}", flush=True)
+    return model
+
+
+def wrong(test: Sequence[Example], answers: Sequence[Prediction], raised: bool) -> float:
+    some = [
+        answer.said != row.label
+        for row, answer in zip(test, answers, strict=True)
+        if raised == any(c.name == UNSURE for c in answer.raised)
+    ]
+    return float(np.mean(some)) if some else float("nan")
+
+
+def denials(model: Model, rows: Sequence[Example]) -> None:
+    """Each text with a denied event of the next row behind it: how often that is marked, and then withheld."""
+    events = [named(row.text, read(row.label).spans).events for row in rows]
+    asked, places = [], []
+    for row, theirs in zip(rows, events[1:] + events[:1], strict=True):
+        if theirs and theirs[0].lower() not in row.text.lower():
+            asked.append((row.example_id, f"{row.text} There was no {theirs[0]}."))
+            places.append(len(row.text) + len(" There was no "))
+    plain = GuardrailPolicy(unsupported="warn")
+    marked = caught = whole = 0
+    for answer, place in zip(model.predict(asked, threads=1, policy=plain), places, strict=True):
+        late = [s for s in read(answer.answer).spans if s.label == REACTION and s.parts[-1][1] > place]
+        marked += bool(late)
+        whole += any(s.parts[0][0] == place for s in late)
+        caught += bool(late) and any(c.name == UNSUPPORTED for c in answer.raised)
+    print(
+        f"  a denied event behind {len(asked)} texts: marked in {marked} answers, of which {caught} are withheld"
+    )
+    print(f"    (in {whole} of them from its first word on)", flush=True)
 
 
 def distance(answers: Sequence[Prediction]) -> np.ndarray:
     return np.array([check.value for a in answers for check in a.guardrails if check.name == UNLIKE])
 
 
-def flagged(answers: Sequence[Prediction]) -> float:
-    return float(np.mean([any(c.name == UNLIKE for c in a.raised) for a in answers]))
+def flagged(answers: Sequence[Prediction], name: str = UNLIKE) -> float:
+    return float(np.mean([any(c.name == name for c in a.raised) for a in answers]))
 
 
 def main() -> None:
@@ -151,17 +196,18 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=300)
     parser.add_argument("--data", nargs="+", default=["vaers", "coding", "generated"])
     asked = parser.parse_args()
-    shared = Path(os.environ["PV_SHARED"]) if "PV_SHARED" in os.environ else None
-    phee = []
-    if shared:
-        lines = (shared / "data" / "phee" / "dev.json").read_text("utf-8").splitlines()
-        phee = [json.loads(line)["context"] for line in lines]
+    data = Path(os.environ["PV_SHARED"], "data") if "PV_SHARED" in os.environ else None
     count = asked.rows + TUNE + TEST
+    others = [row.text for row in sentences(data / "phee" / "dev.json")] if data else []
     for name in asked.data:
-        if name == "vaers" and shared:
-            show(vaers(shared, count), asked.rows, phee)
-        elif name != "vaers":
-            show(invented("coding" if name == "coding" else "seriousness", count), asked.rows, phee)
+        if name in ("coding", "generated"):
+            show(invented("coding" if name == "coding" else "seriousness", count), asked.rows, others)
+        elif data and name == "vaers":
+            show(vaers(data / "vaers" / "1995VAERSData.zip", count), asked.rows, others)
+        elif data and name == "phee":
+            source = Source("extraction, PHEE", "extraction", phee(data / "phee" / "train.json", count))
+            model = show(source, asked.rows, [])
+            denials(model, phee(data / "phee" / "dev.json", TEST))
 
 
 if __name__ == "__main__":

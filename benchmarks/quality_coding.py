@@ -10,7 +10,7 @@ with one threshold for all PTs chosen on tune, as ours is.
 
 tac: five folds by drug label, of which FOLDS are held out in turn; at most ROWS of training, by digest. The candidates
 are all PTs of the corpus, by name. A PT is seen if a training row has it. The yardstick is the nearest term by letters,
-with the mentions of the training rows as further names.
+with the mentions of the training rows as further names. Reordered as in coding_speed.py: the platform does not.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from coding_parts import recipe, share, trained
+from coding_parts import recipe, reordered, share, trained, untrained
 
 from pvcore.evaluation.baseline import nearest_terms
 from pvcore.evaluation.sets import macro_f1, micro_f1, precision_at_5
@@ -150,6 +150,7 @@ def tac(file: Path, rows_a_fold: int, epochs: int, threads: int, asked: int, fol
         "letters": [],
         "base as it is": [],
         "coding": [],
+        "coding, reordered": [],
     }
     pairs = list(zip(terms["llt_code"], terms["llt_name"], strict=True))
     settings = recipe(training__epochs=epochs, training__dictionary_pairs=0)
@@ -159,21 +160,19 @@ def tac(file: Path, rows_a_fold: int, epochs: int, threads: int, asked: int, fol
         train = sorted(train, key=lambda row: digest(row.example_id))[:rows_a_fold]
         seen = {row.label for row in train}
         with tempfile.TemporaryDirectory() as name:
-            nothing = {**settings, "training": {**settings["training"], "epochs": 1, "learning_rate": 1e-12}}
-            given = {
-                "base as it is": (train[:1], nothing, Path(name, "base")),
-                "coding": (train, settings, Path(name, "coding")),
-            }
             models = {
-                way: trained("coding", {"train": some}, terms, how, folder, threads=threads)
-                for way, (some, how, folder) in given.items()
+                "base as it is": untrained("coding", train[0], terms, Path(name, "base"), threads),
+                "coding": trained(
+                    "coding", {"train": train}, terms, settings, Path(name, "coding"), threads=threads
+                ),
             }
             answered = {
                 way: model.predict(test, terms=terms, threads=threads) for way, model in models.items()
             }
         answered["letters"] = nearest_terms(pairs, train, test)
-        for way, predictions in answered.items():
-            ranked = [[code for code, _ in p.ranked] for p in predictions]
+        best_of = {way: [[c for c, _ in p.ranked] for p in found] for way, found in answered.items()}
+        best_of["coding, reordered"] = reordered(test, [p.ranked for p in answered["coding"]], dict(pairs))
+        for way, ranked in best_of.items():
             ways[way] += [(row, best, row.label in seen) for row, best in zip(test, ranked, strict=True)]
     print("\n| way | all: at 1, at 5 | seen PTs: at 1, at 5 | unseen PTs: at 1, at 5 |\n|---|---:|---:|---:|")
     for way, results in ways.items():

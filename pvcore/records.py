@@ -1,4 +1,4 @@
-"""What travels through the platform: Case, Annotation, Example, Prediction with its guardrails.
+"""What travels through the platform: Case, Annotation, Example, Question, Prediction with its guardrails.
 
 All are frozen, hold only JSON values, and turn into the same canonical JSON on every machine, so
 that a digest of them means the same everywhere.
@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 CRITERIA = ("death", "life_threatening", "hospitalisation", "disabling", "congenital_anomaly", "other")
 """The seriousness criteria of ICH E2B(R3) E.i.3.2 a-f, in the standard's order."""
@@ -101,7 +101,7 @@ class Example:
     `label` is a class name (classification) or a code (coding). `cluster` names the group of
     near-identical cases that must never be split between training and test. `slices` are the
     names of the groups that the gate looks at one by one. `criteria` are further findings, met or not;
-    one that is no key is not known, never False.
+    one that is no key is not known, never False. `given` as in a Question.
     """
 
     example_id: str
@@ -111,6 +111,17 @@ class Example:
     cluster: str
     slices: tuple[str, ...] = ()
     criteria: Mapping[str, bool] | None = None
+    given: tuple[str, ...] = ()
+
+
+class Question(NamedTuple):
+    """What a model is asked of a case. `given` are terms of the case's own fields: where the text reports one,
+    an answer that lists drugs or events must not lose it.
+    """
+
+    example_id: str
+    text: str
+    given: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

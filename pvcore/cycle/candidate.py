@@ -17,7 +17,7 @@ from pvcore.cycle.lineage import unseen
 from pvcore.errors import NotFound
 from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.problems import PROBLEMS
-from pvcore.records import Example, Prediction, canonical, digest
+from pvcore.records import Example, Prediction, Question, canonical, digest
 from pvcore.registry.manifest import Version, fetch_adapter, resolve
 from pvcore.registry.store import get_blob, get_folder, put_blob, put_folder
 from pvcore.training.settings import sections
@@ -175,7 +175,7 @@ def predict(
     workspace: Workspace,
     files: Mapping[str, Any],
     base: Mapping[str, Any],
-    examples: Sequence[Example | tuple[str, str]],
+    examples: Sequence[Example | Question | tuple[str, str]],
     terms: Any,
     policy: GuardrailPolicy,
 ) -> list[Prediction]:

@@ -71,10 +71,10 @@ METRICS = {
 }
 GUARDRAILS = {
     "unlike training": "the text is further from the training data than held-out texts usually are",
-    "unsure token": "a token of the answer was less probable than usual",
+    "unsure token": "a token or word of the answer was less probable than usual",
     "confidence": "the calibrated confidence is lower than the policy asks for",
-    "unsupported term": "the answer names a drug or event that the source does not",
-    "lost term": "the answer lost a drug or event of the source",
+    "unsupported term": "the answer names a drug or event that the source does not report, or only denies",
+    "lost term": "the answer lost a suspect drug or a reaction of the case that its source reports",
     "wording": "an unsure term that shares no wording with the verbatim",
 }
 RULES = {

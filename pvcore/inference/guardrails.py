@@ -21,7 +21,7 @@ from pvcore.inference.heads.head import Answer
 from pvcore.inference.scoring import Floats, in_blocks, mean_state
 from pvcore.inference.support import alike, lost, unsupported
 from pvcore.inference.text import ROWS
-from pvcore.records import Guardrail
+from pvcore.records import Guardrail, Question
 
 if TYPE_CHECKING:
     from pvcore.inference.predict import Model
@@ -47,14 +47,16 @@ class GuardrailPolicy(BaseModel):
         default_factory=dict, description="problem -> confidence below which its answers are withheld"
     )
     unlike: Action = Field(default="warn", description="input unlike the training data")
-    unsure: Action = Field(default="warn", description="a token less sure than usual")
-    unsupported: Action = Field(default="withhold", description="a term that the source does not name")
-    lost: Action = Field(default="withhold", description="a term of the source that is gone")
+    unsure: Action = Field(default="warn", description="a token or word less sure than usual")
+    unsupported: Action = Field(default="withhold", description="a term that the source does not report")
+    lost: Action = Field(
+        default="withhold", description="a term of the case that the source reports and the answer lost"
+    )
 
 
 def checked(
     model: Model,
-    texts: Sequence[str],
+    asked: Sequence[Question],
     found: Sequence[Answer],
     names: Mapping[str, str],
     policy: GuardrailPolicy,
@@ -62,15 +64,15 @@ def checked(
     """(confidence, guardrails) of each answer. `names` are those of the terms that answers are codes of."""
     far = distances(model, found)
     results = []
-    for text, answer, distance in zip(texts, found, far, strict=True):
+    for question, answer, distance in zip(asked, found, far, strict=True):
         sure = sureness(model, answer)
-        checks = [_unlike(model, distance, policy), *_terms(answer, policy)]
+        checks = [_unlike(model, distance, policy), *_terms(question, answer, policy)]
         if answer.tokens:
             checks.append(_unsure(model, answer, policy))
         if model.card.problem in policy.abstain_below:
             checks.append(_abstained(sure, policy.abstain_below[model.card.problem]))
         if answer.answer in names:
-            checks.append(_wording(text, names[answer.answer], sure))
+            checks.append(_wording(question.text, names[answer.answer], sure))
         results.append((sure, tuple(checks)))
     return results
 
@@ -155,7 +157,9 @@ def _unsure(model: Model, answer: Answer, policy: GuardrailPolicy) -> Guardrail:
         return Guardrail(UNSURE, least, None, policy.unsure, "never calibrated: train with a tune split")
     if least >= limit:
         return Guardrail(UNSURE, least, limit, "pass")
-    return Guardrail(UNSURE, least, limit, policy.unsure, "a token of the answer is less sure than usual")
+    return Guardrail(
+        UNSURE, least, limit, policy.unsure, "a token or word of the answer is less sure than usual"
+    )
 
 
 def _abstained(sure: float | None, limit: float) -> Guardrail:
@@ -166,14 +170,16 @@ def _abstained(sure: float | None, limit: float) -> Guardrail:
     return Guardrail(CONFIDENCE, sure, limit, "withhold", f"less sure than the policy's {limit:g}")
 
 
-def _terms(answer: Answer, policy: GuardrailPolicy) -> list[Guardrail]:
+def _terms(question: Question, answer: Answer, policy: GuardrailPolicy) -> list[Guardrail]:
     if answer.named is None:
         return []
-    source, said, given = answer.named
-    return [
-        _count(UNSUPPORTED, unsupported(source, said), policy.unsupported, "the source does not name"),
-        _count(LOST, lost(source, given, said), policy.lost, "the answer does not keep"),
-    ]
+    drugs, events = answer.named
+    false = unsupported(question.text, drugs, events)
+    checks = [_count(UNSUPPORTED, false, policy.unsupported, "the source does not report")]
+    if question.given:
+        gone = lost(question.text, question.given, (*drugs, *events))
+        checks.append(_count(LOST, gone, policy.lost, "the answer does not keep"))
+    return checks
 
 
 def _count(name: str, terms: Sequence[str], action: Action, words: str) -> Guardrail:

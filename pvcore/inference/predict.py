@@ -23,12 +23,10 @@ from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.inference.heads import HEADS, Head
 from pvcore.inference.model import load_adapter, load_base, load_tokenizer
 from pvcore.inference.scoring import one_at_a_time
-from pvcore.records import Example, Prediction
+from pvcore.records import Example, Prediction, Question
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Question = Example | tuple[str, str]
 
 
 @dataclass
@@ -53,7 +51,7 @@ class Model:
 
     def predict(
         self,
-        questions: Sequence[Question],
+        questions: Sequence[Example | Question | tuple[str, str]],
         *,
         terms: pd.DataFrame | None = None,
         version: str = "",
@@ -62,7 +60,7 @@ class Model:
         policy: GuardrailPolicy | None = None,
         exact: bool = False,
     ) -> list[Prediction]:
-        """One prediction a question (an Example or (id, text)), in their order.
+        """One prediction a question (an Example, a Question or its id and text), in their order.
 
         An answer depends on its own text (and the terms) only: not on order, number or company. On a
         device where rows of one block can influence each other `exact` gives the same, one text at a
@@ -71,18 +69,21 @@ class Model:
         are written into the predictions. `policy` says what guardrails withhold (default:
         GuardrailPolicy()). Raises TrainingError for a coding model without terms.
         """
-        pairs = [(q.example_id, q.text) if isinstance(q, Example) else q for q in questions]
-        texts = [text for _, text in pairs]
+        asked = [
+            Question(q.example_id, q.text, q.given) if isinstance(q, Example) else Question(*q)
+            for q in questions
+        ]
+        texts = [question.text for question in asked]
         with backend.deterministic(threads), one_at_a_time(exact):
             found = self.head.answers(self, texts, terms)
             names = {} if terms is None else _names(terms, {answer.answer for answer in found})
-            checks = guardrails.checked(self, texts, found, names, policy or GuardrailPolicy())
+            checks = guardrails.checked(self, asked, found, names, policy or GuardrailPolicy())
         made = []
-        for (name, _), got, (sure, passed) in zip(pairs, found, checks, strict=True):
+        for question, got, (sure, passed) in zip(asked, found, checks, strict=True):
             stopped = any(check.outcome == "withhold" for check in passed)
             made.append(
                 Prediction(
-                    example_id=name,
+                    example_id=question.example_id,
                     answer="" if stopped else got.answer,
                     score=got.score,
                     ranked=got.ranked,

@@ -2,39 +2,48 @@
 
 The hard guardrail of Hakim et al. 2025 (Scientific Reports 15:27886): a term that nobody reported must
 not appear, and one that was reported must not disappear. Terms are compared as a coder reads them: case,
-accents, British or American spelling and plurals do not matter, the order of words does.
+accents, British or American spelling and plurals do not matter, the order of words does. An event that the
+source names only to deny it is not reported; a drug is, for a reaction without it is told of it.
 
->>> unsupported("Severe Oedema after ibuprofen; headaches.", ["edema", "headache", "paracetamol"])
-['paracetamol']
->>> lost("Rash after Aspirin.", ["aspirin", "ibuprofen"], ["rash"])
+>>> unsupported("Severe Oedema after ibuprofen; headaches, no rash.", ["paracetamol"], ["edema", "headache", "rash"])
+['paracetamol', 'rash']
+>>> lost("Skin rash after Aspirin, no fever.", ["aspirin", "ibuprofen", "rash", "fever"], ["skin rash"])
 ['aspirin']
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 from pvcore.meddra.matching import exact, in_one_spelling, singular
 
-Variants = Mapping[str, Collection[str]]
-"""Term -> other names of it: the LLTs of its PT, a drug's brand names."""
+_CLAUSE = re.compile(r"[^\w\s'\u2019-]")
+"""A sign at which a denial ends: all but hyphen and apostrophe."""
+_DENIED = (
+    r" (?:no|not|never|nor|without|deny|denied|denying|absence of|negative for)"
+    r"(?: (?:a|an|any|evidence of|sign of|symptom of|history of|have|had|having|develop|experience|report))*"
+)
+"""What denies the words right after it, in one spelling (NegEx, Chapman et al. 2001, kept to what leaves no doubt)."""
 
 
-def unsupported(source: str, terms: Iterable[str], variants: Variants | None = None) -> list[str]:
-    """Those of `terms` that do not stand in `source` under any of their names, in their order."""
-    known = _known(source)
-    return [term for term in dict.fromkeys(terms) if not _stands(known, term, variants)]
+def unsupported(source: str, drugs: Iterable[str], events: Iterable[str]) -> list[str]:
+    """The drugs that do not stand in `source`, then the events that do not or are only denied there."""
+    known, clauses = _known(source), _clauses(source)
+    return [
+        *(drug for drug in dict.fromkeys(drugs) if not _places(_known(drug), known)),
+        *(event for event in dict.fromkeys(events) if not _reported(_known(event), known, clauses)),
+    ]
 
 
-def lost(
-    source: str, terms: Iterable[str], said: Sequence[str], variants: Variants | None = None
-) -> list[str]:
-    """Those of `terms` that stand in `source` and, under any of their names, in nothing that was `said`."""
-    known, answered = _known(source), [_known(item) for item in said]
+def lost(source: str, given: Iterable[str], said: Sequence[str]) -> list[str]:
+    """Those of `given` that `source` reports and nothing of what was `said` names, in more words or in fewer."""
+    known, clauses, answered = _known(source), _clauses(source), [_known(item) for item in said]
     return [
         term
-        for term in dict.fromkeys(terms)
-        if _stands(known, term, variants) and not any(_stands(item, term, variants) for item in answered)
+        for term, words in ((term, _known(term)) for term in dict.fromkeys(given))
+        if _reported(words, known, clauses)
+        and not any(_places(words, item) or _places(item, words) for item in answered)
     ]
 
 
@@ -44,9 +53,19 @@ def alike(term: str, source: str) -> float:
     return 2 * len(one & two) / (len(one) + len(two)) if one and two else 0.0
 
 
-def _stands(known: str, term: str, variants: Variants | None) -> bool:
-    names = (term, *(variants or {}).get(term, ()))
-    return any(name in known for name in map(_known, names) if name.strip())
+def _reported(term: str, known: str, clauses: Sequence[str]) -> bool:
+    """Whether a term stands in a text in one place at least where it is not denied."""
+    denials = re.compile(f"{_DENIED}(?={re.escape(term)})")
+    return _places(term, known) > sum(len(denials.findall(clause)) for clause in clauses)
+
+
+def _places(term: str, known: str) -> int:
+    """How often a term's words stand in a text's, side by side."""
+    return len(re.findall(f"(?={re.escape(term)})", known)) if term.strip() else 0
+
+
+def _clauses(text: str) -> list[str]:
+    return [_known(clause) for clause in _CLAUSE.split(text)]
 
 
 def _known(text: str) -> str:

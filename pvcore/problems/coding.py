@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from pvcore.errors import Fault, InputError
 from pvcore.evaluation import metrics
 from pvcore.problems.problem import SPLITS, Problem, example_id, value_of
-from pvcore.records import Case, Example
+from pvcore.records import Case, Example, Question
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,10 +122,10 @@ def _with_dictionary(dictionary: Dictionary) -> dict[str, metrics.Metric]:
     return {"pt_accuracy": metrics.pt_accuracy(pt_of)}
 
 
-def questions(cases: Sequence[Case]) -> list[tuple[str, str]]:
+def questions(cases: Sequence[Case]) -> list[Question]:
     """One question for each reaction that has a verbatim, each wording of a case once."""
     return [
-        (example_id(case.case_id, NAME, verbatim), verbatim)
+        Question(example_id(case.case_id, NAME, verbatim), verbatim)
         for case in cases
         for verbatim in dict.fromkeys(r.verbatim for r in case.reactions if r.verbatim)
     ]

@@ -30,7 +30,7 @@ from pvcore.evaluation import confusion, metrics
 from pvcore.evaluation.popularity import popularity
 from pvcore.problems.posing import case_examples, case_questions, one_of
 from pvcore.problems.problem import SPLITS, Problem
-from pvcore.records import Case, Example
+from pvcore.records import Case, Example, Question
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +117,7 @@ def drugs(example: Example) -> tuple[str, str]:
     return drug_key(pair[0].name), drug_key(pair[1].name)
 
 
-def questions(cases: Sequence[Case]) -> list[tuple[str, str]]:
+def questions(cases: Sequence[Case]) -> list[Question]:
     """One question for each case that is a pair of drugs."""
     pairs = [case for case in cases if drugs_of(case.narrative)]
     return case_questions(NAME, pairs, lambda case: canonical_text(case.narrative))

@@ -23,8 +23,9 @@ Spans may be discontinuous ("pain ... in the back") and may lie in one another (
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pvcore.annotations.spans import EXTRACTION as NAME
@@ -34,7 +35,7 @@ from pvcore.evaluation.span_metrics import relation_f1, span_f1
 from pvcore.evaluation.spans import DRUG, REACTION, Marked, Span, marked_of, meet, read, written
 from pvcore.problems.posing import case_questions
 from pvcore.problems.problem import SPLITS, Problem, example_id, value_of
-from pvcore.records import Case, Example
+from pvcore.records import Case, Example, Question
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +48,7 @@ ALIASES = {
     **dict.fromkeys(("reaction", "adversereaction", "adverseevent", "adr", "ade"), REACTION),
 }
 """How corpora and tools name the two (n2c2: Drug, ADE; CADEC: Drug, ADR; TAC: AdverseReaction), in letters only."""
+SUSPECT = ("suspect", "interacting")
 INSTRUCTION = (
     "Quote from the report every drug and every adverse reaction that happened, in the report's order, as "
     'JSON: [["Drug","words"],["Reaction","words","words of its next part"]].\n\nReport: '
@@ -121,7 +123,13 @@ def examples(
         marked = _with_coded(_named(said), text, coded.get(row.case_id, []))
         found = slices(text, marked)
         identity, cluster = example_id(row.case_id, NAME), str(case["cluster"])
-        made[case["split"]].append(Example(identity, row.case_id, text, written(marked), cluster, found))
+        known = given(
+            ((drug["name"], drug["role"]) for drug in json.loads(case["drugs"])),
+            (reaction["verbatim"] for reaction in json.loads(case["reactions"])),
+        )
+        made[case["split"]].append(
+            Example(identity, row.case_id, text, written(marked), cluster, found, given=known)
+        )
     if names and not any(map(_label, names)):
         advice = f"name them {' and '.join(LABELS)}"
         faults.append(
@@ -166,9 +174,22 @@ def _words(text: str, span: Span) -> str:
     return " ".join(text[start:end] for start, end in span.parts).casefold()
 
 
-def questions(cases: Sequence[Case]) -> list[tuple[str, str]]:
-    """One question a case: its narrative."""
-    return case_questions(NAME, cases)
+def questions(cases: Sequence[Case]) -> list[Question]:
+    """One question a case: its narrative, and what of the case's own fields the answer must not lose."""
+    return [
+        question._replace(
+            given=given(((d.name, d.role) for d in case.drugs), (r.verbatim for r in case.reactions))
+        )
+        for question, case in zip(case_questions(NAME, cases), cases, strict=True)
+    ]
+
+
+def given(drugs: Iterable[tuple[str, str | None]], verbatims: Iterable[str]) -> tuple[str, ...]:
+    """What the answer to a case must keep: the drugs by their role that are suspect or interacting, and the
+    verbatims. A concomitant drug need not be marked, and one without a role may be any.
+    """
+    named = (name for name, role in drugs if role in SUSPECT)
+    return tuple(dict.fromkeys(term for term in (*named, *verbatims) if term))
 
 
 EXTRACTION = Problem(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pvcore.errors import Fault, InputError
 from pvcore.problems.problem import SPLITS, example_id, value_of
-from pvcore.records import Case, Example
+from pvcore.records import Case, Example, Question
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,9 +55,9 @@ def case_examples(
 
 def case_questions(
     name: str, cases: Sequence[Case], text: Callable[[Case], str] = lambda case: case.narrative
-) -> list[tuple[str, str]]:
+) -> list[Question]:
     """One question a case: its narrative, or what `text` makes of it."""
-    return [(example_id(case.case_id, name), text(case)) for case in cases]
+    return [Question(example_id(case.case_id, name), text(case)) for case in cases]
 
 
 def one_of(labels: Sequence[str], answer: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pvcore.errors import ConfigError
 from pvcore.evaluation.metrics import Metric
-from pvcore.records import Case, Example, Prediction, digest
+from pvcore.records import Case, Example, Prediction, Question, digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,7 @@ class Problem:
     `labels` are the classes in the order of a classifier's outputs, () for a ranking over terms or a set of
     them, what a span may be for an extraction. `prompt` is the text put to a causal model, whose answer is
     " " + label (an extraction's: quotations); `parse` reads an answer back and raises ValueError for anything
-    that is not exactly a label (an extraction's: the canonical JSON of spans). `questions` are (id, text) of
+    that is not exactly a label (an extraction's: the canonical JSON of spans). `questions` are those of
     cases without labels, to be scored. `metrics` need nothing but an evaluation frame; `metrics_for`
     adds those that need the dictionary. `criteria` are further findings beside the class, met or not, in
     their order: name -> what a causal model reads after the prompt before it says " yes" or " no".
@@ -60,7 +60,7 @@ class Problem:
     prompt: Callable[[str], str]
     parse: Callable[[str], str]
     examples: MakeExamples
-    questions: Callable[[Sequence[Case]], list[tuple[str, str]]]
+    questions: Callable[[Sequence[Case]], list[Question]]
     slices: Callable[..., tuple[str, ...]]
     metrics: Mapping[str, Metric]
     with_dictionary: Callable[[Dictionary], Mapping[str, Metric]] = lambda dictionary: {}

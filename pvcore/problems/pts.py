@@ -21,7 +21,7 @@ from pvcore.evaluation import sets
 from pvcore.problems import coding
 from pvcore.problems.posing import case_questions
 from pvcore.problems.problem import SPLITS, Problem, example_id, value_of
-from pvcore.records import Case, Example
+from pvcore.records import Case, Example, Question
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +99,7 @@ def examples(
     return made
 
 
-def questions(cases: Sequence[Case]) -> list[tuple[str, str]]:
+def questions(cases: Sequence[Case]) -> list[Question]:
     """One question a case: its narrative."""
     return case_questions(NAME, cases)
 

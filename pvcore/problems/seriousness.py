@@ -27,7 +27,7 @@ from pvcore.evaluation import metrics
 from pvcore.evaluation.criteria import criteria_metrics
 from pvcore.problems.posing import case_questions, one_of
 from pvcore.problems.problem import SPLITS, Problem, example_id, value_of
-from pvcore.records import CRITERIA, Case, Example
+from pvcore.records import CRITERIA, Case, Example, Question
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,7 +142,7 @@ def examples(
     return made
 
 
-def questions(cases: Sequence[Case]) -> list[tuple[str, str]]:
+def questions(cases: Sequence[Case]) -> list[Question]:
     """One question a case: its narrative."""
     return case_questions(NAME, cases)
 

@@ -34,7 +34,7 @@ from pvcore.evaluation import confusion, metrics
 from pvcore.problems import seriousness
 from pvcore.problems.posing import case_examples, case_questions, one_of
 from pvcore.problems.problem import Problem, Table
-from pvcore.records import CRITERIA, Case, Example
+from pvcore.records import CRITERIA, Case, Example, Question
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -188,7 +188,7 @@ def pose(
 slices = seriousness.slices
 
 
-def questions(cases: Sequence[Case]) -> list[tuple[str, str]]:
+def questions(cases: Sequence[Case]) -> list[Question]:
     """One question a case."""
     return case_questions(NAME, cases, lambda case: text_of(case.narrative, case.age_years, case.sex))
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pvcore.errors import TrainingError
 from pvcore.evaluation.spans import Marked, Span, related, sentences, words, written
-from pvcore.inference.heads.head import Answer, Head
+from pvcore.inference.heads.head import Answer, Head, named
 from pvcore.inference.scoring import blocks
 from pvcore.inference.text import Encoded
 from pvcore.problems import problem
@@ -37,11 +37,19 @@ GUIDE = "tokenizer of llguidance"
 
 
 class Said(NamedTuple):
-    """An answer as generated, whether it came to its end, and the geometric mean of its tokens' probabilities."""
+    """An answer as generated, whether it came to its end, and the probability of each of its tokens.
+
+    The probabilities are those among the tokens that the grammar allowed: where only one may follow, it is 1.
+    """
 
     text: str
     ended: bool
-    score: float
+    tokens: tuple[float, ...]
+
+    @property
+    def score(self) -> float:
+        """The geometric mean of the tokens' probabilities."""
+        return float(np.exp(np.mean(np.log(self.tokens)))) if self.tokens else 1.0
 
 
 def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> list[Answer]:
@@ -76,7 +84,8 @@ def _answer(text: str, places: Sequence[tuple[int, int]], said: Sequence[Said], 
     answer = written(related(text, Marked.of(spans)))
     score = min(item.score for item in said)
     notes = tuple(remark for remark, true in remarks.items() if true)
-    return Answer(answer, score, ((answer, score),), asked, notes)
+    tokens = tuple(chance for item in said for chance in item.tokens)
+    return Answer(answer, score, ((answer, score),), asked, notes, tokens=tokens, named=named(text, spans))
 
 
 def passages(
@@ -137,7 +146,7 @@ def generate(model: Model, prompts: Sequence[Encoded], grammars: Sequence[str], 
         _speak(network, speakers, ids, mask, room)
         for row, speaker in zip(rows, speakers, strict=True):
             text = guide.decode_bytes(speaker.tokens).decode("utf-8", "ignore").strip()
-            found[row] = Said(complete(text), speaker.ended, speaker.score)
+            found[row] = Said(complete(text), speaker.ended, tuple(speaker.chances))
     return found
 
 
@@ -153,10 +162,6 @@ class Speaker:
     def ended(self) -> bool:
         return bool(self.matcher.is_stopped())
 
-    @property
-    def score(self) -> float:
-        return float(np.exp(np.mean(self.chances))) if self.chances else 1.0
-
     def choose(self, logits: NDArray[np.float32]) -> int:
         """Say the most probable token that is allowed, of equals the first in the vocabulary."""
         allowed = np.frombuffer(self.matcher.compute_logit_bias(), np.uint8)[: len(logits)] > 0
@@ -164,7 +169,7 @@ class Speaker:
         token = int(scores.argmax())
         if not self.matcher.consume_token(token):
             raise TrainingError(f"the grammar of an answer is broken: {self.matcher.get_error()}")
-        self.chances.append(float(-np.log(np.exp(scores - scores[token]).sum())))
+        self.chances.append(float(1 / np.exp(scores - scores[token]).sum()))
         self.tokens.append(token)
         return token
 

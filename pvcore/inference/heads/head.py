@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pvcore.evaluation.spans import DRUG, REACTION, Span, ordered
 from pvcore.inference.text import Encoded
+from pvcore.meddra.matching import exact
 from pvcore.records import Example
 
 if TYPE_CHECKING:
@@ -23,22 +25,29 @@ NEW_HEADS = ("classifier", "score")
 
 
 class Named(NamedTuple):
-    """Drugs and adverse events: those that an answer names, and those of its source that it must keep.
-
-    Terms are texts in any spelling; `source` is the text that must support them.
+    """The drugs and the adverse events that an answer names, as texts in any spelling; each part of a term that
+    stands in several is one of its own.
     """
 
-    source: str
-    said: tuple[str, ...]
-    given: tuple[str, ...] = ()
+    drugs: tuple[str, ...]
+    events: tuple[str, ...]
+
+
+def named(text: str, spans: Iterable[Span]) -> Named:
+    """The terms that are marked in a text, in the order of their places; a sign without a word is none."""
+    found: dict[str, dict[str, None]] = {DRUG: {}, REACTION: {}}
+    for span in ordered(spans):
+        parts = (text[start:end] for start, end in span.parts)
+        found[span.label] |= dict.fromkeys(part for part in parts if exact(part))
+    return Named(tuple(found[DRUG]), tuple(found[REACTION]))
 
 
 class Answer(NamedTuple):
     """An answer with its score, the ranking (label, score) best first, the text as put, and remarks.
 
     `criteria` and `met` are those of a Prediction. What guardrails look at, where a head has it: `features`,
-    shape (hidden size,), what the network made of the text; `tokens`, the probabilities of the tokens it
-    said; `named`, the terms it said.
+    shape (hidden size,), what the network made of the text; `tokens`, the probabilities of what it said piece
+    by piece; `named`, the terms it said.
     """
 
     answer: str

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvcore.evaluation.spans import Marked, Span, related, words, written
-from pvcore.inference.heads.head import Answer, Head
+from pvcore.inference.heads.head import Answer, Head, named
 from pvcore.inference.scoring import blocks
 from pvcore.inference.text import Encoded
 from pvcore.records import digest
@@ -137,7 +137,7 @@ def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> l
     """What is marked in each text, with the relations that `related` reads off.
 
     The score is the mean probability of a span's tags, of the least sure span; with no span, the
-    probability of O at the least sure word.
+    probability of O at the least sure word. `tokens` are the words' least probable tags.
     """
     read = [windows(model.tokenizer, text, model.card.max_tokens) for text in texts]
     chances = iter(
@@ -176,7 +176,8 @@ def _answer(
     score = min(spans.values()) if spans else float(sure.min(initial=1.0))
     if not text.strip():
         notes = (*notes, "empty text")
-    return Answer(said, score, ((said, score),), asked, notes)
+    words_sure = tuple(map(float, sure.min(axis=1)))
+    return Answer(said, score, ((said, score),), asked, notes, tokens=words_sure, named=named(text, spans))
 
 
 def tag_probabilities(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> list[NDArray[np.float64]]:

@@ -33,23 +33,34 @@ BEAMS = RANKED
 
 
 class Beam(NamedTuple):
-    """The beginning of an answer: log-probability, its range of the trie, the beam it grew from, last token."""
+    """The beginning of an answer: log-probability, its range of the trie, the beam it grew from, last token, and
+    the log-probability after each token.
+    """
 
     score: float
     first: int
     last: int
     parent: int
     token: int
+    path: tuple[float, ...] = ()
+
+
+class Ended(NamedTuple):
+    """A term that was written to its end, its log-probability, and the probability of each token with the end's."""
+
+    code: str
+    score: float
+    tokens: tuple[float, ...]
 
 
 class Search:
-    """The beams of one text, and the terms that were written to their end, as (code, log-probability)."""
+    """The beams of one text, and the terms that were written to their end."""
 
     def __init__(self, trie: Trie) -> None:
         self.trie = trie
         self.depth = 0
         self.live = [Beam(0.0, 0, len(trie.codes), 0, 0)]
-        self.ended: list[tuple[str, float]] = []
+        self.ended: list[Ended] = []
 
     def grow(self, log_p: NDArray[np.float64], end: int) -> None:
         """One token more, from log-probabilities of shape (BEAMS, vocabulary); `end` closes a term."""
@@ -59,22 +70,29 @@ class Search:
             scores = beam.score + log_p[parent, tokens]
             # BEAMS of them live on at most, and one may be the end.
             for i in np.argsort(-scores, kind="stable")[: BEAMS + 1]:
-                grown.append(Beam(float(scores[i]), int(firsts[i]), int(lasts[i]), parent, int(tokens[i])))
+                score = float(scores[i])
+                path = (*beam.path, score)
+                grown.append(Beam(score, int(firsts[i]), int(lasts[i]), parent, int(tokens[i]), path))
             closing = np.searchsorted(tokens, end)
             if closing < len(tokens) and tokens[closing] == end:
                 names = self.trie.codes[firsts[closing] : lasts[closing]]
-                self.ended += [(code, float(scores[closing])) for code in names]
+                score = float(scores[closing])
+                steps = tuple(np.exp(np.diff((0.0, *beam.path, score))).tolist())
+                self.ended += [Ended(code, score, steps) for code in names]
         self.depth += 1
         grown = [beam for beam in grown if beam.token != end]
         self.live = sorted(grown, key=lambda beam: (-beam.score, beam.first))[:BEAMS]
-        self.ended = sorted(self.ended, key=lambda pair: (-pair[1], pair[0]))[:RANKED]
+        self.ended = sorted(self.ended, key=lambda term: (-term.score, term.code))[:RANKED]
         # A beginning can only lose by going on: below the last of the ranked there is nothing to find.
-        if len(self.ended) == RANKED and self.live and self.live[0].score < self.ended[-1][1]:
+        if len(self.ended) == RANKED and self.live and self.live[0].score < self.ended[-1].score:
             self.live = []
 
 
 def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> list[Answer]:
-    """The terms that the model would most likely write, best first. Raises TrainingError without terms."""
+    """The terms that the model would most likely write, best first. Raises TrainingError without terms.
+
+    `tokens` are those of the best: probabilities in the whole vocabulary, the trie not taken into account.
+    """
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
     if terms is None or not len(terms):
@@ -88,8 +106,10 @@ def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> l
         with sdpa_kernel(SDPBackend.MATH):
             searches = decode(model.network, trie, ids, mask, len(rows), tokenizer.eos_token_id)
         for row, search in zip(rows, searches, strict=True):
-            ranked = tuple((code, math.exp(score)) for code, score in search.ended)
-            found[row] = Answer(*ranked[0], ranked, asked[row], asked[row].notes)
+            ranked = tuple((term.code, math.exp(term.score)) for term in search.ended)
+            found[row] = Answer(
+                *ranked[0], ranked, asked[row], asked[row].notes, tokens=search.ended[0].tokens
+            )
     return [found[row] for row in range(len(asked))]
 
 

@@ -1,7 +1,6 @@
 """Outcomes of guardrails from answers as heads give them.
 
-The generated answers here are made up (`generated`): no head of this room names terms or tokens yet, and the
-checks must hold for any that does.
+The generated answers here are made up (`generated`): what heads themselves give is tested with each of them.
 """
 
 from __future__ import annotations
@@ -15,8 +14,9 @@ from pvcore.inference import guardrails
 from pvcore.inference.guardrails import LOST, UNSUPPORTED, UNSURE, WORDING, GuardrailPolicy
 from pvcore.inference.heads import Answer, Named
 from pvcore.inference.text import Encoded
+from pvcore.records import Question
 
-SOURCE = "Patient took ibuprofen and had oedema."
+SOURCE = "Patient took ibuprofen and had oedema, but no rash."
 
 
 def model(**card):
@@ -25,36 +25,38 @@ def model(**card):
     return SimpleNamespace(card=SimpleNamespace(**values), prototypes=None)
 
 
-def generated(said, given=(), tokens=(0.9,)) -> Answer:
+def generated(drugs=(), events=(), tokens=(0.9,)) -> Answer:
     """A made-up generated answer that names terms."""
-    return Answer("{...}", 0.9, (), Encoded((1,), ""), (), tokens=tokens, named=Named(SOURCE, said, given))
+    return Answer("{...}", 0.9, (), Encoded((1,), ""), (), tokens=tokens, named=Named(drugs, events))
 
 
-def outcomes(answer, policy=None, names=None, **card):
-    found = guardrails.checked(model(**card), [SOURCE], [answer], names or {}, policy or GuardrailPolicy())
+def outcomes(answer, policy=None, names=None, given=(), **card):
+    asked = [Question("a", SOURCE, given)]
+    found = guardrails.checked(model(**card), asked, [answer], names or {}, policy or GuardrailPolicy())
     return {check.name: check for check in found[0][1]}
 
 
 def test_a_term_that_the_source_does_not_name_is_hard():
-    checks = outcomes(generated(("edema", "paracetamol")))
-    assert checks[UNSUPPORTED].outcome == "withhold" and "paracetamol" in checks[UNSUPPORTED].words
-    assert checks[LOST].outcome == "pass"
-    assert outcomes(generated(("edema", "Ibuprofen")))[UNSUPPORTED].outcome == "pass"
+    checks = outcomes(generated(("paracetamol",), ("edema", "rash")))
+    assert checks[UNSUPPORTED].outcome == "withhold" and checks[UNSUPPORTED].value == 2
+    assert checks[UNSUPPORTED].words.endswith(": paracetamol, rash")
+    assert outcomes(generated(("Ibuprofen",), ("edema",)))[UNSUPPORTED].outcome == "pass"
     eased = outcomes(generated(("paracetamol",)), GuardrailPolicy(unsupported="warn"))
     assert eased[UNSUPPORTED].outcome == "warn"
 
 
 def test_a_term_that_was_lost_is_hard():
-    checks = outcomes(generated(("oedema",), given=("ibuprofen", "oedema", "aspirin")))
+    checks = outcomes(generated((), ("oedema",)), given=("ibuprofen", "oedema", "aspirin", "rash"))
     assert checks[LOST].outcome == "withhold" and checks[LOST].words.endswith(": ibuprofen")
     assert checks[UNSUPPORTED].outcome == "pass"
+    assert LOST not in outcomes(generated())  # nothing is known of the case: there is nothing to lose
 
 
 def test_the_least_sure_token_is_named():
-    assert outcomes(generated((), tokens=(0.9, 0.3)))[UNSURE].outcome == "warn"
-    assert outcomes(generated((), tokens=(0.9, 0.4)))[UNSURE].outcome == "pass"
-    assert outcomes(generated((), tokens=(0.9,)), unsure=None)[UNSURE].outcome == "warn"
-    assert UNSURE not in outcomes(generated((), tokens=()))
+    assert outcomes(generated(tokens=(0.9, 0.3)))[UNSURE].outcome == "warn"
+    assert outcomes(generated(tokens=(0.9, 0.4)))[UNSURE].outcome == "pass"
+    assert outcomes(generated(), unsure=None)[UNSURE].outcome == "warn"
+    assert UNSURE not in outcomes(generated(tokens=()))
 
 
 def test_a_coded_term_of_other_words_warns_only_where_the_answer_is_unsure():

@@ -64,7 +64,7 @@ def test_labels_that_cannot_be_used_are_all_named():
 def test_questions_are_about_pairs_only():
     pair = pair_case(DRUGS["a"], DRUGS["b"])
     assert PROBLEMS["ddi"].questions([pair, Case("US-1", "She had a rash.")]) == [
-        (f"{pair.case_id}#ddi", pair.narrative)
+        (f"{pair.case_id}#ddi", pair.narrative, ())
     ]
     assert PROBLEMS["ddi"].parse(" No interaction\n") == "no interaction"
     with pytest.raises(ValueError, match="expected one of"):

@@ -13,8 +13,9 @@ from pvcore.evaluation.spans import Marked, Span, read, words
 from pvcore.problems import extraction, quoting
 from pvcore.problems.extraction import EXTRACTION
 from pvcore.problems.quoting import complete, grammar, located, quoted
-from pvcore.records import Case
+from pvcore.records import Case, Drug, Reaction
 
+DRUGS = [{"name": n, "role": r} for n, r in (("aspirin", "suspect"), ("heparin", "concomitant"), ("x", None))]
 TEXT = "After aspirin a bad itchy rash came up. Rash under heparin, no pain."
 
 
@@ -36,6 +37,8 @@ def tables(*values: tuple[str, str, str, object]) -> tuple[pd.DataFrame, pd.Data
             "narrative": [TEXT, "Warfarin."],
             "cluster": ["1", "2"],
             "split": ["train", "test"],
+            "drugs": [json.dumps(DRUGS), "[]"],
+            "reactions": [json.dumps([{"verbatim": "itchy rash"}, {"verbatim": ""}]), "[]"],
         }
     )
     made = [(case, problem, target, json.dumps(value)) for case, problem, target, value in values]
@@ -57,6 +60,7 @@ def test_examples_have_the_two_labels_whatever_a_tool_calls_them():
     }  # fmt: skip
     assert len(marked.pairs) == 1
     assert example.slices == ("negation",)
+    assert example.given == ("aspirin", "itchy rash") and made["test"][0].given == ()
     assert EXTRACTION.parse(example.label) == example.label
 
 
@@ -103,7 +107,11 @@ def test_parse_and_questions():
     for wrong in ("", "none", "[]", '{"spans":[{"start":0,"end":4,"label":"Dose"}]}'):
         with pytest.raises(ValueError):
             EXTRACTION.parse(wrong)
-    assert EXTRACTION.questions([Case("a", "Rash.")]) == [("a#extraction", "Rash.")]
+    drugs = tuple(Drug(item["name"], item["role"]) for item in DRUGS)
+    case = Case(
+        "a", "Rash.", drugs=(*drugs, Drug("y", "interacting")), reactions=(Reaction("rash"), Reaction())
+    )
+    assert EXTRACTION.questions([case]) == [("a#extraction", "Rash.", ("aspirin", "y", "rash"))]
 
 
 def test_quotations_come_back_to_their_places():

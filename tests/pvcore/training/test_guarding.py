@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import re
 
 import numpy as np
 import pytest
 
 from pvcore.errors import TrainingError
-from pvcore.inference.guardrails import CONFIDENCE, FILE, UNLIKE, GuardrailPolicy
+from pvcore.evaluation.spans import Marked, Span, written
+from pvcore.inference.guardrails import CONFIDENCE, FILE, UNLIKE, UNSURE, GuardrailPolicy
 from pvcore.inference.predict import load
 from pvcore.records import canonical
 from pvcore.training import qlora
@@ -22,6 +24,7 @@ KINDS = {
     "label_tokens": {"family": "causal", "training__epochs": 1},
     "embedding": {"problem": "coding"},
     "embedding, windows": {"problem": "coding", "text__max_tokens": 12, "text__long": "windows"},
+    "tagging": {"problem": "extraction", "text__max_tokens": 12},
 }
 STRANGE = "The quarterly shareholder meeting approved dividends, bonds and a merger of two railways."
 
@@ -42,10 +45,20 @@ def trained(specify, rows, train, tiny_base, tiny_phi3, verbatims, terms):
             ]
             result = train(asked, verbatims, tune, base=base, terms=terms)
             return load(result.adapter, base), terms, result
-        result = train(asked, rows(40, 1), rows(24, 2), base=base)
+        if asked.problem == "extraction":
+            result = train(asked, marked(rows(40, 1)), marked(rows(24, 2)), base=base)
+        else:
+            result = train(asked, rows(40, 1), rows(24, 2), base=base)
         return load(result.adapter, base), None, result
 
     return make
+
+
+def marked(rows):
+    """The rows with "rash" and "nausea" marked in their texts."""
+    found = [[m.span() for m in re.finditer("rash|nausea", row.text)] for row in rows]
+    labels = [written(Marked.of(Span((place,), "Reaction") for place in places)) for places in found]
+    return [dataclasses.replace(row, label=label) for row, label in zip(rows, labels, strict=True)]
 
 
 def questions(count):
@@ -65,7 +78,12 @@ def test_the_same_bytes_in_any_batch_and_order(trained, kind):
         for start in range(0, 64, size)[:12]:
             for found in model.predict(asked[start : start + size], terms=terms, policy=policy):
                 assert canonical(found) == whole[found.example_id], size
-    assert len({p.confidence for p in model.predict(asked, terms=terms)}) > 10
+    assert len({p.score for p in model.predict(asked, terms=terms)}) > 10
+    sure = [c for p in model.predict(asked, terms=terms) for c in p.guardrails if c.name == UNSURE]
+    assert bool(sure) == (kind == "tagging")
+    assert not sure or (
+        len({c.value for c in sure}) > 10 and {c.threshold for c in sure} == {model.card.unsure}
+    )
     if "windows" in kind:
         notes = [note for p in model.predict(asked, terms=terms) for note in p.notes]
         assert any("windows of 12 tokens over" in note for note in notes)

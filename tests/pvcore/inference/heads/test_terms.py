@@ -91,6 +91,15 @@ def test_the_search_finds_what_scoring_every_name_finds(model):
             assert math.log(probability) == pytest.approx(by_code[code], rel=1e-3)
 
 
+def test_an_answer_has_the_probability_of_each_of_its_tokens(model):
+    terms = table(NAMES)
+    for answer in module.answers(model, ["eye hurts", "swollen"], terms):
+        name = dict(zip(terms["llt_code"], terms["llt_name"], strict=True))[answer.answer]
+        assert len(answer.tokens) == len(completion(model.tokenizer, name))
+        assert math.prod(answer.tokens) == pytest.approx(answer.score)
+        assert all(0 < probability < 1 for probability in answer.tokens)
+
+
 def test_order_company_and_threads_do_not_matter(model):
     chance, terms = random.Random(2), table(NAMES)
     asked = [
@@ -160,8 +169,9 @@ def test_what_the_model_likes_best_is_not_written_where_no_name_has_it():
     search = Search(trie)
     while search.live:
         search.grow(log_p, 1)
-    assert [code for code, _ in search.ended] == ["c", "b", "a"]
-    assert dict(search.ended)["b"] == pytest.approx(-20 - 5 - 20)
+    assert [term.code for term in search.ended] == ["c", "b", "a"]
+    assert search.ended[1].score == pytest.approx(-20 - 5 - 20)
+    assert search.ended[1].tokens == pytest.approx([math.exp(-20), math.exp(-5), math.exp(-20)])
 
 
 def test_a_search_ends_when_nothing_better_can_come(monkeypatch):
@@ -172,4 +182,5 @@ def test_a_search_ends_when_nothing_better_can_come(monkeypatch):
     search = Search(trie)
     search.grow(log_p, 1)
     search.grow(log_p, 1)
-    assert search.ended == [("a", pytest.approx(-0.2))] and search.live == [] and search.depth == 2
+    (ended,) = search.ended
+    assert ended[:2] == ("a", pytest.approx(-0.2)) and search.live == [] and search.depth == 2

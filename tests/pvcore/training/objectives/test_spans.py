@@ -12,12 +12,13 @@ import torch
 from pvcore.errors import TrainingError
 from pvcore.evaluation.span_metrics import span_f1
 from pvcore.evaluation.spans import Marked, Span, read, written
-from pvcore.inference.heads.generation import passages
+from pvcore.inference.guardrails import LOST, UNSUPPORTED
+from pvcore.inference.heads.generation import GENERATION, passages
 from pvcore.inference.model import load_base, load_tokenizer
 from pvcore.inference.predict import load
 from pvcore.problems.extraction import EXTRACTION
 from pvcore.problems.quoting import located
-from pvcore.records import Example, canonical
+from pvcore.records import Example, Question, canonical
 from pvcore.training.objectives import OBJECTIVES, Given
 from pvcore.training.objectives.generation import items as passages_of
 from pvcore.training.objectives.tagging import NOT_ASKED
@@ -91,10 +92,24 @@ def test_an_encoder_learns_to_mark(tiny_base, specify, train):
     assert result.tune["span_f1"] > 0.9
     again = train(asked, make_rows(64, 1), make_rows(16, 2), base=tiny_base, threads=1)
     assert again.digest == result.digest
-    long = " ".join(row.text for row in make_rows(12, 3))
-    (found,) = load(result.adapter, tiny_base).predict([("long", long)])
+    model, long = load(result.adapter, tiny_base), " ".join(row.text for row in make_rows(12, 3))
+    (found,) = model.predict([("long", long)])
     assert found.notes and found.notes[0].endswith("windows")
     assert max(span.parts[-1][1] for span in read(found.answer).spans) > 0.8 * len(long)
+    asked = [
+        ("denied", "he took aspirin and denied rash at home"),
+        Question("kept", "she took heparin and felt nausea later", ("Heparin", "nausea", "aspirin")),
+        Question("lost", "she took heparin and felt nausea later", ("heparin", "felt")),
+    ]
+    denied, kept, gone = model.predict(asked)
+    print(denied, kept, gone)
+    assert (denied.answer, raised(denied)[UNSUPPORTED].value) == ("", 1) and denied.withheld
+    assert kept.answer and UNSUPPORTED not in raised(kept) and LOST not in raised(kept)
+    assert (gone.answer, raised(gone)[LOST].words) == ("", "the answer does not keep: felt")
+
+
+def raised(prediction) -> dict:
+    return {check.name: check for check in prediction.raised}
 
 
 def test_the_loss_of_generation_stands_on_the_answer_alone(tiny_phi3):
@@ -148,6 +163,12 @@ def test_whatever_the_weights_an_answer_is_json_of_the_texts_own_words(tiny_phi3
         map(canonical, found)
     )
     assert canonical(model.predict([questions[7]])[0]) == canonical(found[7])
+    for text, answer in zip(texts, GENERATION.answers(model, texts, None), strict=True):
+        assert answer.tokens and all(0 < p <= 1 for p in answer.tokens)
+        marks = read(answer.answer).spans
+        said = {text[start:end] for span in marks for start, end in span.parts if span.label == "Drug"}
+        said = {words for words in said if any(map(str.isalnum, words))}
+        assert set(answer.named.drugs) == said and len(answer.named.drugs) == len(said)
 
 
 def test_the_grammar_holds_any_speaker_to_the_text(tiny_phi3):
@@ -166,7 +187,7 @@ def test_the_grammar_holds_any_speaker_to_the_text(tiny_phi3):
             speaker.choose(torch.tensor([chance.gauss(0, 3) for _ in range(258)]).numpy())
         whole = guide.decode_bytes(speaker.tokens).decode("utf-8", "ignore").strip()
         said += json.loads(whole) if speaker.ended else json.loads(complete(whole))
-        assert 0 < speaker.score <= 1
+        assert len(speaker.chances) == len(speaker.tokens) and all(0 < p <= 1 for p in speaker.chances)
     assert len(said) > 20
     plain = " ".join(text.split())
     assert all(label in EXTRACTION.labels for label, *_ in said)
