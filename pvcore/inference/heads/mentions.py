@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pvcore.errors import TrainingError
+from pvcore.evaluation.sets import best_cut
 from pvcore.inference.heads.embedding import RANKED, embedded
 from pvcore.inference.heads.head import Answer, Head
 from pvcore.inference.scoring import Floats, in_blocks
@@ -82,20 +83,8 @@ def threshold(model: Model, rows: Sequence[Example], terms: pd.DataFrame | None)
     right = np.zeros(scores.shape, bool)
     for number, row in enumerate(rows):
         right[number, [column[code] for code in row.label.split() if code in column]] = True
-    return best_cut(scores.ravel(), right.ravel())
-
-
-def best_cut(scores: np.ndarray, right: np.ndarray) -> float:
-    """Half-way between two scores, where taking all above has the best F1; MIDDLE where nothing is right."""
-    if not right.any():
-        return MIDDLE
-    order = np.argsort(-scores, kind="stable")
-    ranked, hits = scores[order], np.cumsum(right[order])
-    f1 = 2 * hits / (np.arange(1, len(hits) + 1) + right.sum())
-    f1[:-1][ranked[:-1] == ranked[1:]] = 0  # equal scores are taken together
-    best = int(f1.argmax())
-    below = ranked[best + 1] if best + 1 < len(ranked) else ranked[best]
-    return float(ranked[best] + below) / 2
+    cut = best_cut(scores.ravel(), right.ravel())
+    return MIDDLE if cut is None else cut
 
 
 MENTIONS = Head(
