@@ -29,9 +29,9 @@ SIZES = {
 }
 
 
-def recipe(**changes: Any) -> dict[str, Any]:
-    """The sections of the coding recipe; `training__epochs=4` changes one value."""
-    raw = yaml.safe_load((ROOT / "pvcore" / "recipes" / "coding.yaml").read_text("utf-8"))
+def recipe(problem: str, **changes: Any) -> dict[str, Any]:
+    """The sections of a problem's recipe; `training__epochs=4` changes one value."""
+    raw = yaml.safe_load((ROOT / "pvcore" / "recipes" / f"{problem}.yaml").read_text("utf-8"))
     settings = {name: raw[name] for name in Sections.model_fields if name in raw}
     for name, value in changes.items():
         section, _, key = name.partition("__")

@@ -88,7 +88,9 @@ def main() -> None:
         rows = wordings(terms, asked.training, seed=1)
         test = wordings(terms, asked.verbatims, seed=2, unlike=rows)
         some, settings = (
-            (rows[:32], recipe(training__dictionary_pairs=0)) if asked.noise else (rows, recipe())
+            (rows[:32], recipe("coding", training__dictionary_pairs=0))
+            if asked.noise
+            else (rows, recipe("coding"))
         )
         model, seconds = timed(
             lambda: trained("coding", {"train": some}, terms, settings, folder / "adapter", threads=1)

@@ -55,6 +55,11 @@ def parse(answer: str) -> str:
 slices = seriousness.slices
 
 
+def fault(value: Mapping[str, Any], narrative: str) -> str | None:
+    """Whatever is said: an annotation of this problem would never be read."""
+    return "a set of PTs is made of codings: annotate the reactions for coding"
+
+
 def examples(
     cases: pd.DataFrame,
     labels: pd.DataFrame,
@@ -164,4 +169,5 @@ PTS = Problem(
     slices=slices,
     metrics={metric.name: metric for metric in (sets.micro_f1(), sets.macro_f1(), sets.precision_at_5())},
     terms=terms,
+    fault=fault,
 )

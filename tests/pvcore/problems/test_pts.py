@@ -100,6 +100,10 @@ def test_an_answer_is_sorted_codes_each_once() -> None:
             PTS.parse(answer)
 
 
+def test_an_annotation_that_nothing_would_read_is_refused() -> None:
+    assert "annotate the reactions for coding" in str(PTS.fault({"pts": ["90000001"]}, "Rash."))
+
+
 def test_the_terms_are_the_pts_by_their_own_names(dictionary: Any) -> None:
     assert pts.terms(dictionary).to_numpy().tolist() == [
         ["90000001", "Rash", "90000001"],
