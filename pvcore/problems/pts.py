@@ -1,11 +1,18 @@
 """PTs: a narrative -> the set of Preferred Terms that are coded for the case.
 
-    >>> parse("90000001 90000007")
-    '90000001 90000007'
-    >>> parse("")
-    ''
+    >>> case = {"reactions": '[{"verbatim": "spots"}, {"verbatim": "", "pt_name": "Pain", "meddra_version": "29.1"}]'}
+    >>> sorted(_pts(case, {"spots": "90000001"}, {"Pain": "90000007"}, "29.1"))
+    ['90000001', '90000007']
+    >>> _pts(case, {}, {"Pain": "90000007"}, "29.1")
+    set()
     >>> PTS.slices("He was not admitted.", 80.0)
     ('elderly', 'negation')
+    >>> parse("90000001 90000007")
+    '90000001 90000007'
+    >>> import pandas
+    >>> said = pandas.DataFrame({"label": ["90000001 90000007"], "answer": ["90000007"], "ranked": [("90000007",)]})
+    >>> {name: round(metric(said), 2) for name, metric in PTS.metrics.items()}
+    {'micro_f1': 0.67, 'macro_f1': 0.5, 'precision_at_5': 0.2}
 
 The label of a case is the codes of its PTs, sorted, with a space between: the PTs of its "coding" labels, and
 those that its source itself coded it by (VAERS names PTs and no verbatim). Nobody says it twice: there is no
