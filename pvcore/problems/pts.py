@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from pvcore.meddra.release import Dictionary
 
 NAME = "pts"
+LEAST = 10
+"""Training cases below which there is nothing to learn yet."""
 
 
 def prompt(text: str) -> str:
@@ -68,6 +70,23 @@ def fault(value: Mapping[str, Any], narrative: str) -> str | None:
 
 
 def examples(
+    cases: pd.DataFrame,
+    labels: pd.DataFrame,
+    dictionary: Dictionary | None = None,
+    *,
+    new_terms: Collection[str] = (),
+) -> dict[str, list[Example]]:
+    """The examples of `sets_of`; none while fewer than LEAST train or none is held out.
+
+    Nobody labelled cases for this problem, so too few of them are no fault of a dataset: the others go on.
+    Raises InputError as `sets_of` does.
+    """
+    made = sets_of(cases, labels, dictionary, new_terms=new_terms)
+    enough = len(made["train"]) >= LEAST and made["test"]
+    return made if enough else {split: [] for split in SPLITS}
+
+
+def sets_of(
     cases: pd.DataFrame,
     labels: pd.DataFrame,
     dictionary: Dictionary | None = None,

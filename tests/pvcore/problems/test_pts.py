@@ -60,11 +60,11 @@ def test_a_set_is_made_of_the_codings_of_a_case(dictionary: Any) -> None:
         ("c", "rash", {"llt_code": "90000001"}),
     )
     told = cases(a=[reaction("spots")], c=[reaction("ache"), reaction("red skin"), reaction("rash")])
-    assert made(PTS.examples(told, table, dictionary, new_terms={"90000009"})) == [
+    assert made(pts.sets_of(told, table, dictionary, new_terms={"90000009"})) == [
         ("a", "90000001", ("elderly", "negation")),
         ("c", "90000001 90000009", ("new_terms", "several_reactions", "unseen_terms")),
     ]
-    assert not any(PTS.examples(told, table).values()), "PTs are of a dictionary"
+    assert not any(pts.sets_of(told, table).values()), "PTs are of a dictionary"
 
 
 def test_a_source_that_names_pts_labels_its_own_cases(dictionary: Any) -> None:
@@ -73,24 +73,41 @@ def test_a_source_that_names_pts_labels_its_own_cases(dictionary: Any) -> None:
         b=[reaction(name="Pain", version="8.1")],
         c=[reaction(name="Cutaneous event", version="8.1"), reaction(name="Rash", version="29.1")],
     )
-    assert [row[:2] for row in made(PTS.examples(told, labels(), dictionary))] == [("a", "90000001 90000009")]
+    assert [row[:2] for row in made(pts.sets_of(told, labels(), dictionary))] == [("a", "90000001 90000009")]
     settled = labels(("c", "Cutaneous event", {"llt_code": "90000001"}))  # somebody answered the work list
-    assert made(PTS.examples(told, settled, dictionary))[1][:2] == ("c", "90000001")
+    assert made(pts.sets_of(told, settled, dictionary))[1][:2] == ("c", "90000001")
 
 
 def test_an_open_reaction_leaves_its_case_out_until_it_is_settled(dictionary: Any) -> None:
     told = cases(a=[reaction("spots"), reaction("ache")])
     one = ("a", "spots", {"llt_code": "90000002"})
-    assert made(PTS.examples(told, labels(one), dictionary)) == []
+    assert made(pts.sets_of(told, labels(one), dictionary)) == []
     both = labels(one, ("a", "ache", {"pt_name": "Pain"}))
-    assert [row[1] for row in made(PTS.examples(told, both, dictionary))] == ["90000001 90000009"]
+    assert [row[1] for row in made(pts.sets_of(told, both, dictionary))] == ["90000001 90000009"]
 
 
 def test_a_label_off_the_dictionary_is_named(dictionary: Any) -> None:
     wrong = labels(("a", "x", {"llt_code": "90000005"}), ("x", "y", {"llt_code": "90000001"}))
     with pytest.raises(InputError, match="run the migration") as caught:
-        PTS.examples(cases(), wrong, dictionary)
+        pts.sets_of(cases(), wrong, dictionary)
     assert [fault.where for fault in caught.value.faults] == ["case a, 'x'", "case x, 'y'"]
+
+
+def test_too_few_cases_are_no_fault_and_no_examples(dictionary: Any) -> None:
+    def found(train: int, test: int) -> int:
+        names = [f"c{number}" for number in range(train + test)]
+        told = pd.DataFrame(
+            {
+                "case_id": names,
+                "narrative": "A rash.",
+                "cluster": names,
+                "split": ["train"] * train + ["test"] * test,
+                "reactions": json.dumps([reaction(name="Rash", version="29.1")]),
+            }
+        )
+        return sum(map(len, PTS.examples(told, labels(), dictionary).values()))
+
+    assert (found(pts.LEAST, 1), found(pts.LEAST - 1, 1), found(pts.LEAST, 0)) == (pts.LEAST + 1, 0, 0)
 
 
 def test_an_answer_is_sorted_codes_each_once() -> None:
