@@ -1,7 +1,8 @@
-"""Every term that a text mentions: the term's vector beside each token of the text, the nearest counts.
+"""Every term that a text mentions: the term's vector beside each stretch of the text, the nearest counts.
 
 A narrative names several reactions, each in a few of its words, so its mean says little of any. The maximum
-over tokens is ColBERT's late interaction (Khattab & Zaharia 2020) with one vector a term. A term that was
+over tokens is ColBERT's late interaction (Khattab & Zaharia 2020) with one vector a term; the vector of a term is
+the mean of its name's tokens, so it is held against means of up to LONGEST tokens in a row, too. A term that was
 never trained on can be found, since its vector is made of its name.
 """
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from pvcore.inference.predict import Model
 
+LONGEST = 6
+"""Tokens of the longest stretch: most names of terms have as many or fewer."""
 MIDDLE = 0.5
 """The similarity that training draws mentioned and other terms apart at, and the threshold without a tune split."""
 
@@ -63,17 +66,27 @@ def similarities(
 
 
 def tokens(network: Any, ids: Any, mask: Any) -> Any:
-    """The last hidden state of every token, scaled to length 1, shape (texts, tokens, hidden size)."""
-    import torch
-
-    hidden = network(input_ids=ids, attention_mask=mask).last_hidden_state
-    return torch.nn.functional.normalize(hidden.float(), dim=-1)
+    """The last hidden state of every token, shape (texts, tokens, hidden size)."""
+    return network(input_ids=ids, attention_mask=mask).last_hidden_state.float()
 
 
 def beside(states: Any, mask: Any, vectors: Any) -> Any:
-    """The cosine of each term with the token nearest to it, shape (texts, terms)."""
-    found = states @ vectors.T
-    return found.masked_fill(mask.unsqueeze(-1) == 0, -1.0).amax(1)
+    """The cosine of each term with the stretch of tokens nearest to it, shape (texts, terms).
+
+    `vectors` have length 1, and padding stands behind a text. Stretches of one length after the other, so that a
+    large dictionary needs the memory of one.
+    """
+    import torch
+
+    found, total = None, states
+    for length in range(1, min(LONGEST, states.shape[1]) + 1):
+        if length > 1:
+            total = total[:, :-1] + states[:, length - 1 :]
+        near = torch.nn.functional.normalize(total, dim=-1) @ vectors.T
+        whole = mask[:, length - 1 :].unsqueeze(-1) != 0
+        best = near.masked_fill(~whole, -1.0).amax(1)
+        found = best if found is None else torch.maximum(found, best)
+    return found
 
 
 def threshold(model: Model, rows: Sequence[Example], terms: pd.DataFrame | None) -> float:
