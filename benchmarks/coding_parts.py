@@ -30,9 +30,9 @@ SIZES = {
 }
 
 
-def recipe(**changes: Any) -> dict[str, Any]:
-    """The sections of the coding recipe; `training__epochs=4` changes one value."""
-    raw = yaml.safe_load((ROOT / "pvcore" / "recipes" / "coding.yaml").read_text("utf-8"))
+def recipe(problem: str, **changes: Any) -> dict[str, Any]:
+    """The sections of a problem's recipe; `training__epochs=4` changes one value."""
+    raw = yaml.safe_load((ROOT / "pvcore" / "recipes" / f"{problem}.yaml").read_text("utf-8"))
     settings = {name: raw[name] for name in Sections.model_fields if name in raw}
     for name, value in changes.items():
         section, _, key = name.partition("__")
@@ -77,7 +77,7 @@ def untrained(
     problem: str, row: Example, terms: pd.DataFrame, folder: Path, threads: int | None = None
 ) -> Model:
     """A model of an adapter that changes nothing: the base as it is."""
-    nothing = recipe(training__epochs=1, training__learning_rate=1e-12, training__dictionary_pairs=0)
+    nothing = recipe(problem, training__epochs=1, training__learning_rate=1e-12, training__dictionary_pairs=0)
     return trained(problem, {"train": [row]}, terms, nothing, folder, threads=threads)
 
 

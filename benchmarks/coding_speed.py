@@ -74,7 +74,7 @@ def main() -> None:
         other = wordings(terms, 2 * asked.verbatims, seed=2, unlike=rows)
         test = [row for row in other if row.label not in learned][: asked.verbatims]
         model, seconds = timed(
-            lambda: trained("coding", {"train": rows}, terms, recipe(), folder / "adapter", threads=1)
+            lambda: trained("coding", {"train": rows}, terms, recipe("coding"), folder / "adapter", threads=1)
         )
         print(
             f"{len(dictionary.tables['llt']):,} LLTs, {len(terms):,} of them current; {len(test):,} verbatims of terms "

@@ -48,7 +48,7 @@ def main() -> None:
             "new": wordings(fresh, min(1000, 3 * len(fresh)), seed=3, unlike=seen),
             "old": wordings(kept, 1000, seed=4, unlike=seen),
         }
-        settings, options = recipe(), {"threads": asked.threads}
+        settings, options = recipe("coding"), {"threads": asked.threads}
         champion = trained("coding", {"train": old_rows}, before, settings, folder / "one", **options)
         started = time.process_time()
         champion.predict(tests["new"], terms=before, **options)

@@ -17,6 +17,7 @@ from pvcore.records import Example
 
 CASE_COLUMNS = ("case_id", "cluster", "split")
 LABEL_COLUMNS = ("case_id", "problem", "target", "value", "meddra_version")
+CODE_COLUMNS = ("case_id", "target", "version", "other_version", "unknown_term", "not_current")
 MINIMUM = 10
 """Training examples below which nothing is trained."""
 
@@ -55,6 +56,8 @@ def validate_training_set(
         frames["balance"] = _balance(rows, posed.labels)
     elif posed.kind == "ranking" and dictionary is not None:
         frames["codes"] = _codes(labels, dictionary)
+    elif posed.kind == "set" and dictionary is not None:
+        frames["codes"] = _sets(examples, dictionary)
     parameters = {"labels": list(posed.labels), "minimum": minimum}
     return evaluate(load("training_set"), subject, frames, parameters=parameters)
 
@@ -166,5 +169,16 @@ def _codes(labels: pd.DataFrame, dictionary: Dictionary) -> pd.DataFrame:
                 "not_current": code if code and there and not dictionary.is_current(code) else None,
             }
         )
-    columns = ["case_id", "target", "version", "other_version", "unknown_term", "not_current"]
-    return pd.DataFrame(rows, columns=columns, dtype=object)
+    return pd.DataFrame(rows, columns=list(CODE_COLUMNS), dtype=object)
+
+
+def _sets(examples: Mapping[str, Sequence[Example]], dictionary: Dictionary) -> pd.DataFrame:
+    """One row a PT of an example, whose label is made of codings: those are checked by its PTs."""
+    known = set(dictionary.tables["pt"]["pt_code"])
+    rows = [
+        (e.case_id, "", dictionary.version, None, None if code in known else f"PT {code}", None)
+        for split in SPLITS
+        for e in examples.get(split, ())
+        for code in e.label.split()
+    ]
+    return pd.DataFrame(rows, columns=list(CODE_COLUMNS), dtype=object)

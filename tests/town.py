@@ -27,6 +27,7 @@ POLICY = {
             "floors": {"accuracy_at_5": 0.0},
             "non_inferiority": {"accuracy_at_5": {"margin": 0.99}},
         },
+        "pts": {"floors": {"micro_f1": 0.0}, "non_inferiority": {"micro_f1": {"margin": 0.99}}},
         "triage": {"floors": {"accuracy": 0.01}, "non_inferiority": {"accuracy": {"margin": 0.99}}},
         "ddi": {"floors": {"accuracy": 0.01}, "non_inferiority": {"accuracy": {"margin": 0.99}}},
     },
@@ -95,12 +96,14 @@ def found_town(root: Path, base: Path, problems: Sequence[str] = ("seriousness",
     return Town(open_workspace(root), None, root / ".pv" / "arrivals", key)
 
 
-def write_batch(folder: Path, dictionary: Any, *, name: str, n: int, seed: int) -> tuple[Path, Path]:
-    """`n` cases: one annotator's labels as E2B(R3), the other's as Label Studio JSON."""
+def write_batch(
+    folder: Path, dictionary: Any, *, name: str, n: int, seed: int, terms: Sequence[str] = ()
+) -> tuple[Path, Path]:
+    """`n` cases: one annotator's labels as E2B(R3), the other's as Label Studio JSON. Half are coded to `terms`."""
     from pvcore.annotations import e2b_r3, label_studio
     from pvcore.annotations.generate import generate_cases
 
-    cases, said = generate_cases(dictionary, n=n, seed=seed, prefix=name, year=2025)
+    cases, said = generate_cases(dictionary, n=n, seed=seed, prefix=name, year=2025, terms=terms)
     first, second = sorted({a.annotator for a in said})
     xml, export = folder / f"{name}.xml", folder / f"{name}.json"
     e2b_r3.write(cases, said, xml, dictionary.version, sender=first)

@@ -12,6 +12,7 @@ from pvcore.errors import ConfigError
 SOURCES: Mapping[str, Callable[[Path], Source]] = {
     "seriousness": Invented,
     "coding": Invented,
+    "pts": Invented,
     "extraction": Marked,
     "triage": Triage,
     "ddi": Pairs,

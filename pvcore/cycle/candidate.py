@@ -53,9 +53,7 @@ def specify(workspace: Workspace, problem: str, dataset: str, *, scratch: bool =
         parent_files={name: item["sha256"] for name, item in parent.manifest.adapter["files"].items()}
         if parent
         else None,
-        dictionary=data.dictionary_digest(workspace, dataset)
-        if PROBLEMS[problem].kind == "ranking"
-        else None,
+        dictionary=data.dictionary_digest(workspace, dataset) if PROBLEMS[problem].terms else None,
     )
     return put_blob(workspace.store, specification.to_json())
 

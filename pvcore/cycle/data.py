@@ -61,7 +61,7 @@ def build_dataset(workspace: Workspace, version: str | None, mappings: list[str]
 
 def _build_dataset(workspace: Workspace, version: str | None, mappings: list[str]) -> Built | None:
     latest = last(workspace, "DatasetBuilt")
-    needs = any(PROBLEMS[name].kind == "ranking" for name in workspace.recipes())
+    needs = any(PROBLEMS[name].terms for name in workspace.recipes())
     if not needs:
         # No recipe asks for terms: a new release changes nothing that is trained on.
         version = latest.body["version"] if latest else None
@@ -256,9 +256,14 @@ def new_terms(workspace: Workspace, dataset: str) -> set[str]:
 
 
 def terms(workspace: Workspace, asked: Specification) -> pd.DataFrame | None:
-    """The current LLTs that a coding model may answer with; None for other problems."""
-    dictionary = dictionary_by_digest(workspace, asked.dictionary)
-    return dictionary.current_llts() if dictionary else None
+    """The terms that a model may answer with, by the dictionary that it was trained with; None if it names none."""
+    return terms_of(asked.problem, dictionary_by_digest(workspace, asked.dictionary))
+
+
+def terms_of(problem: str, dictionary: Dictionary | None) -> pd.DataFrame | None:
+    """The terms of a dictionary that a problem's answers may name; None without one, or if they name none."""
+    chosen = PROBLEMS[problem].terms
+    return chosen(dictionary) if chosen and dictionary else None
 
 
 def refuse_leakage(workspace: Workspace, dataset: str, train: Sequence[Example]) -> None:

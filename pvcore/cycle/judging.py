@@ -14,7 +14,13 @@ from pvcore.cycle.candidate import champion_of, load_specification, predict, tra
 from pvcore.cycle.lineage import unseen
 from pvcore.errors import NotFound
 from pvcore.evaluation import reliability
-from pvcore.evaluation.baseline import nearest_terms, tfidf_classes, tfidf_predictions, with_criteria
+from pvcore.evaluation.baseline import (
+    nearest_terms,
+    tfidf_classes,
+    tfidf_predictions,
+    tfidf_sets,
+    with_criteria,
+)
 from pvcore.evaluation.compare import evaluate as measure
 from pvcore.evaluation.compare import frame, held_out_digest
 from pvcore.evaluation.gate import Decision, decide
@@ -25,6 +31,8 @@ from pvcore.records import Example, Prediction, canonical, digest
 from pvcore.registry.ledger import Entry
 from pvcore.registry.manifest import Version, resolve
 from pvcore.registry.store import get_blob, put_blob
+
+Splits = Mapping[str, list[Example]]
 
 
 def evaluate(workspace: Workspace, specification: str) -> str:
@@ -99,24 +107,23 @@ def evaluate(workspace: Workspace, specification: str) -> str:
     return key
 
 
-def baselines(
-    problem: Problem, examples: Mapping[str, list[Example]], terms: Any
-) -> dict[str, list[Prediction]]:
+def baselines(problem: Problem, examples: Splits, terms: Any) -> dict[str, list[Prediction]]:
     """Name -> answers to the test rows: of the word list for this kind of problem, and of the problem's own."""
     train, test = examples["train"], examples.get("test", [])
     words = BASELINES[problem.kind]
     own = {name: made(train, test) for name, made in problem.baselines.items()}
-    return {words.name: words.answers(problem, train, test, terms), **own}
+    return {words.name: words.answers(problem, examples, terms), **own}
 
 
 class Baseline(NamedTuple):
     """A reference by the name that a policy's `against` and the report call it."""
 
     name: str
-    answers: Callable[[Problem, list[Example], list[Example], Any], list[Prediction]]
+    answers: Callable[[Problem, Splits, Any], list[Prediction]]
 
 
-def _words(problem: Problem, train: list[Example], test: list[Example], terms: Any) -> list[Prediction]:
+def _words(problem: Problem, examples: Splits, terms: Any) -> list[Prediction]:
+    train, test = examples["train"], examples.get("test", [])
     if problem.positive is None:
         return tfidf_classes(train, test)
     negative = next(label for label in problem.labels if label != problem.positive)
@@ -124,14 +131,24 @@ def _words(problem: Problem, train: list[Example], test: list[Example], terms: A
     return with_criteria(answered, train, test, list(problem.criteria))
 
 
-def _terms(problem: Problem, train: list[Example], test: list[Example], terms: Any) -> list[Prediction]:
-    return nearest_terms(list(zip(terms["llt_code"], terms["llt_name"], strict=True)), train, test)
+def _terms(problem: Problem, examples: Splits, terms: Any) -> list[Prediction]:
+    pairs = list(zip(terms["llt_code"], terms["llt_name"], strict=True))
+    return nearest_terms(pairs, examples["train"], examples.get("test", []))
+
+
+def _sets(problem: Problem, examples: Splits, terms: Any) -> list[Prediction]:
+    return tfidf_sets(examples["train"], examples.get("tune", []), examples.get("test", []))
+
+
+def _marks(problem: Problem, examples: Splits, terms: Any) -> list[Prediction]:
+    return lexicon(examples["train"], examples.get("test", []))
 
 
 BASELINES: Mapping[str, Baseline] = {
     "classification": Baseline("TF-IDF", _words),
     "ranking": Baseline("TF-IDF", _terms),
-    "extraction": Baseline("lexicon", lambda problem, train, test, terms: lexicon(train, test)),
+    "set": Baseline("TF-IDF", _sets),
+    "extraction": Baseline("lexicon", _marks),
 }
 """Kind of problem -> its word list: TF-IDF with logistic regression, the nearest term by letters (TF-IDF, too),
 the wordings that were marked before."""

@@ -52,26 +52,19 @@ def score(workspace: Workspace, name: str, batch: Batch) -> tuple[Version, list[
     """The predictions of a version on the cases of a batch, in the order of their ids."""
     version = trusted(workspace, name)
     asked = candidate.load_specification(workspace, version.manifest.specification)
-    # A coding model answers with the terms of the release that is adopted now, new ones included.
-    adopted = releases.adopted_version(workspace)
-    dictionary = (
-        data.load_dictionary(workspace, adopted)
-        if PROBLEMS[version.problem].kind == "ranking" and adopted
-        else None
-    )
+    # Answers are terms of the release that is adopted now, new ones included.
+    adopted = releases.adopted_version(workspace) if PROBLEMS[version.problem].terms else None
+    dictionary = data.load_dictionary(workspace, adopted) if adopted else None
     questions = PROBLEMS[version.problem].questions(batch.cases)
     answered = candidate.predict(
         workspace,
         version.manifest.adapter["files"],
         asked.settings["base"],
         questions,
-        dictionary.current_llts() if dictionary else None,
+        data.terms_of(version.problem, dictionary),
         workspace.policy(workspace.recipe(version.problem).policy).guardrails,
     )
-    marked = [
-        dataclasses.replace(p, version=version.name, dictionary=adopted if dictionary else None)
-        for p in answered
-    ]
+    marked = [dataclasses.replace(p, version=version.name, dictionary=adopted) for p in answered]
     return version, sorted(marked, key=lambda p: p.example_id)
 
 

@@ -69,7 +69,8 @@ def frame(examples: Sequence[Example], predictions: Iterable[Prediction]) -> pd.
             "answer": answer.answer,
             "said": answer.said,
             "score": answer.score,
-            "ranked": (answer.answer and tuple(label for label, _ in answer.ranked)) or (answer.answer,),
+            "ranked": (not answer.withheld and tuple(label for label, _ in answer.ranked))
+            or (answer.answer,),
             "confidence": math.nan if answer.confidence is None else answer.confidence,
             "raised": tuple((check.name, check.outcome) for check in answer.raised),
             "criteria": dict(example.criteria or {}),

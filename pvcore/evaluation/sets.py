@@ -9,11 +9,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pvcore.evaluation.metrics import Floats, Metric, ratio
+from pvcore.evaluation.metrics import Bools, Floats, Metric, ratio
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +48,19 @@ def precision_at_5() -> Metric:
         return hits, np.full(len(frame), 5.0)
 
     return Metric("precision_at_5", ratio(parts), parts=parts, columns=("label", "ranked"))
+
+
+def best_cut(scores: NDArray[Any], right: Bools) -> float | None:
+    """Half-way between two scores, where taking all above has the best F1; None where nothing is right."""
+    if not right.any():
+        return None
+    order = np.argsort(-scores, kind="stable")
+    ranked, hits = scores[order], np.cumsum(right[order])
+    f1 = 2 * hits / (np.arange(1, len(hits) + 1) + right.sum())
+    f1[:-1][ranked[:-1] == ranked[1:]] = 0  # equal scores are taken together
+    best = int(f1.argmax())
+    below = ranked[best + 1] if best + 1 < len(ranked) else ranked[best]
+    return float(ranked[best] + below) / 2
 
 
 def _sets(frame: pd.DataFrame) -> list[tuple[set[str], set[str]]]:

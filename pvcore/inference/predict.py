@@ -76,7 +76,9 @@ class Model:
         texts = [question.text for question in asked]
         with backend.deterministic(threads), one_at_a_time(exact):
             found = self.head.answers(self, texts, terms)
-            names = {} if terms is None else _names(terms, {answer.answer for answer in found})
+            # The text of a set is a narrative, which no term's name looks like.
+            verbatims = terms is not None and self.head.threshold is None
+            names = _names(terms, {answer.answer for answer in found}) if verbatims else {}
             checks = guardrails.checked(self, asked, found, names, policy or GuardrailPolicy())
         made = []
         for question, got, (sure, passed) in zip(asked, found, checks, strict=True):

@@ -143,4 +143,5 @@ CODING = Problem(
     slices=slices,
     metrics={metric.name: metric for metric in (metrics.accuracy_at_1(), metrics.accuracy_at_5())},
     with_dictionary=_with_dictionary,
+    terms=lambda dictionary: dictionary.current_llts(),
 )

@@ -45,7 +45,8 @@ class Problem:
     " " + label (an extraction's: quotations); `parse` reads an answer back and raises ValueError for anything
     that is not exactly a label (an extraction's: the canonical JSON of spans). `questions` are those of
     cases without labels, to be scored. `metrics` need nothing but an evaluation frame; `metrics_for`
-    adds those that need the dictionary. `criteria` are further findings beside the class, met or not, in
+    adds those that need the dictionary. `terms` are those of a dictionary (llt_code, llt_name, pt_code) that an
+    answer may name, None where answers are no terms. `criteria` are further findings beside the class, met or not, in
     their order: name -> what a causal model reads after the prompt before it says " yes" or " no".
     `baselines` are references of the problem's own, by name.
     `fault` says what is wrong with an annotation's value for a narrative, None for nothing: a batch with a
@@ -64,6 +65,7 @@ class Problem:
     slices: Callable[..., tuple[str, ...]]
     metrics: Mapping[str, Metric]
     with_dictionary: Callable[[Dictionary], Mapping[str, Metric]] = lambda dictionary: {}
+    terms: Callable[[Dictionary], pd.DataFrame] | None = None
     criteria: Mapping[str, str] = field(default_factory=dict)
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
     fault: Callable[[Mapping[str, Any], str], str | None] = lambda value, narrative: None

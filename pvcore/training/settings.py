@@ -94,7 +94,9 @@ class TrainingSettings(Section):
     shared_prefix: bool = Field(
         default=True, description="causal: what all prompts begin with is encoded once a step, not once a row"
     )
-    temperature: float = Field(default=0.05, gt=0, description="of the contrastive loss")
+    temperature: float = Field(
+        default=0.05, gt=0, description="of the contrastive loss, and of the sigmoid loss over sets"
+    )
     dictionary_pairs: int = Field(default=0, ge=0, description="(LLT, PT) pairs of the dictionary, an epoch")
 
     @model_validator(mode="after")

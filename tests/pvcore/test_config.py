@@ -22,10 +22,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_fresh_workspace_opens_with_every_recipe_and_the_policy(root: Path) -> None:
     opened = open_workspace(root)
-    in_cycle = set(PROBLEMS) - {"pts"}  # trained and asked by hand; its labels are those of coding
-    assert set(opened.recipes()) == in_cycle
+    assert set(opened.recipes()) == set(PROBLEMS)
     policy = opened.policy()
-    assert set(policy.gate.problems) == in_cycle
+    assert set(policy.gate.problems) == set(PROBLEMS)
     assert policy.approval.roles and len(policy.digest) == 64
 
 

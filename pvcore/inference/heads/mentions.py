@@ -1,7 +1,8 @@
-"""Every term that a text mentions: the term's vector beside each token of the text, the nearest counts.
+"""Every term that a text mentions: the term's vector beside each stretch of the text, the nearest counts.
 
 A narrative names several reactions, each in a few of its words, so its mean says little of any. The maximum
-over tokens is ColBERT's late interaction (Khattab & Zaharia 2020) with one vector a term. A term that was
+over tokens is ColBERT's late interaction (Khattab & Zaharia 2020) with one vector a term; the vector of a term is
+the mean of its name's tokens, so it is held against means of up to LONGEST tokens in a row, too. A term that was
 never trained on can be found, since its vector is made of its name.
 """
 
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pvcore.errors import TrainingError
+from pvcore.evaluation.sets import best_cut
 from pvcore.inference.heads.embedding import RANKED, embedded
 from pvcore.inference.heads.head import Answer, Head
 from pvcore.inference.scoring import Floats, in_blocks
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
     from pvcore.inference.predict import Model
 
+LONGEST = 6
+"""Tokens of the longest stretch: most names of terms have as many or fewer."""
 MIDDLE = 0.5
 """The similarity that training draws mentioned and other terms apart at, and the threshold without a tune split."""
 
@@ -62,17 +66,27 @@ def similarities(
 
 
 def tokens(network: Any, ids: Any, mask: Any) -> Any:
-    """The last hidden state of every token, scaled to length 1, shape (texts, tokens, hidden size)."""
-    import torch
-
-    hidden = network(input_ids=ids, attention_mask=mask).last_hidden_state
-    return torch.nn.functional.normalize(hidden.float(), dim=-1)
+    """The last hidden state of every token, shape (texts, tokens, hidden size)."""
+    return network(input_ids=ids, attention_mask=mask).last_hidden_state.float()
 
 
 def beside(states: Any, mask: Any, vectors: Any) -> Any:
-    """The cosine of each term with the token nearest to it, shape (texts, terms)."""
-    found = states @ vectors.T
-    return found.masked_fill(mask.unsqueeze(-1) == 0, -1.0).amax(1)
+    """The cosine of each term with the stretch of tokens nearest to it, shape (texts, terms).
+
+    `vectors` have length 1, and padding stands behind a text. Stretches of one length after the other, so that a
+    large dictionary needs the memory of one.
+    """
+    import torch
+
+    found, total = None, states
+    for length in range(1, min(LONGEST, states.shape[1]) + 1):
+        if length > 1:
+            total = total[:, :-1] + states[:, length - 1 :]
+        near = torch.nn.functional.normalize(total, dim=-1) @ vectors.T
+        whole = mask[:, length - 1 :].unsqueeze(-1) != 0
+        best = near.masked_fill(~whole, -1.0).amax(1)
+        found = best if found is None else torch.maximum(found, best)
+    return found
 
 
 def threshold(model: Model, rows: Sequence[Example], terms: pd.DataFrame | None) -> float:
@@ -82,20 +96,8 @@ def threshold(model: Model, rows: Sequence[Example], terms: pd.DataFrame | None)
     right = np.zeros(scores.shape, bool)
     for number, row in enumerate(rows):
         right[number, [column[code] for code in row.label.split() if code in column]] = True
-    return best_cut(scores.ravel(), right.ravel())
-
-
-def best_cut(scores: np.ndarray, right: np.ndarray) -> float:
-    """Half-way between two scores, where taking all above has the best F1; MIDDLE where nothing is right."""
-    if not right.any():
-        return MIDDLE
-    order = np.argsort(-scores, kind="stable")
-    ranked, hits = scores[order], np.cumsum(right[order])
-    f1 = 2 * hits / (np.arange(1, len(hits) + 1) + right.sum())
-    f1[:-1][ranked[:-1] == ranked[1:]] = 0  # equal scores are taken together
-    best = int(f1.argmax())
-    below = ranked[best + 1] if best + 1 < len(ranked) else ranked[best]
-    return float(ranked[best] + below) / 2
+    cut = best_cut(scores.ravel(), right.ravel())
+    return MIDDLE if cut is None else cut
 
 
 MENTIONS = Head(

@@ -50,6 +50,13 @@ def test_two_drops_with_a_broken_file(tmp_path: Path, monkeypatch: pytest.Monkey
     assert len(batch.read(source.to_score()).cases) == demo_sources.SCORED
 
 
+def test_a_set_of_terms_is_shown_on_the_cases_of_coding(tmp_path: Path) -> None:
+    init_workspace(tmp_path)
+    source = invented(tmp_path, ["pts"])
+    assert set(open_workspace(tmp_path).recipes()) == {"pts"} == set(source.problems)
+    assert "MedDRA" in source.describe
+
+
 def test_several_at_once(tmp_path: Path) -> None:
     init_workspace(tmp_path)
     source = invented(tmp_path, ["triage", "seriousness"])

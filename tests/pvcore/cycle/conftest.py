@@ -89,6 +89,12 @@ class Told:
 
 
 @pytest.fixture(scope="session")
+def telling() -> type[Told]:
+    """For a town of a test's own."""
+    return Told
+
+
+@pytest.fixture(scope="session")
 def told(tiny_base: Path, town_module: Any, tmp_path_factory: pytest.TempPathFactory) -> Told:
     """Two releases, three batches, one broken of each; both problems promoted twice."""
     from pvcore.meddra.generate import Size, generate

@@ -171,6 +171,23 @@ def test_labels_and_their_examples_are_on_the_new_pts(town: Town) -> None:
     }  # fmt: skip
 
 
+def test_the_pts_of_a_report_are_its_set_in_the_new_release(town: Town) -> None:
+    def sets(dataset: str) -> dict[str, str]:
+        found = data.examples(town.ws, "pts", dataset)
+        return {e.case_id: e.label for split in found.values() for e in split}
+
+    before, after = sets(town.built[1]), sets(town.built[2])
+    number = {name: f"VAERS-{place}" for place, name in enumerate(town.names)}
+    demoted, renamed = town.code("demotions"), town.code("name_changes")
+    report = number[town.name("demotions")]
+    assert (before[report], after[report]) == (demoted, town.new.dictionary.pt_of(demoted))
+    assert before[number[town.name("name_changes")]] == after[number[town.name("name_changes")]] == renamed
+    assert number[NOWHERE] not in before and number[NOWHERE] not in after, "it waits for a person"
+    known = {f"VAERS-{place}" for place, name in enumerate(town.names) if name != NOWHERE}
+    assert {case for case in after if case.startswith("VAERS")} == known
+    assert sets(town.built[0]) == {}, "without a release nobody knows the codes"
+
+
 def test_what_has_no_name_any_more_is_put_before_a_person_until_somebody_answers(town: Town) -> None:
     file = town.arrivals / "work.csv"
     found, _ = datasets.write_work_list(town.ws, town.built[2], file)

@@ -5,7 +5,7 @@ import pytest
 
 from pvcore.errors import GateError
 from pvcore.evaluation import metrics as m
-from pvcore.evaluation.baseline import nearest_terms, tfidf, tfidf_predictions
+from pvcore.evaluation.baseline import nearest_terms, tfidf, tfidf_predictions, tfidf_sets
 from pvcore.evaluation.compare import frame
 from pvcore.records import Example
 
@@ -61,3 +61,36 @@ def test_equal_names_go_to_the_lower_code_and_no_terms_are_refused():
     assert nearest_terms([("7", "Rash"), ("4", "rash")], [], test)[0].answer == "4"
     with pytest.raises(GateError, match="terms of a dictionary"):
         nearest_terms([], [], test)
+
+
+SETS = [
+    ("fever and a rash", "1 2"),
+    ("a rash on both arms", "2"),
+    ("high fever at night", "1"),
+    ("felt well", ""),
+]
+
+
+def test_sets_are_answered_by_one_regression_a_code_and_one_threshold():
+    texts, labels = zip(*SETS * 20, strict=True)
+    train = rows(texts, labels, "a")
+    asked, right = ["a rash with fever", "fever", "rash on the arms", "well"], ["1 2", "1", "2", ""]
+    tune, test = rows(asked, right, "u"), rows(asked, right, "t")
+    given = tfidf_sets(train, tune, test)
+    assert [answer.answer for answer in given] == right
+    assert [answer.ranked[0][0] for answer in given[1:3]] == ["1", "2"]
+    assert tfidf_sets(train[::-1], tune[::-1], test) == given
+    # the threshold is the tune split's: one that finds every fever and every rash wrong is higher
+    strict = rows(["fever", "a rash", "fever and fever, and a rash"], ["", "", "1"], "s")
+    assert [a.answer for a in tfidf_sets(train, strict, test)] != [a.answer for a in given]
+    assert [answer.ranked for answer in tfidf_sets(train, strict, test)] == [a.ranked for a in given]
+
+
+def test_sets_without_codes_are_refused_and_a_code_of_all_rows_is_certain():
+    with pytest.raises(GateError, match="that have a code"):
+        tfidf_sets(rows(["x"], [""], "a"), [], rows(["y"], [""], "t"))
+    (answer,) = tfidf_sets(
+        rows(["rash at night", "fever"], ["7 8", "7"], "a"), [], rows(["anything"], ["7"], "t")
+    )
+    assert answer.ranked[0] == ("7", 1.0) and "7" in answer.answer.split()
+    assert tfidf_sets(rows(["rash"], ["7"], "a"), [], []) == []

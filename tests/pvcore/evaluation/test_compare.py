@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 
@@ -26,6 +27,10 @@ def test_the_frame_keeps_rankings_as_labels():
     example = Example("e", "c", "head ache", "10", "k")
     answer = Prediction("e", "11", 0.9, ranked=(("11", 0.9), ("10", 0.8)))
     assert frame([example], [answer])["ranked"][0] == ("11", "10")
+    # a set may be empty and ranked all the same; what was withheld is not shown by its ranking either
+    for withheld, ranked in (("", ("11", "10")), ("11", ("",))):
+        empty = dataclasses.replace(answer, answer="", withheld=withheld)
+        assert frame([example], [empty])["ranked"][0] == ranked
 
 
 def test_answers_that_do_not_fit_are_all_named(examples, answers):

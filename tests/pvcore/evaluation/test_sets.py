@@ -59,3 +59,19 @@ def test_precision_at_five_counts_the_first_five():
 def test_nothing_coded_and_nothing_answered_is_not_defined():
     frame = pd.DataFrame({"label": [""], "answer": [""], "ranked": [()]})
     assert np.isnan(sets.micro_f1()(frame)) and np.isnan(sets.macro_f1()(frame))
+
+
+def f1(scores, right, cut) -> float:
+    said = scores >= cut
+    return 2 * (said & right).sum() / (said.sum() + right.sum())
+
+
+def test_the_cut_has_the_best_f1_that_any_cut_has():
+    chance = random.Random(1)
+    for _ in range(50):
+        scores = np.array([chance.randint(0, 12) / 12 for _ in range(20)])
+        right = np.array([chance.random() < 0.3 for _ in scores])
+        right[0] = True
+        best = max(f1(scores, right, cut) for cut in np.unique(scores))
+        assert f1(scores, right, sets.best_cut(scores, right)) == pytest.approx(best)
+    assert sets.best_cut(np.array([0.3]), np.array([False])) is None

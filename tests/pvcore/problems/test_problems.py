@@ -159,29 +159,3 @@ def test_metrics_with_and_without_a_dictionary(dictionary):
     assert values == {"accuracy_at_1": 0.0, "accuracy_at_5": 1.0, "pt_accuracy": 1.0}
     assert "pt_accuracy" not in PROBLEMS["coding"].metrics_for(None)
     assert {"average_precision", "recall", "accuracy"} <= set(PROBLEMS["seriousness"].metrics_for(None))
-
-
-def test_the_pts_of_a_case_are_those_of_its_codings(cases, dictionary):
-    table = labels(
-        ("a", "coding", "spots", {"llt_code": "90000002"}),
-        ("a", "coding", "ache", {"pt_name": "Pain"}),
-        ("a", "seriousness", "", {"serious": False}),
-        ("c", "coding", "red skin", {"pt_name": "Rash"}),
-        ("c", "coding", "rash", {"llt_code": "90000001"}),
-    )
-    found = PROBLEMS["pts"].examples(cases, table, dictionary, new_terms={"90000009"})
-    assert [(s, e.text, e.label, e.slices) for s, rows in found.items() for e in rows] == [
-        ("train", "Not admitted.", "90000001 90000009", ("new_terms",)),
-        ("test", "Rash.", "90000001", ()),
-    ]
-    assert found["train"][0].label == pts.parse(found["train"][0].label)
-    assert not any(PROBLEMS["pts"].examples(cases, table).values())
-    wrong = labels(
-        ("a", "coding", "x", {"llt_code": "90000005"}), ("x", "coding", "y", {"llt_code": "90000001"})
-    )
-    with pytest.raises(InputError) as caught:
-        PROBLEMS["pts"].examples(cases, wrong, dictionary)
-    assert [fault.where for fault in caught.value.faults] == ["case a, 'x'", "case x, 'y'"]
-    for answer in ("90000002 90000001", "90000001 90000001", "rash"):
-        with pytest.raises(ValueError, match="expected"):
-            pts.parse(answer)
