@@ -20,7 +20,7 @@ from pvcore.training.qlora import WEIGHTS
 from pvcore.training.train import train
 
 TOLERANCE = 1e-5
-"""Largest difference of a weight. Measured: 3.6e-7, where training had moved weights by 0.02."""
+"""Largest difference of a weight. Measured: 8.9e-7, where training had moved weights by 0.02."""
 STILL = {"lora__dropout": 0.0}
 
 
