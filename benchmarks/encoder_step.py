@@ -88,7 +88,9 @@ def side(o: dict[str, Any]) -> dict[str, Any]:
             module.p = 0.0
     objective = classification(task, rows, Given(tokenizer, settings, 1))
     tokens = [0, 0]
-    network.register_forward_pre_hook(lambda _, args, kwargs: _count(tokens, args, kwargs), with_kwargs=True)
+    network.get_base_model().base_model.register_forward_pre_hook(
+        lambda _, args, kwargs: _count(tokens, kwargs["attention_mask"]), with_kwargs=True
+    )
     runner = ours if o["order"] == "ours" else trainer
     with backend.deterministic(o["threads"]) if runner is ours else torch.random.fork_rng([]):
         torch.set_num_threads(o["threads"])
@@ -104,8 +106,7 @@ def side(o: dict[str, Any]) -> dict[str, Any]:
     return {**found, "seconds": (last[0] - first[0], last[1] - first[1])}
 
 
-def _count(tokens: list[int], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    mask = kwargs["attention_mask"] if "attention_mask" in kwargs else args[1]
+def _count(tokens: list[int], mask: Any) -> None:
     tokens[0] += int(mask.sum())
     tokens[1] += mask.numel()
 
@@ -129,9 +130,11 @@ def trainer(
 ) -> list[float]:
     """Hugging Face's Trainer over the same tokens, in its order by length or in that of our plan."""
     import datasets
+    import torch
     import transformers
     from torch.utils.data import SequentialSampler
 
+    from pvcore.inference.heads.classification import logits
     from pvcore.inference.model import quiet
     from pvcore.inference.text import encode
     from pvcore.problems.seriousness import LABELS
@@ -148,13 +151,22 @@ def trainer(
     head = [w for n, w in network.named_parameters() if w.requires_grad and "classifier" in n]
     body = [w for n, w in network.named_parameters() if w.requires_grad and "classifier" not in n]
 
+    class Classifier(torch.nn.Module):
+        """The same model for it: its states' mean, the layer, cross-entropy."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, input_ids: Any, attention_mask: Any, labels: Any) -> dict[str, Any]:
+            found = logits(self.network, input_ids, attention_mask)
+            return {"loss": torch.nn.functional.cross_entropy(found, labels), "logits": found}
+
     class Ours(transformers.Trainer):
         def _get_train_sampler(self, *args: Any) -> Any:
             return SequentialSampler(self.train_dataset) if by_plan else super()._get_train_sampler(*args)
 
         def create_optimizer(self, *args: Any) -> Any:
-            import torch
-
             groups = [{"params": body}, {"params": head, "lr": training.learning_rate * training.head_rate}]
             self.optimizer = torch.optim.AdamW(
                 groups, lr=training.learning_rate, weight_decay=training.weight_decay, fused=True
@@ -162,8 +174,6 @@ def trainer(
             return self.optimizer
 
         def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-            import torch
-
             total = num_training_steps
             self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
                 self.optimizer, lambda step: rate_at(min(step + 1, total), total, training.warmup)
@@ -186,7 +196,7 @@ def trainer(
             train_sampling_strategy="group_by_length",
         )  # fmt: skip
         running = Ours(
-            model=network, args=arguments, train_dataset=datasets.Dataset.from_dict(columns),
+            model=Classifier(), args=arguments, train_dataset=datasets.Dataset.from_dict(columns),
             data_collator=transformers.DataCollatorWithPadding(tokenizer), callbacks=[Ticks()],
             processing_class=tokenizer,
         )  # fmt: skip
