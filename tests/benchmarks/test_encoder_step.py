@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,20 +13,13 @@ FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 
 @pytest.mark.slow
 def test_the_trainer_in_our_order_shows_our_losses(shared, monkeypatch):
-    import torch
-
     monkeypatch.syspath_prepend(str(FOLDER))
     spec = importlib.util.spec_from_file_location("encoder_step", FOLDER / "encoder_step.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    asked = {"bits": 16, "compute": "float32", "autocast": False, "steps": 3, "threads": 1}
-    asked["folder"] = str(shared / "data" / "vaers")
-    before = torch.get_num_threads()
-    ours, theirs = (module.side({**asked, "order": order}) for order in ("ours", "our order"))
-    torch.set_num_threads(before)
-    for name in ("engine_side", "quality_seriousness"):
-        sys.modules.pop(name, None)
+    options = argparse.Namespace(steps=3, threads=1, folder=shared / "data" / "vaers")
+    ours, theirs = (module.measured((order, 16, "float32"), options) for order in ("ours", "our order"))
     assert theirs["losses"] == pytest.approx(ours["losses"], abs=2e-4)
     assert theirs["tokens"] == ours["tokens"]  # on a CPU neither pads beyond the longest text
     assert ours["losses"][2] != pytest.approx(ours["losses"][0], abs=1e-3)
