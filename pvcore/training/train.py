@@ -90,8 +90,6 @@ def train(
     with several.joined() as processes, backend.deterministic(threads):
         network, tokenizer = _network(specification, settings, card, base, parent)
         given = Given(tokenizer, settings, specification.seed, terms)
-        if processes.first:  # the loop gives its weights to the others
-            _prepare(network, card, task, rows, given, parent)
         objective = OBJECTIVES[card.head](task, rows, given)
         model = Model(card, network, tokenizer)
         run = loop.run(
@@ -102,6 +100,7 @@ def train(
             checkpoints=workdir / specification.digest,
             progress=progress,
             look=(lambda: _look(model, task, tune, terms, threads)) if tune else None,
+            prepare=lambda: _prepare(network, card, task, rows, given, parent),
             processes=processes,
         )
 

@@ -21,5 +21,6 @@ def test_the_trainer_in_our_order_shows_our_losses(shared, monkeypatch):
     options = argparse.Namespace(steps=3, threads=1, folder=shared / "data" / "vaers")
     ours, theirs = (module.measured((order, 16, "float32"), options) for order in ("ours", "our order"))
     assert theirs["losses"] == pytest.approx(ours["losses"], abs=2e-4)
-    assert theirs["tokens"] == ours["tokens"]  # on a CPU neither pads beyond the longest text
+    (mine, padded), (same, more) = ours["tokens"], theirs["tokens"]
+    assert mine == same and padded < more  # the same texts; ours go in parts of similar length
     assert ours["losses"][2] != pytest.approx(ours["losses"][0], abs=1e-3)

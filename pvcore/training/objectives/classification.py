@@ -16,10 +16,15 @@ from pvcore.inference.windows import windows
 from pvcore.problems import Problem
 from pvcore.records import Example
 from pvcore.training.labels import fit_rows, unsettled
+from pvcore.training.mixture import sample
 from pvcore.training.objectives.objective import Given, Objective, batch, content_digest, plan_by_length
 
 if TYPE_CHECKING:
     import torch
+
+
+PROBED, KEPT = 4096, 16
+"""Rows that a new head is fitted to (a linear layer needs no more), and how many of each label and slice at least."""
 
 
 def classification(task: Problem, rows: Sequence[Example], given: Given) -> Objective:
@@ -58,7 +63,7 @@ def classification(task: Problem, rows: Sequence[Example], given: Given) -> Obje
     content = content_digest(
         list(labels), [item.ids for item in encoded], targets, truth.tolist(), share.tolist()
     )
-    return Objective(plan, loss, content)
+    return Objective(plan, loss, content, lengths=lengths)
 
 
 def known_criteria(task: Problem, rows: Sequence[Example]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -96,7 +101,7 @@ def probe(network: Any, task: Problem, rows: Sequence[Example], given: Given) ->
     """Fit a new head to the frozen base's features before anything is fine-tuned.
 
     A head of noise would first pull the base's features apart: linear probing, then fine-tuning (Kumar et
-    al. 2022, arXiv 2202.10054). One forward pass over `rows` and logistic regressions in one thread.
+    al. 2022, arXiv 2202.10054). One forward pass over PROBED rows, and logistic regressions in one thread.
     """
     import torch
     from sklearn.linear_model import LogisticRegression
@@ -104,6 +109,7 @@ def probe(network: Any, task: Problem, rows: Sequence[Example], given: Given) ->
 
     if len({row.label for row in rows}) < 2:
         return
+    rows = sample(rows, PROBED, given.seed, KEPT)
     parts = [_put(row, given) for row in rows]
     encoded, of = [part for own in parts for part in own], _rows_of(parts)
     features = states(network, given.tokenizer, encoded).astype(np.float64)
@@ -153,6 +159,7 @@ def follow(network: Any, task: Problem, rows: Sequence[Example], given: Given, b
     free = [task.labels.index(label) for label in new if any(row.label == label for row in rows)]
     if not free:
         return
+    rows = sample(rows, PROBED, given.seed, KEPT)
     encoded = [encode(given.tokenizer, row.text, given.settings.text.max_tokens) for row in rows]
     features = states(network, given.tokenizer, encoded).astype(np.float64)
     truth = np.array([task.labels.index(row.label) for row in rows])

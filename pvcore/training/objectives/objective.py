@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
+PASS = 64
+"""Tokens that cost as much as a pass beside its rows: of MiniLM 32 (one thread, float32) to 80 (NF4 in bfloat16)."""
 Plan = list[list[int]]
 """The items of every step, fixed before the first: to resume is to go on reading at a step."""
 
@@ -39,7 +41,8 @@ class Objective:
     `content` is the digest of everything the items were made of: a checkpoint of other items is
     refused. `divisible` says that the loss of a step is the mean over its parts (micro-batches);
     a contrastive loss is not, because every pair of a step is a negative of the others. `step(network)`
-    stands around the losses of a step's parts and their backward passes.
+    stands around the losses of a step's parts and their backward passes. `lengths`: tokens of each item, where
+    a step may be cut into parts of similar length.
     """
 
     plan: Plan
@@ -47,6 +50,7 @@ class Objective:
     content: str
     divisible: bool = True
     step: Callable[[Any], AbstractContextManager[Any]] = nullcontext
+    lengths: Sequence[int] | None = None
 
 
 def plan_by_length(
@@ -76,6 +80,29 @@ def plan_by_length(
         chance.shuffle(steps)
         plan += steps
     return plan
+
+
+def parts_by_length(items: Sequence[int], lengths: Sequence[int], most: int) -> list[list[int]]:
+    """The items of a step in parts of similar length and of `most` rows at most, shortest first.
+
+    Of all such cuts the one with the fewest tokens to compute: a part's rows are padded to its longest, and
+    a pass costs as much as PASS tokens more.
+    """
+    order = sorted(items, key=lambda item: lengths[item])
+    cheapest, start_of = [0], [0]
+    for end in range(1, len(order) + 1):
+        longest = lengths[order[end - 1]]
+        cost, start = min(
+            (cheapest[start] + (end - start) * longest + PASS, start)
+            for start in range(max(0, end - most), end)
+        )
+        cheapest.append(cost)
+        start_of.append(start)
+    parts, end = [], len(order)
+    while end:
+        parts.append(order[start_of[end] : end])
+        end = start_of[end]
+    return parts[::-1]
 
 
 def content_digest(*parts: Any) -> str:

@@ -44,10 +44,10 @@ def tagging(task: Problem, rows: Sequence[Example], given: Given) -> Objective:
         return (losses.reshape(len(numbers), -1).sum(1) / counts.clamp(min=1)).mean()
 
     sizes = [sum(tag != NOT_ASKED for column in target for tag in column) for target in targets]
-    plan = plan_by_length(
-        [len(e.ids) for e in encoded], epochs=training.epochs, batch=training.batch, seed=given.seed
-    )
-    return Objective(plan, loss, content_digest(list(task.labels), [e.ids for e in encoded], targets))
+    lengths = [len(e.ids) for e in encoded]
+    plan = plan_by_length(lengths, epochs=training.epochs, batch=training.batch, seed=given.seed)
+    content = content_digest(list(task.labels), [e.ids for e in encoded], targets)
+    return Objective(plan, loss, content, lengths=lengths)
 
 
 def items(task: Problem, row: Example, given: Given) -> list[Item]:

@@ -14,7 +14,7 @@ from pvcore.errors import TrainingError
 from pvcore.records import Example
 from pvcore.training import loop, mixture
 from pvcore.training.mixture import mix, sample
-from pvcore.training.objectives.objective import plan_by_length
+from pvcore.training.objectives.objective import PASS, parts_by_length, plan_by_length
 from pvcore.training.settings import sections
 from pvcore.training.specification import Specification, code_digest
 
@@ -193,3 +193,22 @@ def test_the_rate_rises_and_falls():
     assert rates[-1] == pytest.approx(1 / 19)
     assert all(0 < rate <= 1 for rate in rates)
     assert loop.rate_at(1, 1, 0.1) == 1.0
+
+
+@given(st.lists(st.integers(1, 600), min_size=1, max_size=9), st.integers(1, 9))
+def test_a_step_is_cut_where_the_fewest_tokens_are_computed(lengths, most):
+    def cost(parts):
+        return sum(len(part) * max(lengths[item] for item in part) + PASS for part in parts)
+
+    def cuts(order):
+        if not order:
+            yield []
+        for size in range(1, min(most, len(order)) + 1):
+            for rest in cuts(order[size:]):
+                yield [order[:size], *rest]
+
+    items = list(range(len(lengths)))
+    found = parts_by_length(items, lengths, most)
+    assert sorted(item for part in found for item in part) == items
+    assert max(map(len, found)) <= most
+    assert cost(found) == min(map(cost, cuts(sorted(items, key=lambda item: lengths[item]))))
