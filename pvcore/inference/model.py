@@ -95,9 +95,9 @@ def load_base(base: Path, *, head: str, labels: tuple[str, ...], bits: int, comp
         raise TrainingError(f"base {base} cannot be loaded: {error}") from error
     if wrong := misfits(model, found, new_head=chosen.layer):
         raise TrainingError(f"base {base}: {'; '.join(wrong)}. Is config.json that of these weights?")
-    if chosen.pooling and getattr(model.base_model, "pooler", None) is not None:
+    if chosen.pooling:
         # Nothing reads it, and one that the base came without is left in a state that bitsandbytes cannot run.
-        model.base_model.pooler = None
+        model.base_model.pooler = torch.nn.Identity()
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     return keep_training_layout(model)

@@ -45,6 +45,8 @@ def attach(model: Any, lora: Lora, head: str, *, method: str = "lora") -> Any:
         lora_dropout=lora.dropout,
         target_modules=list(lora.targets) if method == "lora" else NO_TARGETS,
         modules_to_save=whole if method == "full" else None,
+        # Nothing here (see load_base), but a layer on the base of whoever loads the folder with PEFT alone.
+        exclude_modules=r".*pooler.*" if HEADS[head].pooling and method == "lora" else None,
         bias="none",
     )
     try:

@@ -92,7 +92,9 @@ def test_the_same_bytes_in_any_batch_and_order(trained, kind):
 def test_one_text_at_a_time_is_another_exact_way(trained):
     model, _, _ = trained("classification")
     seen = []
-    hook = model.network.register_forward_pre_hook(lambda module, args: seen.append(args[0].shape[0]))
+    hook = model.network.get_base_model().base_model.register_forward_pre_hook(
+        lambda module, args, named: seen.append(len(named["input_ids"])), with_kwargs=True
+    )
     asked = questions(20)
     alone = [canonical(p) for p in model.predict(asked, exact=True)]
     assert set(seen) == {1} and len(seen) == 20

@@ -97,10 +97,16 @@ def test_a_process_that_dies_ends_the_run_which_then_goes_on_alone(still, specif
     options = {"base": still, "threads": 1}
     killed: list[psutil.Process] = []
 
+    def rank(process: psutil.Process) -> str | None:
+        try:
+            return process.environ().get("RANK")
+        except psutil.Error:  # ended already, as torchrun's own helpers do
+            return None
+
     def kill(step: int, steps: int, loss: float) -> None:
         processes = psutil.Process().children(recursive=True)
         if step == 3:
-            second = next(p for p in processes if p.environ().get("RANK") == "1")
+            second = next(p for p in processes if rank(p) == "1")
             second.send_signal(signal.SIGKILL)
             killed.extend(processes)
 
