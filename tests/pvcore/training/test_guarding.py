@@ -75,7 +75,7 @@ def test_the_same_bytes_in_any_batch_and_order(trained, kind):
     whole = {p.example_id: canonical(p) for p in model.predict(asked, terms=terms, policy=policy)}
     for size in (1, 3, 16, 17, 64):
         random.Random(size).shuffle(asked)
-        for start in range(0, 64, size)[:12]:
+        for start in range(0, 64, size)[:4]:
             for found in model.predict(asked[start : start + size], terms=terms, policy=policy):
                 assert canonical(found) == whole[found.example_id], size
     assert len({p.score for p in model.predict(asked, terms=terms)}) > 10
