@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PASS = 64
 """Tokens that cost as much as a pass beside its rows: of MiniLM 32 (one thread, float32) to 80 (NF4 in bfloat16)."""
+ROOM = 4096
+"""Tokens of a pass at most: it bounds the memory of activations (MiniLM about 1 GB), and a pass more costs 2%."""
 Plan = list[list[int]]
 """The items of every step, fixed before the first: to resume is to go on reading at a step."""
 
@@ -83,19 +85,17 @@ def plan_by_length(
 
 
 def parts_by_length(items: Sequence[int], lengths: Sequence[int], most: int) -> list[list[int]]:
-    """The items of a step in parts of similar length and of `most` rows at most, shortest first.
+    """The items of a step in parts of similar length, of `most` rows and ROOM tokens at most, shortest first.
 
     Of all such cuts the one with the fewest tokens to compute: a part's rows are padded to its longest, and
-    a pass costs as much as PASS tokens more.
+    a pass costs as much as PASS tokens more. A row that is longer than ROOM is a part of its own.
     """
     order = sorted(items, key=lambda item: lengths[item])
     cheapest, start_of = [0], [0]
     for end in range(1, len(order) + 1):
         longest = lengths[order[end - 1]]
-        cost, start = min(
-            (cheapest[start] + (end - start) * longest + PASS, start)
-            for start in range(max(0, end - most), end)
-        )
+        rows = max(1, min(most, end, ROOM // longest))
+        cost, start = min((cheapest[end - n] + n * longest + PASS, end - n) for n in range(1, rows + 1))
         cheapest.append(cost)
         start_of.append(start)
     parts, end = [], len(order)
