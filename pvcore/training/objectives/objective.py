@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PASS = 64
 """Tokens that cost as much as a pass beside its rows: of MiniLM 32 (one thread, float32) to 80 (NF4 in bfloat16)."""
 ROOM = 4096
-"""Tokens of a pass at most: it bounds the memory of activations (MiniLM about 1 GB), and a pass more costs 2%."""
+"""Tokens of a pass at most: it bounds the memory of activations (MiniLM 1.6 GB in float32); a pass more costs 2%."""
 Plan = list[list[int]]
 """The items of every step, fixed before the first: to resume is to go on reading at a step."""
 
