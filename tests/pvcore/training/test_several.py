@@ -96,7 +96,7 @@ def test_a_process_that_dies_ends_the_run_which_then_goes_on_alone(still, specif
     asked, examples = specify(still, **STILL), {"train": rows(40, 1)}
     options = {"base": still, "threads": 1}
     killed: list[psutil.Process] = []
-    before = set(psutil.Process().children(recursive=True))  # servers of other tests
+    before = set(psutil.Process().children())  # servers of other tests
 
     def rank(process: psutil.Process) -> str | None:
         try:
@@ -105,8 +105,9 @@ def test_a_process_that_dies_ends_the_run_which_then_goes_on_alone(still, specif
             return None
 
     def kill(step: int, steps: int, loss: float) -> None:
-        processes = [p for p in psutil.Process().children(recursive=True) if p not in before]
         if step == 3:
+            (launcher,) = set(psutil.Process().children()) - before
+            processes = [launcher, *launcher.children(recursive=True)]
             second = next(p for p in processes if rank(p) == "1")
             second.send_signal(signal.SIGKILL)
             killed.extend(processes)
