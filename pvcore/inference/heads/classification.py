@@ -83,8 +83,8 @@ def states(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> Floats:
 def state(network: Any, ids: Any, mask: Any) -> Any:
     """The mean of each text's last hidden states, shape (texts, hidden size), in float32.
 
-    Not the first token's: a base that was trained to compare texts says little there (Reimers & Gurevych
-    2019, table 6), and from 2,000 reports it then learned seriousness worse (docs/benchmarks/quality.md).
+    Not the first token's: sentence encoders are trained to say a text in this mean (Reimers & Gurevych 2019), and
+    guardrails measure from the same vector. From 2,000 reports of VAERS both learned equally well.
     """
     encoder = network.get_base_model().base_model
     return mean_state(encoder(input_ids=ids, attention_mask=mask).last_hidden_state, mask).float()
