@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvcore.errors import GateError
-from pvcore.evaluation.sets import best_cut
+from pvcore.evaluation.sets import best_cut, members
 from pvcore.records import Example, Prediction, digest
 
 
@@ -119,14 +119,14 @@ def tfidf_sets(
         raise GateError("the TF-IDF baseline needs training examples that have a code.")
     words = _features(len(ordered))
     given = words.fit_transform([example.text for example in ordered])
-    truth = _members(ordered, codes)
+    truth = members(ordered, codes)
     asked = [*tune, *test]
     scores = np.zeros((len(asked), len(codes)))
     if asked:
         features = words.transform([example.text for example in asked])
         for column in range(len(codes)):
             scores[:, column] = _probability(given, truth[:, column], features)
-    cut = best_cut(scores[: len(tune)].ravel(), _members(tune, codes).ravel())
+    cut = best_cut(scores[: len(tune)].ravel(), members(tune, codes).ravel())
     cut = 0.5 if cut is None else cut
     answers = []
     for example, row in zip(test, scores[len(tune) :], strict=True):
@@ -142,15 +142,6 @@ def tfidf_sets(
             )
         )
     return answers
-
-
-def _members(rows: Sequence[Example], codes: Sequence[str]) -> NDArray[np.bool_]:
-    """Whether a row's label holds a code, shape (rows, codes)."""
-    column = {code: number for number, code in enumerate(codes)}
-    found = np.zeros((len(rows), len(codes)), bool)
-    for number, row in enumerate(rows):
-        found[number, [column[code] for code in row.label.split() if code in column]] = True
-    return found
 
 
 def _probability(given: Any, truth: NDArray[np.bool_], asked: Any) -> NDArray[np.float64]:

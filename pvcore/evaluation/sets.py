@@ -8,13 +8,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pvcore.evaluation.metrics import Bools, Floats, Metric, ratio
+from pvcore.records import Example
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +49,15 @@ def precision_at_5() -> Metric:
         return hits, np.full(len(frame), 5.0)
 
     return Metric("precision_at_5", ratio(parts), parts=parts, columns=("label", "ranked"))
+
+
+def members(rows: Sequence[Example], codes: Sequence[str]) -> Bools:
+    """Whether a row's label holds a code, shape (rows, codes); codes that are none of these do not count."""
+    column = {code: number for number, code in enumerate(codes)}
+    found = np.zeros((len(rows), len(codes)), bool)
+    for number, row in enumerate(rows):
+        found[number, [column[code] for code in row.label.split() if code in column]] = True
+    return found
 
 
 def best_cut(scores: NDArray[Any], right: Bools) -> float | None:

@@ -178,8 +178,15 @@ def answering_at(network: Any, positions: Any) -> Iterator[None]:
     import torch
 
     rows = torch.arange(len(positions), device=positions.device).unsqueeze(1)
+    with answering_on(network, (rows, positions)):
+        yield
+
+
+@contextlib.contextmanager
+def answering_on(network: Any, chosen: Any) -> Iterator[None]:
+    """Run the output layer on the states that `chosen` picks (an index of rows and positions, or a mask) only."""
     head = network.get_output_embeddings()
-    hook = head.register_forward_pre_hook(lambda module, inputs: (inputs[0][rows, positions], *inputs[1:]))
+    hook = head.register_forward_pre_hook(lambda module, inputs: (inputs[0][chosen], *inputs[1:]))
     try:
         yield
     finally:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 from pvcore.errors import TrainingError
 from pvcore.inference import backend
 from pvcore.inference.base import KEPT, SINGLE, base_digest, complete
+from pvcore.inference.branches import answering_on
 from pvcore.inference.model import ATTENTION_DROPOUT, LOAD_ERRORS, load_tokenizer, misfits, quiet
 from pvcore.inference.text import Encoded, encode
 from pvcore.records import digest
@@ -125,7 +125,7 @@ def masked(tokenizer: Any, texts: Sequence[Encoded], settings: Pretraining) -> O
         shown = torch.where(guessed & (how < MASKED), tokenizer.mask_token_id, ids)
         shown = torch.where(guessed & (how >= MASKED + UNCHANGED), other, shown)
         half = settings.compute == "bfloat16"
-        with _only(network, guessed), torch.autocast(ids.device.type, torch.bfloat16, enabled=half):
+        with answering_on(network, guessed), torch.autocast(ids.device.type, torch.bfloat16, enabled=half):
             logits = network(input_ids=shown, attention_mask=mask).logits
         return torch.nn.functional.cross_entropy(logits.float(), ids[guessed])
 
@@ -133,17 +133,6 @@ def masked(tokenizer: Any, texts: Sequence[Encoded], settings: Pretraining) -> O
         [len(text.ids) for text in texts], epochs=settings.epochs, batch=settings.batch, seed=settings.seed
     )
     return Objective(plan, loss, content_digest([text.ids for text in texts], asdict(settings)))
-
-
-@contextmanager
-def _only(network: Any, chosen: Any) -> Iterator[None]:
-    """Run the output layer on the chosen tokens alone: over all of them its logits are most of a step."""
-    head = network.get_output_embeddings()
-    hook = head.register_forward_pre_hook(lambda module, inputs: (inputs[0][chosen], *inputs[1:]))
-    try:
-        yield
-    finally:
-        hook.remove()
 
 
 def _network(base: Path, settings: Pretraining) -> Any:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pvcore.errors import TrainingError
-from pvcore.evaluation.sets import best_cut
+from pvcore.evaluation.sets import best_cut, members
 from pvcore.inference.heads.embedding import RANKED, embedded
 from pvcore.inference.heads.head import Answer, Head
 from pvcore.inference.scoring import Floats, in_blocks
@@ -92,11 +92,7 @@ def beside(states: Any, mask: Any, vectors: Any) -> Any:
 def threshold(model: Model, rows: Sequence[Example], terms: pd.DataFrame | None) -> float:
     """The similarity at which the answers to `rows` have the best micro F1."""
     codes, scores, _ = similarities(model, [row.text for row in rows], terms)
-    column = {code: number for number, code in enumerate(codes)}
-    right = np.zeros(scores.shape, bool)
-    for number, row in enumerate(rows):
-        right[number, [column[code] for code in row.label.split() if code in column]] = True
-    cut = best_cut(scores.ravel(), right.ravel())
+    cut = best_cut(scores.ravel(), members(rows, codes).ravel())
     return MIDDLE if cut is None else cut
 
 
