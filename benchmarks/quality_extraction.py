@@ -128,7 +128,10 @@ def main() -> None:
     known = {row.cluster for row in rows}
     asked = [row for row in sentences(options.phee / "dev.json") if row.cluster not in known]
     answers, seconds = answer(rows, asked, options)
-    frames = {"recipe": frame(asked, answers), "lexicon": frame(asked, lexicon(rows, asked))}
+    frames = {
+        "recipe": frame(asked, answers, EXTRACTION.judged),
+        "lexicon": frame(asked, lexicon(rows, asked), EXTRACTION.judged),
+    }
     print(f"{len(rows)} sentences trained on ({seconds:.0f} s), {len(asked)} asked")
     print(f"{'metric':22} {'gold':>6} {'recipe':>8} {'lexicon':>8}")
     for name, metric in EXTRACTION.metrics.items():

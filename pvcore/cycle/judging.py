@@ -64,9 +64,11 @@ def evaluate(workspace: Workspace, specification: str) -> str:
         theirs = load_specification(workspace, champion.manifest.specification)
         files = champion.manifest.adapter["files"]
         before = frame(
-            test, predict(workspace, files, theirs.settings["base"], test, terms, policy.guardrails)
+            test,
+            predict(workspace, files, theirs.settings["base"], test, terms, policy.guardrails),
+            problem.judged,
         )
-    candidate = frame(test, answered)
+    candidate = frame(test, answered, problem.judged)
     held_out = held_out_digest(candidate)
     report = measure(
         asked.problem,
@@ -79,7 +81,7 @@ def evaluate(workspace: Workspace, specification: str) -> str:
         policy.gate,
         asked.seed,
         baselines={
-            name: frame(test, found)
+            name: frame(test, found, problem.judged)
             for name, found in baselines(problem, {**examples, "test": test}, terms).items()
         },
         uses=1 + _uses(workspace, held_out),

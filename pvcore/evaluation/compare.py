@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,14 +37,19 @@ EXACT = "exact sign test over case clusters (McNemar), one-sided"
 BOOTSTRAP = "bootstrap by case cluster, one-sided"
 
 
-def frame(examples: Sequence[Example], predictions: Iterable[Prediction]) -> pd.DataFrame:
+def frame(
+    examples: Sequence[Example],
+    predictions: Iterable[Prediction],
+    judged: Callable[[str, str], str] = lambda label, answer: answer,
+) -> pd.DataFrame:
     """The evaluation frame: one row per held-out example with one model's answer to it.
 
     Columns example_id, case_id, cluster, label, slices (tuple), answer ("" where it was withheld), said
     (the answer, withheld or not), score, ranked (tuple of labels, best first; the answer alone where the
     model does not rank or it was withheld), confidence (NaN: none), raised ((guardrail, outcome) of those
     that did not pass), criteria ({name: met} as far as it is known), criteria_scores ({name: probability})
-    and met (tuple of names), sorted by example_id.
+    and met (tuple of names), sorted by example_id. `judged` (label, answer) leaves of an answer what its label
+    can judge.
     Raises GateError if an example has no answer or two, or an answer no example.
     """
     import pandas as pd
@@ -66,8 +71,8 @@ def frame(examples: Sequence[Example], predictions: Iterable[Prediction]) -> pd.
             "cluster": example.cluster,
             "label": example.label,
             "slices": tuple(example.slices),
-            "answer": answer.answer,
-            "said": answer.said,
+            "answer": judged(example.label, answer.answer),
+            "said": judged(example.label, answer.said),
             "score": answer.score,
             "ranked": (not answer.withheld and tuple(label for label, _ in answer.ranked))
             or (answer.answer,),

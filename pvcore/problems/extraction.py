@@ -60,6 +60,17 @@ _CUES = {
 CUES = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _CUES.items()}
 
 
+def judged(label: str, answer: str) -> str:
+    """The answer without its relations where the label says nothing of them; a withheld one ("") as it is.
+
+    >>> judged('{"spans":[]}', '{"relations":[],"spans":[]}')
+    '{"spans":[]}'
+    """
+    if not answer or read(label).pairs is not None:
+        return answer
+    return written(read(answer)._replace(pairs=None))
+
+
 def prompt(text: str) -> str:
     """Instruction, report and the opening of the answer, which is a list of quotations (`quoting`)."""
     return f"{INSTRUCTION}{text}\nAnswer:"
@@ -202,6 +213,7 @@ EXTRACTION = Problem(
     examples=examples,
     questions=questions,
     slices=slices,
+    judged=judged,
     metrics={
         metric.name: metric
         for metric in (

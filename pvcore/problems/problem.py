@@ -49,6 +49,7 @@ class Problem:
     answer may name, None where answers are no terms. `criteria` are further findings beside the class, met or not, in
     their order: name -> what a causal model reads after the prompt before it says " yes" or " no".
     `baselines` are references of the problem's own, by name.
+    `judged` is the part of an answer that a label can judge: an answer is right if that equals the label.
     `fault` says what is wrong with an annotation's value for a narrative, None for nothing: a batch with a
     fault is refused at the door. `with_table` is the problem with a recipe's policy table, where its labels
     follow from one.
@@ -68,6 +69,7 @@ class Problem:
     terms: Callable[[Dictionary], pd.DataFrame] | None = None
     criteria: Mapping[str, str] = field(default_factory=dict)
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
+    judged: Callable[[str, str], str] = lambda label, answer: answer
     fault: Callable[[Mapping[str, Any], str], str | None] = lambda value, narrative: None
     with_table: Callable[[Table], Problem] | None = None
 

@@ -14,6 +14,7 @@ from pvcore.inference.card import Card
 from pvcore.inference.guardrails import distances, features, unit
 from pvcore.inference.heads import Answer
 from pvcore.inference.predict import Model
+from pvcore.problems import PROBLEMS
 from pvcore.records import Example
 from pvcore.training.mixture import sample
 
@@ -67,5 +68,6 @@ def upper_limit(values: Sequence[float], share: float) -> float:
 def _calibration(model: Model, found: Sequence[Answer], tune: Sequence[Example]) -> dict[str, Any]:
     if model.head.probabilities is not None:
         return fit_temperature([answer.ranked for answer in found], [row.label for row in tune])
-    right = [answer.answer == row.label for answer, row in zip(found, tune, strict=True)]
+    judged = PROBLEMS[model.card.problem].judged
+    right = [judged(row.label, a.answer) == row.label for a, row in zip(found, tune, strict=True)]
     return fit_logistic([(answer.score, answer.ranked) for answer in found], right)
