@@ -82,6 +82,7 @@ def put_base(folder: Path, store: Store, prefix: str) -> str:
         )
     digest = base_digest(folder)
     beside = {file.name: file for pattern in KEPT for file in folder.glob(pattern) if file.is_file()}
+    _require_own(folder, [*beside.values(), *weight_files(folder)])
     # The weights last: a base that was cut off on the way has no weights, and says so.
     files = dict(sorted(beside.items())) | {file.name: file for file in weight_files(folder)}
     there = {item.key.removeprefix(prefix) for item in store.list(prefix)}
@@ -96,6 +97,18 @@ def put_base(folder: Path, store: Store, prefix: str) -> str:
     for name, file in files.items():
         store.put_if_absent(prefix + name, file.resolve())
     return digest
+
+
+def _require_own(folder: Path, files: Sequence[Path]) -> None:
+    """Raise TrainingError for links out of the folder: what they lead to would be stored as part of the base.
+
+    A snapshot in the Hub's cache is made of links into the blobs beside it.
+    """
+    real = folder.resolve()
+    places = (real, real.parent.parent / "blobs")
+    out = [file.name for file in files if not any(file.resolve().is_relative_to(place) for place in places)]
+    if out:
+        raise TrainingError(f"base {folder}: {', '.join(out)} lead out of it. Copy the files that are meant.")
 
 
 def weight_files(folder: Path) -> list[Path]:

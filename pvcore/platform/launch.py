@@ -19,6 +19,8 @@ SETTINGS = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     # Without it a command that has lost its API address would start a second server in its process.
     "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
+    # A result is a JSON text. Prefect's default is a pickle, which runs what its writer wants when it is read.
+    "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
     "PREFECT_SERVER_UI_V2_ENABLED": "true",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     # The default keeps leases in memory: a server killed while a run holds a deployment's slot
@@ -58,6 +60,10 @@ def environment(state: State, extra: Mapping[str, str] | None = None) -> dict[st
         "PREFECT_HOME": str(home),
         "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
         "PREFECT_API_URL": state.api_url,
+        # Prefect's default lets every page that a browser on this machine shows start runs here.
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(
+            f"http://{host}:{state.port}" for host in ("127.0.0.1", "localhost")
+        ),
         "PREFECT_UI_STATIC_DIRECTORY": str(static_directory(home)),
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(filter(None, paths))),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)]),

@@ -60,7 +60,7 @@ def test_a_torn_checkpoint_falls_back_to_the_one_before(tiny_base, specify, rows
     asked, work = specify(tiny_base), tmp_path / "work"
     whole = train(asked, rows(40, 1), base=tiny_base)
     train(asked, rows(40, 1), base=tiny_base, workdir=work)
-    newest, before = sorted((work / asked.digest).glob("step-*.pt"), reverse=True)
+    newest, before = sorted((work / asked.digest).glob("step-*.safetensors"), reverse=True)
     newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
     again = train(asked, rows(40, 1), base=tiny_base, workdir=work)
     assert again.resumed_from == int(before.stem.removeprefix("step-"))
@@ -80,11 +80,15 @@ def test_a_checkpoint_is_whole_or_not_there(tmp_path, monkeypatch):
         2, [(1, 0.5), (2, 0.4)], [], {"w": torch.ones(2)}, {"state": {}, "param_groups": []}
     )
     checkpoint.save(tmp_path, state, "content")
-    monkeypatch.setattr(torch, "save", lambda value, file: (file.write(b"half"), 1 / 0))
+    def torn(tensors, name, metadata):
+        Path(name).write_bytes(b"half")
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(safetensors.torch, "save_file", torn)
     state.step = 4
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(OSError, match="full"):
         checkpoint.save(tmp_path, state, "content")
-    assert [file.name for file in tmp_path.iterdir()] == ["step-00000002.pt"]
+    assert [file.name for file in tmp_path.iterdir()] == ["step-00000002.safetensors"]
     found = checkpoint.latest(tmp_path, "content")
     assert found is not None and found.step == 2 and torch.equal(found.weights["w"], torch.ones(2))
 
