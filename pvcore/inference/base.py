@@ -10,9 +10,11 @@ import hashlib
 import importlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from importlib.metadata import distribution
 from pathlib import Path
 
 from pvcore.errors import RegistryError, TrainingError
@@ -52,6 +54,8 @@ def resolve_base(source: str, digest: str, *, cache: Path | None = None, store: 
             f"base {source}: the recipe pins no digest, so nothing says that these are the weights that were "
             "meant. Run: pv base pin RECIPE (it fetches the base and writes the digest into the recipe)"
         )
+    if not re.fullmatch(r"[0-9a-f]{64}", digest):  # it names a folder below `cache`
+        raise TrainingError(f"base {source}: {digest[:80]!r} is no digest: expected 64 hex digits.")
     folder = _folder(source, digest, cache, store)
     found = base_digest(folder)
     if found != digest:
@@ -178,6 +182,9 @@ def _folder(source: str, digest: str | None, cache: Path | None, store: Store | 
 
 def _package(name: str) -> Path:
     try:
+        # Importing runs code: of what was installed by that name, not of a file that lies about.
+        if not name.isidentifier() or not distribution(name):
+            raise ImportError(name)
         return Path(importlib.import_module(name).get_model_path())
     except ImportError:
         raise TrainingError(f"base package:{name}: no such package. Run: pip install {name}") from None

@@ -47,7 +47,7 @@ def of_base(folder: Path) -> list[Fault]:
             continue
         most = next((bound for name, bound in BOUNDS if name.search(path.rpartition(".")[2])), None)
         if most is not None and not 0 <= value <= most:
-            faults.append(Fault(f"config.json, {path}", f"{value:.12g}, between 0 and {most} is expected"))
+            faults.append(Fault(f"config.json, {path}", f"{value:.15g}, between 0 and {most} is expected"))
     return faults
 
 

@@ -87,3 +87,10 @@ def test_processes_are_replaced_by_name(tmp_path: Path) -> None:
     new = Running("server", 9, 9.0, "log")
     assert _state(tmp_path).having(new).processes == {"server": new}
     assert dataclasses.replace(_state(tmp_path), port=1).api_url == "http://127.0.0.1:1/api"
+
+
+def test_the_server_is_for_its_own_pages_and_results_are_no_pickles(tmp_path: Path) -> None:
+    env = launch.environment(_state(tmp_path))
+    assert env["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] == "http://127.0.0.1:4207,http://localhost:4207"
+    assert env["PREFECT_RESULTS_DEFAULT_SERIALIZER"] == "json"
+    assert "127.0.0.1" in launch.command("server", 4207)

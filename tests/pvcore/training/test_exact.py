@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from pvcore.errors import TrainingError
@@ -123,3 +124,17 @@ def test_a_gpu_repeats_itself(tiny_base, specify, rows, train, compute):
     results = [train(asked, rows(40, 1), rows(8, 2), base=tiny_base) for _ in range(2)]
     assert results[0].environment["device"].startswith("cuda")
     assert results[0].digest == results[1].digest
+
+
+def test_a_pickle_in_the_place_of_a_checkpoint_is_not_read(tmp_path):
+    ran = tmp_path / "ran"
+
+    class Evil:
+        def __reduce__(self):
+            return Path.touch, (ran,)
+
+    for name in ("step-00000001.pt", "step-00000002.safetensors"):
+        torch.save(Evil(), tmp_path / name)
+    foreign = {"metadata": {"state": '{"map": [["content", "content"], ["step", 1]]}'}}
+    safetensors.torch.save_file({}, tmp_path / "step-00000003.safetensors", **foreign)
+    assert checkpoint.latest(tmp_path, "content") is None and not ran.exists()
