@@ -384,7 +384,9 @@ def read_yaml(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}: {error}. Which one is meant? Remove the other.") from None
     except yaml.MarkedYAMLError as error:  # its own words quote the line, which may be a secret's
         where = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigError(f"{file} is not readable as YAML{where}: {error.problem or error.context}.") from None
+        raise ConfigError(
+            f"{file} is not readable as YAML{where}: {error.problem or error.context}."
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is not readable as YAML: {error}") from None
     except OSError as error:

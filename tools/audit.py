@@ -82,7 +82,9 @@ def judge(
             fixed = ", ".join(flaw.get("fix_versions", ())) or "no version yet"
             ended = f"; it was allowed until {entry['until']}" if entry else ""
             lines.append(f"{what}, mended in {fixed}{ended}")
-    lines += [f"{package}: {name} is no longer found; remove it from the list" for package, name in open_until]
+    lines += [
+        f"{package}: {name} is no longer found; remove it from the list" for package, name in open_until
+    ]
     if silent:
         lines.append(f"not audited: the index knows nothing of {len(silent)}: {', '.join(silent)}")
     return [f"audited: {audited} dependencies", *lines], failed

@@ -23,8 +23,8 @@ from typing import Any
 
 from pvcore.annotations.pairs import Described, drug_key, drugs_of, pair_annotation, pair_case
 from pvcore.annotations.reading import Content, Findings, Source, first_object, json_lines
-from pvcore.annotations.table_mapping import TableMapping
 from pvcore.annotations.spreadsheet import guarded
+from pvcore.annotations.table_mapping import TableMapping
 from pvcore.annotations.table_rows import PARQUET, header_of, rows_of
 from pvcore.records import Annotation, Case
 

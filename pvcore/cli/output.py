@@ -17,7 +17,6 @@ from rich.text import Text
 from pvcore.plain import CONTROL, block
 
 
-
 class Terminal(Console):
     """A console whose texts move no cursor and set no title: much of what is printed came from outside."""
 

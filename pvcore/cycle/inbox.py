@@ -262,7 +262,12 @@ def quarantine(workspace: Workspace, found: Found, error: InputError, page: str 
 
 def page(found: Found, error: InputError) -> str:
     """Why an object was quarantined, as Markdown that shows the words of the file and does nothing."""
-    lines = [f"## {inert(found.name)} was quarantined", "", f"{len(error.faults)} fault(s). {inert(error.advice)}", ""]
+    lines = [
+        f"## {inert(found.name)} was quarantined",
+        "",
+        f"{len(error.faults)} fault(s). {inert(error.advice)}",
+        "",
+    ]
     lines += [f"- {inert(str(fault))}" for fault in error.faults[:SHOWN]]
     more = len(error.faults) - SHOWN
     return "\n".join([*lines, *([f"- ... and {more} more"] if more > 0 else [])])

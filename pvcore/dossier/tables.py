@@ -202,4 +202,3 @@ def interval(shown: Estimate, sign: str = "") -> str:
 
 def spoken(metric: str) -> str:
     return words.NAMES.get(metric, metric.replace("_", " "))
-

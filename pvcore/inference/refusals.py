@@ -35,7 +35,9 @@ compute new weights from what is there."""
 def of_base(folder: Path) -> list[Fault]:
     """Every reason not to load the base in a folder."""
     faults = [
-        Fault(name, "an adapter in the folder of a base would be put onto it unnoticed", "move it out of there")
+        Fault(
+            name, "an adapter in the folder of a base would be put onto it unnoticed", "move it out of there"
+        )
         for name in ADAPTED
         if (folder / name).exists()
     ]

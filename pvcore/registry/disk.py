@@ -78,7 +78,9 @@ class LocalStore:
         """Where an object lies. Raises RegistryError for a link out of the store: it would bring in any file."""
         path = self.root / check_key(key)
         if not path.resolve().is_relative_to(self.root.resolve()):
-            raise RegistryError(f"{self.url}: {key} is a link that leads out of the store. Put the file there.")
+            raise RegistryError(
+                f"{self.url}: {key} is a link that leads out of the store. Put the file there."
+            )
         return path
 
     def exists(self, key: str) -> bool:

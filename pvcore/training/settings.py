@@ -39,7 +39,9 @@ class BaseModelSettings(Section):
     @classmethod
     def _no_user(cls, source: str) -> str:
         if "://" in source and "@" in source:  # it would go into specifications, manifests and pages
-            raise ValueError("a URL with a user or password in it; name a package, a folder, hub:ID@REVISION or store:PREFIX")
+            raise ValueError(
+                "a URL with a user or password in it; name a package, a folder, hub:ID@REVISION or store:PREFIX"
+            )
         return source
 
 

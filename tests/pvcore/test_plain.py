@@ -36,5 +36,7 @@ def test_a_text_of_several_lines_stays_readable_and_a_line_is_one() -> None:
 def test_markdown_has_no_markup_and_one_line(text: str) -> None:
     shown = inert(text)
     assert "\n" not in shown and "\r" not in shown
-    bare = "".join(shown[i] for i in range(len(shown)) if shown[i] in "`*_[]<>|&~#!" and shown[i - 1 : i] != "\\")
+    bare = "".join(
+        shown[i] for i in range(len(shown)) if shown[i] in "`*_[]<>|&~#!" and shown[i - 1 : i] != "\\"
+    )
     assert not bare

@@ -40,7 +40,11 @@ def entry(**changes: Any) -> dict[str, Any]:
 
 def test_a_finding_fails_and_says_what_mends_it(audit: Any) -> None:
     lines, failed = audit.judge(FOUND, [], TODAY)
-    assert failed and "pyyaml 5.3.1: PYSEC-2021-142, mended in 5.4" in lines and lines[0] == "audited: 2 dependencies"
+    assert (
+        failed
+        and "pyyaml 5.3.1: PYSEC-2021-142, mended in 5.4" in lines
+        and lines[0] == "audited: 2 dependencies"
+    )
 
 
 def test_an_allowed_finding_passes_until_its_day(audit: Any) -> None:
@@ -54,7 +58,10 @@ def test_an_allowed_finding_passes_until_its_day(audit: Any) -> None:
 
 def test_what_the_index_does_not_know_is_said(audit: Any) -> None:
     lines, failed = audit.judge([{"name": "torch", "skip_reason": "not found"}], [], TODAY)
-    assert not failed and lines == ["audited: 0 dependencies", "not audited: the index knows nothing of 1: torch"]
+    assert not failed and lines == [
+        "audited: 0 dependencies",
+        "not audited: the index knows nothing of 1: torch",
+    ]
 
 
 @pytest.mark.parametrize("changes", [{"reason": " "}, {"until": "soon"}, {"id": None, "more": 1}])
@@ -123,4 +130,6 @@ def test_data_that_cannot_be_had_are_noticed_and_soon(
 def test_offline_it_says_so_and_goes_on(audit: Any, monkeypatch: Any, capsys: Any) -> None:
     monkeypatch.setattr(audit, "unreachable", lambda: "no route to host")
     assert audit.main() == 0
-    assert capsys.readouterr().out.startswith("not audited: the vulnerability data of https://pypi.org are not reach")
+    assert capsys.readouterr().out.startswith(
+        "not audited: the vulnerability data of https://pypi.org are not reach"
+    )

@@ -24,7 +24,9 @@ LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 
 
 def task(text: str = "A rash.", **more: str) -> bytes:
-    return json.dumps([{"id": 1, "data": {"text": text, "case_id": "c1", **more}, "annotations": []}]).encode()
+    return json.dumps(
+        [{"id": 1, "data": {"text": text, "case_id": "c1", **more}, "annotations": []}]
+    ).encode()
 
 
 def mapped(mapping: str) -> bytes:

@@ -43,7 +43,9 @@ def load(folder: Path) -> Any:
         ({"_experts_implementation": "evil/kernel"}, "could be code of its own"),
     ],
 )
-def test_a_configuration_names_neither_code_nor_sizes_without_bound(base: Path, changes: Any, reason: str) -> None:
+def test_a_configuration_names_neither_code_nor_sizes_without_bound(
+    base: Path, changes: Any, reason: str
+) -> None:
     configure(base / "config.json", **changes)
     with pytest.raises(TrainingError, match=reason):
         load(base)
@@ -60,7 +62,9 @@ def test_a_number_that_is_a_text_is_refused_not_a_defect(base: Path) -> None:
 
 
 def test_an_adapter_in_the_folder_of_a_base_is_not_put_onto_it(base: Path) -> None:
-    (base / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "/elsewhere"}')
+    (base / "adapter_config.json").write_text(
+        '{"peft_type": "LORA", "base_model_name_or_path": "/elsewhere"}'
+    )
     with pytest.raises(TrainingError, match="put onto it unnoticed"):
         load(base)
 
@@ -146,7 +150,8 @@ def test_a_recipe_does_not_carry_a_password(tmp_path: Path) -> None:
     from pvcore.config import read_recipe
 
     file = tmp_path / "recipe.yaml"
-    text = f"{{problem: seriousness, family: encoder, base: {{source: 'https://me:hunter2@x/y', digest: {'0' * 64!r}}}}}"
+    base = {"source": "https://me:hunter2@x/y", "digest": "0" * 64}
+    text = json.dumps({"problem": "seriousness", "family": "encoder", "base": base})
     file.write_text(text)
     with pytest.raises(ConfigError, match="user or password") as refused:
         read_recipe(file)

@@ -81,6 +81,7 @@ def test_a_checkpoint_is_whole_or_not_there(tmp_path, monkeypatch):
         2, [(1, 0.5), (2, 0.4)], [], {"w": torch.ones(2)}, {"state": {}, "param_groups": []}
     )
     checkpoint.save(tmp_path, state, "content")
+
     def torn(tensors, name, metadata):
         Path(name).write_bytes(b"half")
         raise OSError("the disk is full")
