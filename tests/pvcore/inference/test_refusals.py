@@ -131,7 +131,7 @@ def test_a_specification_from_the_store_names_no_place_and_no_module(
         ({"megatron_config": {"a": 1}, "megatron_core": "os"}, "megatron_core"),
         ({"auto_mapping": {"base_model_class": "system", "parent_library": "os"}}, "auto_mapping"),
         ({"init_lora_weights": "pissa"}, "init_lora_weights"),
-        ({"an_invented_setting": 1}, "plain LoRA does not have"),
+        ({"an_invented_setting": 1}, "an_invented_setting: 1 is no setting of plain LoRA"),
     ],
 )
 def test_an_adapter_is_plain_lora(tiny_base: Path, tmp_path: Path, changes: Any, reason: str) -> None:
