@@ -32,6 +32,7 @@ check: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy
+	@$(BIN)/python tools/audit.py
 
 up: setup
 	@$(BIN)/pv up

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pvcore.plain import inert
+
 if TYPE_CHECKING:
     from expectations.validation import RuleResult, Validation
     from pvcore.errors import Fault
@@ -21,14 +23,14 @@ def markdown(validation: Validation) -> str:
         f"| {r.table} | {r.rule} | {r.severity} | {r.rows:,} | {r.failed:,} | {state(r)} |"
         for r in validation.rules
     ]
-    lines += [f"\nNot applied: {_safe(text)}." for text in validation.skipped]
+    lines += [f"\nNot applied: {inert(text)}." for text in validation.skipped]
     return "\n".join([*lines, "", f"`{validation.engine}`, suite `{validation.suite_digest[:12]}`"])
 
 
 def verdict(validation: Validation) -> str:
     """One line: what was judged, and how it ended."""
     outcome = "fit for use" if validation.success else "refused"
-    return f"{_safe(validation.subject)}: {outcome}"
+    return f"{inert(validation.subject)}: {outcome}"
 
 
 def sentence(validation: Validation) -> str:
@@ -51,17 +53,9 @@ def _faults(title: str, faults: tuple[Fault, ...]) -> list[str]:
     if not faults:
         return []
     lines = [f"### {title}", "", "| where | what | what to do |", "|---|---|---|"]
-    lines += [f"| {_safe(f.where)} | {_safe(f.what)} | {_safe(f.advice)} |" for f in faults[:SHOWN]]
+    lines += [f"| {inert(f.where)} | {inert(f.what)} | {inert(f.advice)} |" for f in faults[:SHOWN]]
     more = [f"\n... and {len(faults) - SHOWN:,} more"] if len(faults) > SHOWN else []
     return [*lines, *more, ""]
-
-
-def _safe(text: str) -> str:
-    """Text of the input as text: it must neither break the table nor become markup or a link."""
-    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    for character in "\\`*_[]|~":
-        text = text.replace(character, f"\\{character}")
-    return text
 
 
 def html(validation: Validation) -> str:

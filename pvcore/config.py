@@ -237,6 +237,8 @@ class Workspace:
 
     def recipe_file(self, problem: str) -> Path:
         """Where the recipe of a problem stands. Raises ConfigError where there is none."""
+        if not problem.isidentifier():  # a problem is also what somebody typed into a form
+            raise ConfigError(f"{problem!r} is no name of a problem.")
         file = self.root / "recipes" / f"{problem}.yaml"
         if not file.exists():
             raise ConfigError(f"{file} does not exist. Run `pv init` or copy a recipe there.")
@@ -380,6 +382,11 @@ def read_yaml(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file} does not exist. Run `pv init {file.parent}`.") from None
     except yaml_text.RepeatedKeys as error:
         raise ConfigError(f"{file}: {error}. Which one is meant? Remove the other.") from None
+    except yaml.MarkedYAMLError as error:  # its own words quote the line, which may be a secret's
+        where = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigError(
+            f"{file} is not readable as YAML{where}: {error.problem or error.context}."
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is not readable as YAML: {error}") from None
     except OSError as error:

@@ -15,6 +15,10 @@ __all__ = ["RepeatedKeys", "load", "replace"]
 _MERGE = "tag:yaml.org,2002:merge"
 
 
+MOST = 100_000
+"""Values of a document with its aliases written out; the longest recipe has some hundred."""
+
+
 class RepeatedKeys(yaml.YAMLError):
     """Keys that stand twice in one mapping, with both lines of each."""
 
@@ -27,6 +31,8 @@ def load(text: str | bytes) -> Any:
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
+        if node and _written_out(node, {}) > MOST:
+            raise yaml.YAMLError(f"its aliases stand for more than {MOST} values")
         repeated = list(_repeated(node, "", set())) if node else []
         if repeated:
             raise RepeatedKeys("; ".join(repeated))
@@ -47,6 +53,17 @@ def replace(text: str, path: Sequence[str], value: str) -> str:
     if not isinstance(node, yaml.ScalarNode):
         raise KeyError(".".join(path))
     return text[: node.start_mark.index] + value + text[node.end_mark.index :]
+
+
+def _written_out(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values there are with every alias written out: ten lines of aliases can stand for billions."""
+    if id(node) in known:
+        return known[id(node)]
+    known[id(node)] = 0  # an alias inside of what it names
+    inner = node.value if isinstance(node, yaml.CollectionNode) else ()
+    parts = (part for item in inner for part in (item if isinstance(item, tuple) else (item,)))
+    known[id(node)] = 1 + sum(_written_out(part, known) for part in parts)
+    return known[id(node)]
 
 
 def _repeated(node: yaml.Node, path: str, seen: set[int]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from pvcore.config import open_workspace
 from pvcore.cycle import inbox as inboxes
 from pvcore.cycle.inbox import Found, Inbox, Outcome
 from pvcore.errors import InputError, PlatformError, ReleaseError
+from pvcore.plain import inert
 
 RUNS = 6
 """How often a run may start: the automation that reschedules crashed runs has no bound of its own."""
@@ -57,13 +58,12 @@ def admit(found: Found) -> Outcome:
             )
             validation.require()
             outcome = inboxes.admit_batch(workspace, found, batch, validation.to_json())
-        show(f"validation-{outcome.digest[:12]}", validation.markdown(), f"Validation of {found.name}")
+        show(f"validation-{outcome.digest[:12]}", validation.markdown(), f"Validation of {inert(found.name)}")
     except InputError as error:
         page = validation.to_html() if validation else ""
         outcome = inboxes.quarantine(workspace, found, error, page)
         noun = "release" if isinstance(error, ReleaseError) else "batch"
-        text = f"## {found.name} was quarantined\n\n```\n{error}\n```"
-        show(f"quarantine-{found.etag}", text, f"Faults of this {noun}")
+        show(f"quarantine-{found.etag}", inboxes.page(found, error), f"Faults of this {noun}")
     get_run_logger().info(outcome.line)
     return outcome
 

@@ -29,6 +29,7 @@ from pvcore.annotations import brat, doccano, e2b_r2, e2b_r3, label_studio, pair
 from pvcore.annotations.json_stream import read_object
 from pvcore.annotations.reading import Content, Source, refuse
 from pvcore.errors import BatchError, Fault
+from pvcore.plain import CONTROL
 from pvcore.records import Annotation, Case, Drug, Reaction, canonical
 
 FORMAT = 2
@@ -114,7 +115,10 @@ def read(source: str | Path | bytes, *, name: str | None = None, meddra_version:
         faults = check(content)
         if faults:
             raise BatchError(file.name, faults, "Nothing of this batch was used.")
-        return make_batch(file.name, reader.NAME, content.cases, content.annotations, content.dropped)
+        try:
+            return make_batch(file.name, reader.NAME, content.cases, content.annotations, content.dropped)
+        except UnicodeEncodeError:
+            raise BatchError(file.name, _halves(content), "Nothing of this batch was used.") from None
 
 
 @contextmanager
@@ -140,9 +144,35 @@ def check(content: Content) -> list[Fault]:
         if number > 1
     ]
     faults += [Fault(f"case {c.case_id!r}", "has no id") for c in content.cases if not c.case_id.strip()]
+    # Names stand in logs, on pages and in names of files, where a line's end or a terminal's command does harm.
+    names = {("case", case_id) for case_id in seen} | {
+        (what, getattr(a, what) or "")
+        for a in content.annotations
+        for what in ("annotator", "problem", "guideline", "meddra_version")
+    }
+    faults += [
+        Fault(f"{what} {name!r}", "holds control characters", "write it in plain characters")
+        for what, name in sorted(names)
+        if CONTROL.search(name)
+    ]
     strangers = sorted({a.case_id for a in content.annotations} - set(seen))
     faults += [Fault(f"case {case_id!r}", "is annotated but not in the batch") for case_id in strangers]
     return faults
+
+
+def _halves(content: Content) -> list[Fault]:
+    """Which records hold half a character, which no file in UTF-8 can."""
+    advice = "the export cut a text inside a character"
+    places = [(f"case {case.case_id!r}", case_to_dict(case)) for case in content.cases]
+    places += [(f"annotation of case {a.case_id!r}", _annotation(a)) for a in content.annotations]
+    return [Fault(w, "holds half a character", advice) for w, value in places if not _written(value)]
+
+
+def _written(value: Mapping[str, Any]) -> bool:
+    try:
+        return bool(canonical(value))
+    except UnicodeEncodeError:
+        return False
 
 
 def stored(batch: Batch) -> Iterator[bytes]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from pvcore.plain import inert
 
 if TYPE_CHECKING:
     from pvcore.annotations.consistency import Consistency
@@ -79,11 +80,6 @@ def markdown(report: Consistency | Mapping[str, Any]) -> str:
 
 def _line(cells: Any) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def inert(text: str) -> str:
-    """Text that markdown shows as it is."""
-    return re.sub(r"([\\`*_{}\[\]<>|])", r"\\\1", " ".join(text.split()))
 
 
 def number(value: float | None) -> str:

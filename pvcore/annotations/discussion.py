@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pvcore.annotations import label_studio_write
 from pvcore.annotations.consistency import Pair
+from pvcore.annotations.spreadsheet import guarded
 from pvcore.errors import ConfigError
 from pvcore.records import Annotation, Case
 
@@ -46,14 +47,9 @@ def _csv(pairs: Sequence[Pair], narratives: dict[str, str]) -> str:
     writer.writerow(COLUMNS)
     for pair in pairs:
         row = (pair.problem, pair.case_id, pair.target, _said(pair), narratives.get(pair.case_id, ""))
-        writer.writerow([_text(cell) for cell in row])
+        writer.writerow([guarded(cell) for cell in row])
     return buffer.getvalue()
 
 
 def _said(pair: Pair) -> str:
     return "; ".join(f"{who}: {answer}" for who, answer in pair.answers)
-
-
-def _text(cell: str) -> str:
-    """A cell that a spreadsheet shows and does not compute: reports come from outside (OWASP, CSV injection)."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

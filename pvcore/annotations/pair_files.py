@@ -23,6 +23,7 @@ from typing import Any
 
 from pvcore.annotations.pairs import Described, drug_key, drugs_of, pair_annotation, pair_case
 from pvcore.annotations.reading import Content, Findings, Source, first_object, json_lines
+from pvcore.annotations.spreadsheet import guarded
 from pvcore.annotations.table_mapping import TableMapping
 from pvcore.annotations.table_rows import PARQUET, header_of, rows_of
 from pvcore.records import Annotation, Case
@@ -178,7 +179,7 @@ def write(cases: Iterable[Case], annotations: Iterable[Annotation], path: str | 
                 (str(int(a.value["interaction"])), a.annotator, a.time or "")
                 for a in said.get(case.case_id, ())
             ]
-            writer.writerows([*drugs, *row] for row in rows or [("", "", "")])
+            writer.writerows([guarded(cell) for cell in (*drugs, *row)] for row in rows or [("", "", "")])
 
 
 def unpickled(rows: list[Any], found: Findings) -> Iterator[Said]:

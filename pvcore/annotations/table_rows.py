@@ -7,11 +7,13 @@ import datetime
 import decimal
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pvcore.annotations.reading import MAX_BYTES, Findings
+from pvcore.annotations.spreadsheet import unguarded
 from pvcore.annotations.table_mapping import TableMapping
 
 PARQUET = b"PAR1"
@@ -69,9 +71,9 @@ def _csv(data: bytes, name: str, mapping: TableMapping, found: Findings) -> Rows
     except csv.Error as error:
         found.fault(f"{name}, line {reader.line_num}", f"not readable as CSV: {error}", "export again")
         return None
-    for column in sorted({column for column in header if header.count(column) > 1}):
+    for column in sorted(column for column, number in Counter(header).items() if number > 1):
         found.fault(name, f"two columns named {column!r}", "give each its own name")
-    columns = {column: [row[i] for row in rows] for i, column in enumerate(header)}
+    columns = {column: [unguarded(row[i]) for row in rows] for i, column in enumerate(header)}
     return Rows(columns, len(rows), lambda number: f"line {lines[number]}")
 
 

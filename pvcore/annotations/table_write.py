@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pvcore.annotations.fields import fields_of
+from pvcore.annotations.spreadsheet import guarded
 from pvcore.annotations.table_mapping import CASE, FIELDS, IGNORED
 from pvcore.records import Annotation, Case
 
@@ -121,4 +122,4 @@ def _save(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]])
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: guarded(cell) for name, cell in row.items()} for row in rows)

@@ -12,9 +12,20 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-console = Console(highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+from pvcore.plain import CONTROL, block
+
+
+class Terminal(Console):
+    """A console whose texts move no cursor and set no title: much of what is printed came from outside."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(block(text), **options)
+
+
+console = Terminal(highlight=False, soft_wrap=True, emoji=False)
+errors = Terminal(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def emit(
@@ -35,8 +46,9 @@ def emit(
 
 def emit_json(value: Any) -> None:
     """Print one JSON document to stdout, undisturbed by colours or widths."""
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False, default=str)
-    sys.stdout.write("\n")
+    said = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    # JSON itself escapes the first 32 only; its own line ends stay.
+    sys.stdout.write(CONTROL.sub(lambda c: c[0] if c[0] == "\n" else f"\\u{ord(c[0]):04x}", said) + "\n")
 
 
 def write_whole(path: Path, content: str) -> None:

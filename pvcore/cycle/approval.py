@@ -14,6 +14,7 @@ from pvcore.errors import NotFound, PlatformError, RegistryError, SignatureRefus
 from pvcore.evaluation.criteria import is_of_one
 from pvcore.evaluation.gate import Decision
 from pvcore.evaluation.report import Report
+from pvcore.plain import inert
 from pvcore.registry import promotion, signing
 from pvcore.registry.ledger import PROMOTED, Entry
 from pvcore.registry.manifest import resolve
@@ -267,7 +268,7 @@ def form_markdown(workspace: Workspace, asked: Request, refusal: str = "") -> st
 
     report, decision = _measured(workspace, asked)
     verb = "Roll back to" if asked.action == "rollback" else "Promote"
-    lines = [f"> **{refusal}**\n"] if refusal else []
+    lines = [f"> **{inert(refusal)}**\n"] if refusal else []
     lines += [
         f"# {verb} {asked.version}?",
         f"It would replace {asked.expected or 'nothing: this is the first champion'}.",

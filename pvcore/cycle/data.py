@@ -15,7 +15,7 @@ from pvcore.annotations import batch as batches
 from pvcore.annotations import dataset as datasets
 from pvcore.annotations.batch import Batch
 from pvcore.annotations.consistency import Consistency
-from pvcore.annotations.consistency_tables import inert, markdown
+from pvcore.annotations.consistency_tables import markdown
 from pvcore.annotations.dataset import DatasetInfo
 from pvcore.config import Workspace
 from pvcore.cycle import holding
@@ -24,6 +24,7 @@ from pvcore.cycle.inbox import known_releases, load_dictionary, version_order
 from pvcore.cycle.releases import difference
 from pvcore.errors import NotFound, RegistryError
 from pvcore.meddra.release import Dictionary
+from pvcore.plain import inert
 from pvcore.problems import PROBLEMS
 from pvcore.problems.problem import by_table
 from pvcore.records import Annotation, Example, canonical, digest
@@ -180,9 +181,9 @@ def _page(info: DatasetInfo, later: list[Entry], held: list[Entry], kappas: Mapp
             lines += [f"| {name}: {key} | {number} |" for key, number in value.items()]
         else:
             lines.append(f"| {name} | {value} |")
-    lines += [f"| left out: {reason} | {number} |" for reason, number in info.excluded.items()]
-    lines += [f"| kappa, {who} (of {of}) | {value} |" for who, (value, of) in kappas.items()]
-    lines += [f"\nWaits for its MedDRA update: {entry.body['name']}" for entry in later]
+    lines += [f"| left out: {inert(reason)} | {number} |" for reason, number in info.excluded.items()]
+    lines += [f"| kappa, {inert(who)} (of {of}) | {value} |" for who, (value, of) in kappas.items()]
+    lines += [f"\nWaits for its MedDRA update: {inert(entry.body['name'])}" for entry in later]
     lines += [f"\nHeld: {inert(entry.body['name'])}: {inert(entry.body['reason'])}" for entry in held]
     return "\n".join(lines)
 

@@ -14,10 +14,11 @@ from pvcore.annotations import consistency
 from pvcore.annotations import dataset as datasets
 from pvcore.annotations.agreement import Thing, judgements
 from pvcore.annotations.batch import Batch
-from pvcore.annotations.consistency_tables import inert, markdown
+from pvcore.annotations.consistency_tables import markdown
 from pvcore.annotations.merge import Pool
 from pvcore.config import Workspace
 from pvcore.errors import NotFound
+from pvcore.plain import inert
 from pvcore.records import Annotation, digest
 from pvcore.registry.ledger import Entry
 from pvcore.registry.store import get_blob, put_blob

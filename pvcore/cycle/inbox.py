@@ -17,12 +17,15 @@ from pvcore.config import Workspace
 from pvcore.errors import ConfigError, Fault, InputError, ReleaseError
 from pvcore.meddra import release as releases
 from pvcore.meddra.release import Dictionary
+from pvcore.plain import inert
 from pvcore.records import canonical, digest
 from pvcore.registry.ledger import Entry
-from pvcore.registry.store import BLOBS, copy_object, fetched, holds, put_blob
+from pvcore.registry.store import BLOBS, check_key, copy_object, fetched, holds, put_blob
 
 Inbox = Literal["meddra", "annotations"]
 HANDLED = ("ReleaseAdmitted", "BatchAdmitted", "Quarantined", "AlreadyAdmitted")
+SHOWN = 50
+"""Faults on the page of a quarantined object; its report names all."""
 PARTIAL = (".part", ".partial", ".tmp", ".crdownload", ".filepart")
 """Endings that tools give to a file that is still being written."""
 
@@ -137,7 +140,8 @@ def load_dictionary(workspace: Workspace, version: str, language: str | None = N
 def _read_release(workspace: Workspace, key: str, name: str) -> Dictionary:
     secret = workspace.settings.meddra_password
     with tempfile.TemporaryDirectory(prefix="pv-release-") as folder:
-        path = copy_object(workspace.store, key, Path(folder, name))
+        # The name comes from a key or from the ledger, which whoever writes to the store can write.
+        path = copy_object(workspace.store, key, Path(folder, check_key(PurePosixPath(name).name)))
         return releases.read(path, password=secret.get_secret_value() if secret else None)
 
 
@@ -254,6 +258,19 @@ def quarantine(workspace: Workspace, found: Found, error: InputError, page: str 
     body = {"report": f"{folder}/report.json", "faults": len(faults), "first": str(error.faults[0])[:500]}
     line = f"{found.name}: quarantined, {len(faults)} fault(s), {folder}/report.txt"
     return _record(workspace, found, "Quarantined", f"{found.key} {found.etag}", body, line, "")
+
+
+def page(found: Found, error: InputError) -> str:
+    """Why an object was quarantined, as Markdown that shows the words of the file and does nothing."""
+    lines = [
+        f"## {inert(found.name)} was quarantined",
+        "",
+        f"{len(error.faults)} fault(s). {inert(error.advice)}",
+        "",
+    ]
+    lines += [f"- {inert(str(fault))}" for fault in error.faults[:SHOWN]]
+    more = len(error.faults) - SHOWN
+    return "\n".join([*lines, *([f"- ... and {more} more"] if more > 0 else [])])
 
 
 def _record(

@@ -14,6 +14,7 @@ from pvcore.annotations.batch import Batch
 from pvcore.config import Workspace
 from pvcore.cycle import arrivals, candidate, data, releases
 from pvcore.cycle.inbox import version_in_name
+from pvcore.plain import inert
 from pvcore.problems import PROBLEMS
 from pvcore.records import Prediction, canonical
 from pvcore.registry import promotion
@@ -105,16 +106,16 @@ def _markdown(version: Version, answered: Sequence[Prediction]) -> str:
         f"## {len(answered)} predictions of {version.name}",
         "",
         f"{given} answered, {len(answered) - given} withheld for a person to look at.",
-        *(f"- {name}: {count}" for name, count in sorted(raised.items())),
+        *(f"- {inert(name)}: {count}" for name, count in sorted(raised.items())),
         "",
         "| example | answer | confidence | score | guardrails |" + (" criteria met |" if further else ""),
         "|---|---|---:|---:|---|" + ("---|" if further else ""),
     ]
     for p in answered[:20]:
         sure = "" if p.confidence is None else f"{p.confidence:.3f}"
-        words = "; ".join(f"{check.name} ({check.outcome})" for check in p.raised)
+        words = "; ".join(f"{inert(check.name)} ({check.outcome})" for check in p.raised)
         scores = dict(p.criteria)
-        met = ", ".join(f"{name} {scores[name]:.3f}" for name in p.met)
-        row = f"| {p.example_id} | {p.answer or '*withheld*'} | {sure} | {p.score:.3f} | {words} |"
+        met = ", ".join(f"{inert(name)} {scores[name]:.3f}" for name in p.met)
+        row = f"| {inert(p.example_id)} | {inert(p.answer) or '*withheld*'} | {sure} | {p.score:.3f} | {words} |"
         lines.append(row + (f" {met} |" if further else ""))
     return "\n".join(lines)

@@ -18,7 +18,6 @@ from pvcore.dossier.tables import (
     facts,
     frequencies,
     guardrail_rows,
-    inert,
     number,
     result_rows,
     slice_metric,
@@ -28,6 +27,7 @@ from pvcore.dossier.tables import (
 from pvcore.evaluation.criteria import is_of_one
 from pvcore.evaluation.gate import CHAMPION, Decision, Policy
 from pvcore.evaluation.report import Report
+from pvcore.plain import inert
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -203,8 +202,3 @@ def interval(shown: Estimate, sign: str = "") -> str:
 
 def spoken(metric: str) -> str:
     return words.NAMES.get(metric, metric.replace("_", " "))
-
-
-def inert(text: str) -> str:
-    """Text that a Markdown table shows as it is."""
-    return re.sub(r"([\\`*_{}\[\]<>|])", r"\\\1", text).replace("\n", " ")

@@ -10,9 +10,11 @@ import hashlib
 import importlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from importlib.metadata import distribution
 from pathlib import Path
 
 from pvcore.errors import RegistryError, TrainingError
@@ -52,6 +54,8 @@ def resolve_base(source: str, digest: str, *, cache: Path | None = None, store: 
             f"base {source}: the recipe pins no digest, so nothing says that these are the weights that were "
             "meant. Run: pv base pin RECIPE (it fetches the base and writes the digest into the recipe)"
         )
+    if not re.fullmatch(r"[0-9a-f]{64}", digest):  # it names a folder below `cache`
+        raise TrainingError(f"base {source}: {digest[:80]!r} is no digest: expected 64 hex digits.")
     folder = _folder(source, digest, cache, store)
     found = base_digest(folder)
     if found != digest:
@@ -82,6 +86,7 @@ def put_base(folder: Path, store: Store, prefix: str) -> str:
         )
     digest = base_digest(folder)
     beside = {file.name: file for pattern in KEPT for file in folder.glob(pattern) if file.is_file()}
+    _require_own(folder, [*beside.values(), *weight_files(folder)])
     # The weights last: a base that was cut off on the way has no weights, and says so.
     files = dict(sorted(beside.items())) | {file.name: file for file in weight_files(folder)}
     there = {item.key.removeprefix(prefix) for item in store.list(prefix)}
@@ -96,6 +101,18 @@ def put_base(folder: Path, store: Store, prefix: str) -> str:
     for name, file in files.items():
         store.put_if_absent(prefix + name, file.resolve())
     return digest
+
+
+def _require_own(folder: Path, files: Sequence[Path]) -> None:
+    """Raise TrainingError for links out of the folder: what they lead to would be stored as part of the base.
+
+    A snapshot in the Hub's cache is made of links into the blobs beside it.
+    """
+    real = folder.resolve()
+    places = (real, real.parent.parent / "blobs")
+    out = [file.name for file in files if not any(file.resolve().is_relative_to(place) for place in places)]
+    if out:
+        raise TrainingError(f"base {folder}: {', '.join(out)} lead out of it. Copy the files that are meant.")
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -165,6 +182,9 @@ def _folder(source: str, digest: str | None, cache: Path | None, store: Store | 
 
 def _package(name: str) -> Path:
     try:
+        # Importing runs code: of what was installed by that name, not of a file that lies about.
+        if not name.isidentifier() or not distribution(name):
+            raise ImportError(name)
         return Path(importlib.import_module(name).get_model_path())
     except ImportError:
         raise TrainingError(f"base package:{name}: no such package. Run: pip install {name}") from None

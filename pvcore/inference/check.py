@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pvcore.errors import Fault, TrainingError
+from pvcore.inference import refusals
 from pvcore.inference.base import weight_files
 from pvcore.inference.heads import HEADS
 from pvcore.inference.model import LOAD_ERRORS, NEW_HEADS, load_tokenizer, misfits, quiet
@@ -49,7 +50,9 @@ def check_base(
     raw = _json(folder / "config.json", faults)
     if raw.get("auto_map"):
         notes.append("it comes with code of its own (auto_map), which is never run")
-    network = _network(folder, raw, head, faults) if raw else None
+    refused = refusals.of_base(folder)
+    faults += refused
+    network = _network(folder, raw, head, faults) if raw and not refused else None
     if raw.get("quantization_config"):
         faults.append(
             Fault("config.json", "the weights are quantised already", "take the unquantised repository")
@@ -135,7 +138,7 @@ def _network(folder: Path, raw: dict[str, Any], head: str, faults: list[Fault]) 
                 str(folder), trust_remote_code=False, local_files_only=True
             )
             return getattr(transformers, chosen.auto).from_config(config, trust_remote_code=False)
-    except (*LOAD_ERRORS, TypeError, AttributeError) as error:
+    except LOAD_ERRORS as error:
         faults.append(Fault("config.json", f"no {chosen.auto} can be made of it: {_first(error)}"))
         return None
 

@@ -9,16 +9,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 from pvcore.errors import TrainingError
-from pvcore.inference import backend
+from pvcore.inference import backend, refusals
 from pvcore.inference.heads import HEADS, NEW_HEADS
 
 ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
 """Set to 0: with it torch leaves the fused attention, whose result is the same on any number of threads."""
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
-LOAD_ERRORS = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
+LOAD_ERRORS = (
+    OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, ImportError, StrictDataclassError,
+    SafetensorError,
+)  # fmt: skip
 """What transformers raises for a folder that is no model, or whose files are cut off or of another model."""
 
 
@@ -34,7 +38,7 @@ def load_tokenizer(base: Path) -> Any:
             tokenizer = AutoTokenizer.from_pretrained(
                 str(base), trust_remote_code=False, local_files_only=True
             )
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # the tokenizers library raises Exception itself
         raise TrainingError(f"base {base}: its tokenizer cannot be loaded: {error}") from error
     if not tokenizer.is_fast:
         raise TrainingError(
@@ -56,6 +60,7 @@ def load_base(base: Path, *, head: str, labels: tuple[str, ...], bits: int, comp
     import torch
     import transformers
 
+    refusals.require(f"base {base}", refusals.of_base(base))
     chosen, dtype = HEADS[head], getattr(torch, compute)
     if not chosen.causal and bits == 16 and dtype != torch.float32:
         raise TrainingError("an unquantised encoder computes in float32: write compute: float32, or bits: 4")
@@ -143,6 +148,7 @@ def load_adapter(model: Any, folder: Path, *, trainable: bool = False) -> Any:
 
     if not (folder / "adapter_model.safetensors").is_file():
         raise TrainingError(f"{folder} holds no adapter_model.safetensors")
+    refusals.require(f"the adapter {folder}", refusals.of_adapter(folder))
     try:
         with quiet():
             loaded = PeftModel.from_pretrained(model, str(folder), is_trainable=trainable)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pvcore
 from pvcore.platform.interface import static_directory
+from pvcore.platform.prefect_api import AUTH
 from pvcore.platform.processes import MARK
 from pvcore.platform.state import State, folder
 
@@ -19,6 +20,10 @@ SETTINGS = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     # Without it a command that has lost its API address would start a second server in its process.
     "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
+    # Without it any page that a browser on this machine shows can send a form's text to the API and start runs.
+    "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+    # A result is a JSON text. Prefect's default is a pickle, which runs what its writer wants when it is read.
+    "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
     "PREFECT_SERVER_UI_V2_ENABLED": "true",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     # The default keeps leases in memory: a server killed while a run holds a deployment's slot
@@ -47,6 +52,8 @@ def prefect_home(workspace: Path) -> Path:
 def environment(state: State, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of every process: the caller's without its PREFECT_ variables, and the pinned settings.
 
+    One of them is kept: the name and password that the server asks for, if it is set.
+
     The caller's variables stay because secrets (S3 keys, a zip's password) come in no other way.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
@@ -58,13 +65,19 @@ def environment(state: State, extra: Mapping[str, str] | None = None) -> dict[st
         "PREFECT_HOME": str(home),
         "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
         "PREFECT_API_URL": state.api_url,
+        # Prefect's default is every page of the web: it could read whatever the API tells.
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(
+            f"http://{host}:{state.port}" for host in ("127.0.0.1", "localhost")
+        ),
         "PREFECT_UI_STATIC_DIRECTORY": str(static_directory(home)),
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(filter(None, paths))),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)]),
         "NO_PROXY": local,
         "no_proxy": local,
     }
-    return kept | SETTINGS | dict(extra or {}) | own
+    auth = os.environ.get(AUTH)
+    known = {AUTH: auth, "PREFECT_API_AUTH_STRING": auth} if auth else {}
+    return kept | SETTINGS | dict(extra or {}) | own | known
 
 
 def command(name: str, port: int) -> tuple[str, ...]:

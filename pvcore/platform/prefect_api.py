@@ -5,6 +5,7 @@ Source of the routes: Prefect 3.8 (`/docs` of any server lists them).
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Mapping
@@ -20,6 +21,12 @@ RESCUE = 15.0
 """Seconds that a CRASHED run has for being scheduled again by the automation before it counts as over."""
 PATIENCE = 30.0
 """Seconds that a call waits for a busy database, and a read for a server that the keeper starts again."""
+AUTH = "PREFECT_SERVER_API_AUTH_STRING"
+"""Environment variable with "name:password", which the server asks for where it is set."""
+CLIENT = str(uuid.uuid4())
+"""This process, as the server knows it. A page of a stranger gets no token: browsers ask before such headers."""
+_TOKENS: dict[str, str] = {}
+"""API address -> token against forged requests; one lasts an hour."""
 BUSY = (429, 503)
 """Answers of a server whose SQLite is locked by another writer; Prefect's own client repeats them too."""
 
@@ -78,9 +85,15 @@ class Platform:
             try:
                 # No proxies: a platform's server is on this machine or in its network. And no
                 # certificates where there is no TLS: reading them takes longer than the call.
-                tls = self.api_url.startswith("https:")
-                with httpx.Client(base_url=self.api_url, timeout=30, trust_env=False, verify=tls) as client:
-                    response = client.request(method, path, json=body)
+                tls, auth = self.api_url.startswith("https:"), os.environ.get(AUTH, "").partition(":")
+                with httpx.Client(
+                    base_url=self.api_url,
+                    timeout=30,
+                    trust_env=False,
+                    verify=tls,
+                    auth=(auth[0], auth[2]) if auth[1] else None,
+                ) as client:
+                    response = self._sent(client, method, path, body)
                 if response.status_code not in BUSY or waited > PATIENCE:
                     return _decoded(response, f"{method} {path}")
             except httpx.TransportError as error:
@@ -90,6 +103,20 @@ class Platform:
                         "Is it up? `pv up` starts it; its log is .pv/logs/server.log"
                     ) from error
             time.sleep(0.3)
+
+    def _sent(self, client: httpx.Client, method: str, path: str, body: Any) -> httpx.Response:
+        """The answer to one request; with a fresh token where the one that was known is over."""
+        for fresh in (False, True):
+            if method != "GET" and (fresh or self.api_url not in _TOKENS):
+                asked = client.get("/csrf-token", params={"client": CLIENT})
+                # A server that knows no tokens needs none.
+                _TOKENS[self.api_url] = asked.json()["token"] if asked.status_code == 200 else ""
+            token = _TOKENS.get(self.api_url, "") if method != "GET" else ""
+            headers = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": CLIENT} if token else {}
+            response = client.request(method, path, json=body, headers=headers)
+            if response.status_code != 403 or "CSRF" not in response.text:
+                break
+        return response
 
     def _read(self, path: str, body: Any) -> Any:
         return self.call("POST", path, body, patience=PATIENCE)

@@ -64,14 +64,23 @@ class LocalStore:
     def get(self, key: str) -> bytes:
         with _told(self.root, f"read {key}"):
             try:
-                return (self.root / check_key(key)).read_bytes()
+                return self._own(key).read_bytes()
             except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
                 raise NotFound(f"{self.url} has no object {key}.") from None
 
     def fetch(self, key: str, target: Path) -> Path:
-        path = self.root / check_key(key)
+        path = self._own(key)
         if not path.is_file():
             raise NotFound(f"{self.url} has no object {key}.")
+        return path
+
+    def _own(self, key: str) -> Path:
+        """Where an object lies. Raises RegistryError for a link out of the store: it would bring in any file."""
+        path = self.root / check_key(key)
+        if not path.resolve().is_relative_to(self.root.resolve()):
+            raise RegistryError(
+                f"{self.url}: {key} is a link that leads out of the store. Put the file there."
+            )
         return path
 
     def exists(self, key: str) -> bool:

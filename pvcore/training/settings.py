@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pvcore.errors import TrainingError
 
@@ -34,6 +34,15 @@ class BaseModelSettings(Section):
         description="SHA-256 of model.safetensors (several files: of the canonical JSON {name: SHA-256}); "
         "unpinned = not known yet, refused until `pv base pin`",
     )
+
+    @field_validator("source")
+    @classmethod
+    def _no_user(cls, source: str) -> str:
+        if "://" in source and "@" in source:  # it would go into specifications, manifests and pages
+            raise ValueError(
+                "a URL with a user or password in it; name a package, a folder, hub:ID@REVISION or store:PREFIX"
+            )
+        return source
 
 
 class Quantisation(Section):

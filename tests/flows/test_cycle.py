@@ -7,13 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import pyzipper
 
 from pvcore.cycle import approval
 from pvcore.platform import embedded
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
+CANARIES = {
+    name: f"canary-{name.lower()}"
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "HF_TOKEN", "SSH_ASKPASS",
+                 "PV_MEDDRA_PASSWORD", "PREFECT_SERVER_DATABASE_PASSWORD")
+}  # fmt: skip
+"""Secrets as an environment holds them; none may be found in what a cycle leaves behind."""
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +36,17 @@ def city(tiny_base: Path, town_module: Any, tmp_path_factory: pytest.TempPathFac
     xml, export = town_module.write_batch(town.arrivals, release.dictionary, name="first", n=260, seed=1)
     wrong = town.arrivals / "wrong.json"
     wrong.write_text('[{"id": 1, "data": {"text": "no case id"}}]')
-    town.drop("meddra", release.archive)
+    protected = town.arrivals / "protected.zip"
+    with pyzipper.AESZipFile(protected, "w", encryption=pyzipper.WZ_AES) as archive:
+        archive.setpassword(b"another password than that of the environment")
+        for name in ("llt.asc", "pt.asc"):
+            archive.writestr(name, b"90000001$A term$\n")
+    for file in (release.archive, protected):
+        town.drop("meddra", file)
     for file in (xml, export, wrong):
         town.drop("annotations", file, "90.0" if file.suffix == ".json" else None)
     root = town.workspace.root
-    town.platform = embedded.up(root, ROOT, env={"PV_WORKSPACE": str(root)}, tied=True)
+    town.platform = embedded.up(root, ROOT, env={"PV_WORKSPACE": str(root), **CANARIES}, tied=True)
     yield town
     embedded.down(root)
 
@@ -44,7 +58,7 @@ def test_a_cycle_from_the_inbox_to_the_champion(city: Any) -> None:
     city.wait(lambda: city.entries("ApprovalRequested"), 240, "a request for approval")
 
     # Admitted, quarantined, started by an event: nobody started an update by hand.
-    assert len(city.entries("BatchAdmitted")) == 2 and len(city.entries("Quarantined")) == 1
+    assert len(city.entries("BatchAdmitted")) == 2 and len(city.entries("Quarantined")) == 2
     assert platform.flow_runs("meddra-update")[0].parameters["version"] == "90.0"
     # Two events, two updates, one of everything.
     assert [len(city.entries(kind)) for kind in ("DatasetBuilt", "Trained", "Evaluated", "Registered")] == [
@@ -114,3 +128,39 @@ def test_score_and_rebuild_run_as_deployments(city: Any) -> None:
     assert city.entries("Scored")[0].body["rows"] == 260
     (receipt,) = city.entries("Rebuilt")
     assert receipt.body["adapter"] == city.entries("Trained")[0].body["adapter"]
+
+
+def test_a_page_of_a_stranger_cannot_start_runs(city: Any) -> None:
+    """A browser asks before it sends JSON to another origin, and sends a form's text without asking."""
+    url = f"{city.platform.api_url}/deployments/filter"
+    foreign = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST",
+               "Access-Control-Request-Headers": "content-type"}  # fmt: skip
+    asked = httpx.options(url, headers=foreign, trust_env=False)
+    assert asked.status_code == 400 and "access-control-allow-origin" not in asked.headers
+    text = {"Origin": "https://evil.example", "Content-Type": "text/plain"}
+    assert httpx.post(url, headers=text, content='{"limit": 1}', trust_env=False).status_code == 403
+    own = {**foreign, "Origin": city.platform.ui_url}
+    assert httpx.options(url, headers=own, trust_env=False).status_code == 200
+
+
+def test_no_secret_is_left_behind_no_narrative_in_logs_and_no_pickle(city: Any) -> None:
+    if not city.entries("Promoted"):
+        pytest.skip("the cycle before did not end")
+    state, store = city.workspace.state, city.workspace.state / "store"
+    files = {file: file.read_bytes() for file in state.rglob("*") if file.is_file()}
+    assert len(files) > 100 and not [
+        f for f, data in files.items() for c in CANARIES.values() if c.encode() in data
+    ]
+
+    # A case is in the blobs and where it arrived, and nowhere else.
+    batch = json.loads((store / "blobs/sha256" / city.entries("BatchAdmitted")[0].body["blob"]).read_bytes())
+    narratives = [case["narrative"][:60].encode() for case in batch["cases"]]
+    open_places = [f for f in files if f.is_relative_to(state / "logs") or f.is_relative_to(store / "ledger")]
+    open_places += [
+        f for f in files if f.is_relative_to(state / "prefect") and f.name.startswith("prefect.db")
+    ]
+    assert len(open_places) > 10
+    assert not [f for f in open_places for text in narratives if text in files[f]]
+
+    results = [data for f, data in files.items() if f.is_relative_to(state / "prefect" / "storage")]
+    assert results and all(json.loads(data) and b"pickle" not in data for data in results), results[0][:300]

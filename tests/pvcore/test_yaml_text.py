@@ -41,3 +41,11 @@ def test_one_value_is_replaced_and_nothing_else() -> None:
     for path in (("c",), ("c", "none"), ("a", "b", "deeper")):
         with pytest.raises(KeyError):
             replace(text, path, "new")
+
+
+def test_aliases_that_stand_for_billions_are_refused_and_a_few_are_not() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+    with pytest.raises(yaml.YAMLError, match="aliases stand for more than"):
+        load("\n".join(lines))
+    assert len(load("\n".join(lines[:3]))) == 3

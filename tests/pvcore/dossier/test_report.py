@@ -188,7 +188,7 @@ def test_criteria_have_a_table_of_their_own(passed):
 def test_markdown_cannot_be_broken_by_a_name(passed):
     decision = Decision("fail", ("missing: a|b <img>\n# title",), (), False)
     table = markdown_gate_table(passed.report, decision)
-    assert r"- missing: a\|b \<img\> # title" in table
+    assert r"- missing: a\|b \<img\> \# title" in table
 
 
 def test_consistency_is_shown_as_tables_of_text(passed):

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import threading
+from base64 import b64encode
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from pvcore.platform import automations, interface, launch, state
+from pvcore.platform.prefect_api import AUTH, Platform
 from pvcore.platform.processes import MARK, Running
 from pvcore.platform.state import State
 
@@ -87,3 +93,66 @@ def test_processes_are_replaced_by_name(tmp_path: Path) -> None:
     new = Running("server", 9, 9.0, "log")
     assert _state(tmp_path).having(new).processes == {"server": new}
     assert dataclasses.replace(_state(tmp_path), port=1).api_url == "http://127.0.0.1:1/api"
+
+
+def test_the_server_is_for_its_own_pages_and_results_are_no_pickles(tmp_path: Path) -> None:
+    env = launch.environment(_state(tmp_path))
+    assert env["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] == "http://127.0.0.1:4207,http://localhost:4207"
+    assert env["PREFECT_SERVER_CSRF_PROTECTION_ENABLED"] == "true"
+    assert env["PREFECT_RESULTS_DEFAULT_SERIALIZER"] == "json"
+    assert "127.0.0.1" in launch.command("server", 4207)
+
+
+class _Guarded(BaseHTTPRequestHandler):
+    """A server that wants a token, which is over after one request, and a name with its password."""
+
+    tokens: ClassVar[list[str]] = []
+    seen: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.tokens.append(f"token-{len(self.tokens)}")
+        self._say(200, {"token": self.tokens[-1], "client": "c"})
+
+    def do_POST(self) -> None:
+        given = self.headers.get("Prefect-Csrf-Token")
+        self.seen.append(self.headers.get("Authorization", ""))
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if given != self.tokens[-1] or given in self.seen:
+            self._say(403, {"detail": "Invalid CSRF token or client identifier."})
+        else:
+            self.seen.append(given)
+            self._say(200, [])
+
+    def _say(self, status: int, value: object) -> None:
+        data = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_requests_carry_the_token_that_a_strange_page_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(AUTH, "operator:a:password")
+    server = HTTPServer(("127.0.0.1", 0), _Guarded)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        platform = Platform(f"http://127.0.0.1:{server.server_port}/api")
+        assert platform.call("POST", "/x", {}) == [] and platform.call("POST", "/x", {}) == []
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert len(_Guarded.tokens) == 2
+    assert f"Basic {b64encode(b'operator:a:password').decode()}" in _Guarded.seen
+
+
+def test_a_password_of_the_server_reaches_server_and_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(AUTH, "operator:password")
+    env = launch.environment(_state(tmp_path))
+    assert env[AUTH] == env["PREFECT_API_AUTH_STRING"] == "operator:password"

@@ -76,3 +76,18 @@ def test_what_the_file_system_refuses_is_said(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     with pytest.raises(RegistryError, match="could not write"):
         store.put_if_absent("file/below", b"")
+
+
+def test_a_link_out_of_the_store_brings_nothing_in(tmp_path: Path) -> None:
+    (tmp_path / "id_ed25519").write_text("a private key")
+    store = open_store(str(tmp_path / "store"))
+    store.put_if_absent("inbox/annotations/a.json", b"[]")
+    box = tmp_path / "store/inbox/annotations"
+    (box / "b.json").symlink_to(tmp_path / "id_ed25519")
+    (box / "c.json").symlink_to("a.json")
+    (tmp_path / "store/inbox/meddra").symlink_to(tmp_path)
+    for key in ("inbox/annotations/b.json", "inbox/meddra/id_ed25519"):
+        for read in (store.get, lambda key: store.fetch(key, tmp_path / "fetched")):
+            with pytest.raises(RegistryError, match="link that leads out of the store"):
+                read(key)
+    assert store.get("inbox/annotations/c.json") == b"[]"

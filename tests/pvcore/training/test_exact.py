@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from pvcore.errors import TrainingError
@@ -60,7 +61,7 @@ def test_a_torn_checkpoint_falls_back_to_the_one_before(tiny_base, specify, rows
     asked, work = specify(tiny_base), tmp_path / "work"
     whole = train(asked, rows(40, 1), base=tiny_base)
     train(asked, rows(40, 1), base=tiny_base, workdir=work)
-    newest, before = sorted((work / asked.digest).glob("step-*.pt"), reverse=True)
+    newest, before = sorted((work / asked.digest).glob("step-*.safetensors"), reverse=True)
     newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
     again = train(asked, rows(40, 1), base=tiny_base, workdir=work)
     assert again.resumed_from == int(before.stem.removeprefix("step-"))
@@ -80,11 +81,16 @@ def test_a_checkpoint_is_whole_or_not_there(tmp_path, monkeypatch):
         2, [(1, 0.5), (2, 0.4)], [], {"w": torch.ones(2)}, {"state": {}, "param_groups": []}
     )
     checkpoint.save(tmp_path, state, "content")
-    monkeypatch.setattr(torch, "save", lambda value, file: (file.write(b"half"), 1 / 0))
+
+    def torn(tensors, name, metadata):
+        Path(name).write_bytes(b"half")
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(safetensors.torch, "save_file", torn)
     state.step = 4
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(OSError, match="full"):
         checkpoint.save(tmp_path, state, "content")
-    assert [file.name for file in tmp_path.iterdir()] == ["step-00000002.pt"]
+    assert [file.name for file in tmp_path.iterdir()] == ["step-00000002.safetensors"]
     found = checkpoint.latest(tmp_path, "content")
     assert found is not None and found.step == 2 and torch.equal(found.weights["w"], torch.ones(2))
 
@@ -119,3 +125,17 @@ def test_a_gpu_repeats_itself(tiny_base, specify, rows, train, compute):
     results = [train(asked, rows(40, 1), rows(8, 2), base=tiny_base) for _ in range(2)]
     assert results[0].environment["device"].startswith("cuda")
     assert results[0].digest == results[1].digest
+
+
+def test_a_pickle_in_the_place_of_a_checkpoint_is_not_read(tmp_path):
+    ran = tmp_path / "ran"
+
+    class Evil:
+        def __reduce__(self):
+            return Path.touch, (ran,)
+
+    for name in ("step-00000001.pt", "step-00000002.safetensors"):
+        torch.save(Evil(), tmp_path / name)
+    foreign = {"metadata": {"state": '{"map": [["content", "content"], ["step", 1]]}'}}
+    safetensors.torch.save_file({}, tmp_path / "step-00000003.safetensors", **foreign)
+    assert checkpoint.latest(tmp_path, "content") is None and not ran.exists()
