@@ -403,7 +403,9 @@ def _with_events(policy: Path, raw: dict[str, Any]) -> dict[str, Any]:
     try:
         lines = (policy.parent / named).read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{policy}: designated_events: {policy.parent / named} cannot be read: {error}.") from None
+        raise ConfigError(
+            f"{policy}: designated_events: {policy.parent / named} cannot be read: {error}."
+        ) from None
     events = [line.partition("#")[0].strip() for line in lines]
     return {**raw, "designated_events": [event for event in events if event]}
 

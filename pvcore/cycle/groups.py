@@ -29,14 +29,22 @@ def grouped(
     dictionary = data.dictionary_by_digest(workspace, data.dictionary_digest(workspace, dataset))
     designated, unknown = Designated.of(policy.designated_events, dictionary)
     if unknown:
-        where = f"MedDRA {dictionary.version}" if dictionary else "no dictionary was adopted, so no code is known"
+        where = (
+            f"MedDRA {dictionary.version}" if dictionary else "no dictionary was adopted, so no code is known"
+        )
         raise ConfigError(
             f"designated_events of the policy: {len(unknown)} entries are no term ({where}): "
             f"{', '.join(unknown)}. Look them up: pv meddra show NAME."
         )
     changes = _changes(workspace, dataset)
     return with_slices(
-        examples, PROBLEMS[problem], loaded.cases, loaded.labels, dictionary, changes=changes, designated=designated
+        examples,
+        PROBLEMS[problem],
+        loaded.cases,
+        loaded.labels,
+        dictionary,
+        changes=changes,
+        designated=designated,
     )
 
 
@@ -50,6 +58,8 @@ def _changes(workspace: Workspace, dataset: str) -> Changes:
     for blob in datasets.load(workspace.store, dataset).info.mappings:
         moved = Migration.from_json(get_blob(workspace.store, blob))
         if moved.new_version == found.new_version:
-            rows = moved.rows[(moved.rows["old_code"] != "") & (moved.rows["old_code"] != moved.rows["new_code"])]
+            rows = moved.rows[
+                (moved.rows["old_code"] != "") & (moved.rows["old_code"] != moved.rows["new_code"])
+            ]
             changed |= set(rows["new_code"].dropna())
     return Changes(frozenset(found.new_terms()), frozenset(changed))

@@ -29,7 +29,9 @@ class References:
         """What trained them: none of them may be judged by a case that it has learned from."""
         return [version.manifest.specification for version in self.versions.values()]
 
-    def answered(self, answer: Callable[[Version], pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    def answered(
+        self, answer: Callable[[Version], pd.DataFrame]
+    ) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
         """(name -> frame of answers, name -> why there is none). A version with two names is asked once.
 
         A champion that cannot be asked raises; an anchor that cannot is a reason for the gate.
@@ -47,9 +49,7 @@ class References:
         return frames, missing
 
 
-def references_of(
-    workspace: Workspace, problem: str, policy: Policy, champion: Version | None
-) -> References:
+def references_of(workspace: Workspace, problem: str, policy: Policy, champion: Version | None) -> References:
     """The champion, and the anchor that the policy asks for; neither before the first promotion."""
     asked = policy.problems.get(problem)
     if champion is None:
@@ -67,7 +67,9 @@ def references_of(
 def _anchor(workspace: Workspace, problem: str, which: str) -> Version:
     """The version that an anchor means. Raises NotFound, also for a version of another problem."""
     first = workspace.ledger.state().history(problem)[:1]
-    found = resolve(workspace.store, workspace.ledger, first[0].body["version"] if which == "first" else which)
+    found = resolve(
+        workspace.store, workspace.ledger, first[0].body["version"] if which == "first" else which
+    )
     if found.problem != problem:
         raise NotFound(f"the policy's anchor {which} is a version of {found.problem}, not of {problem}.")
     return found

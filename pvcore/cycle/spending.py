@@ -12,7 +12,9 @@ from pvcore.registry.ledger import State
 from pvcore.registry.store import Store, get_blob, put_blob
 
 
-def spending(store: Store, state: State, problem: str, held: Sequence[Example], maximum: int) -> dict[str, int]:
+def spending(
+    store: Store, state: State, problem: str, held: Sequence[Example], maximum: int
+) -> dict[str, int]:
     """{"uses": evaluations that these held-out examples decide, this one included, "fresh": clusters due}.
 
     Every evaluation of the problem spends, whoever was the candidate and whatever the policy.

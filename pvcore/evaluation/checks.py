@@ -133,4 +133,4 @@ def named(metric: str, group: str) -> str:
 
 def interval(shown: Estimate, settings: EvaluationSettings, sign: str = "") -> str:
     low, high = f"{shown.low:{sign}.3f}", f"{shown.high:{sign}.3f}"
-    return f"{shown.value:{sign}.3f} ({settings.confidence:.0%} interval {low} to {high})"
+    return f"{shown.value:{sign}.3f} ({100 * settings.confidence:.3g}% interval {low} to {high})"

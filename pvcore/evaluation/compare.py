@@ -117,8 +117,12 @@ def evaluate(
     references = dict(baselines or {})
     if champion is not None:
         references = {CHAMPION: champion, **references}
-    same = {n: next(m for m, first in references.items() if first is other) for n, other in references.items()}
-    aligned = {name: _aligned(candidate, other, name) for name, other in references.items() if same[name] == name}
+    same = {
+        n: next(m for m, first in references.items() if first is other) for n, other in references.items()
+    }
+    aligned = {
+        name: _aligned(candidate, other, name) for name, other in references.items() if same[name] == name
+    }
     chosen = list(metrics.values() if isinstance(metrics, Mapping) else metrics)
     slices = sorted({name for names in candidate["slices"] for name in names})
     rows = {name: np.array([name in names for names in candidate["slices"]]) for name in slices}

@@ -34,7 +34,8 @@ class Gain(BaseModel):
 class Anchor(BaseModel):
     """A frozen version that no candidate may fall behind, however slowly the champions drift.
 
-    `version` is a number or a digest, never an alias: an anchor that moves holds nothing.
+    `version` is a number or a digest, never an alias: an anchor that moves holds nothing. The k-th use of the
+    same held-out cases asks for an interval at 1 - alpha / k instead of 1 - alpha.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -117,5 +118,6 @@ class Policy(BaseModel):
     problems: dict[str, ProblemPolicy] = Field(default_factory=dict)
     evaluation: EvaluationSettings = EvaluationSettings()
     designated_events: tuple[str, ...] = Field(
-        default=(), description="names or codes of terms whose cases are a slice; a list, or a file beside the policy"
+        default=(),
+        description="names or codes of terms whose cases are a slice; a list, or a file beside the policy",
     )

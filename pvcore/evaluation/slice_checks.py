@@ -73,13 +73,17 @@ def _absent(name: str, rule: SliceRule) -> Check:
 
 
 def _tolerated(group: Group, rule: SliceRule) -> Check:
-    what = "the champion has right and the candidate wrong" if rule.zero_tolerance == "newly_wrong" else "wrong"
+    what = (
+        "the champion has right and the candidate wrong" if rule.zero_tolerance == "newly_wrong" else "wrong"
+    )
     cases = group.intolerable
     if not cases:
         why = f"slice {group.name}: no case is {what}, and none is tolerated"
         return Check("zero tolerance", group.name, rule.metric, "pass", why, support=group.rows)
     shown = ", ".join(cases[:NAMED]) + (f" and {len(cases) - NAMED} more" if len(cases) > NAMED else "")
-    why = f"slice {group.name}: {len(cases)} case(s) that {'are ' if what == 'wrong' else ''}{what}: {shown}; "
+    why = (
+        f"slice {group.name}: {len(cases)} case(s) that {'are ' if what == 'wrong' else ''}{what}: {shown}; "
+    )
     return Check(
         "zero tolerance", group.name, rule.metric, "fail", f"{why}none is tolerated", support=group.rows
     )
@@ -89,9 +93,7 @@ def _no_harm(
     report: Report, group: Group, rule: SliceRule, p_worse: float | None, settings: EvaluationSettings
 ) -> Check:
     result = group.results.get(rule.metric)
-    early = cannot_judge(
-        result, RULE, group.name, rule.metric, rule.minimum, CHAMPION, report.unavailable
-    )
+    early = cannot_judge(result, RULE, group.name, rule.metric, rule.minimum, CHAMPION, report.unavailable)
     if early or result is None:
         return early or missing(RULE, rule.metric, group.name)
     compared, level = result.against[CHAMPION], 1 - settings.confidence
@@ -144,13 +146,13 @@ def _needed(compared: Comparison, result: Result, margin: float, settings: Evalu
         times *= 1.05
     _, value, _ = oriented(compared.difference, result)
     shows = max(math.ceil(result.support * times), result.support + 1)
-    proven = cases_needed(
-        compared.difference.error, result.support, min(value, 0) + margin, settings, margin
-    )
+    proven = cases_needed(compared.difference.error, result.support, min(value, 0) + margin, settings, margin)
     return min(shows, proven or shows)
 
 
-def _adjusted(report: Report, rules: Mapping[str, SliceRule], settings: EvaluationSettings) -> dict[str, float]:
+def _adjusted(
+    report: Report, rules: Mapping[str, SliceRule], settings: EvaluationSettings
+) -> dict[str, float]:
     """p(worse) of each slice under no_harm, corrected over all of them (Holm 1979)."""
     found: dict[str, float] = {}
     for name, rule in rules.items():

@@ -35,7 +35,9 @@ def intolerable(
 
 def _right(metric: Metric | None, rows: pd.DataFrame) -> Bools:
     if metric is None or metric.kind != "proportion" or metric.correct is None:
-        return np.asarray(rows["label"].to_numpy(dtype=object) == rows["answer"].to_numpy(dtype=object), dtype=bool)
+        return np.asarray(
+            rows["label"].to_numpy(dtype=object) == rows["answer"].to_numpy(dtype=object), dtype=bool
+        )
     good = metric.correct(rows) == metric.higher_is_better
     return np.asarray(good if metric.applies is None else good & metric.applies(rows), dtype=bool)
 

@@ -82,7 +82,9 @@ def known_of(case: Mapping[str, Any], labels: Iterable[Any], names: Mapping[str,
     met, special, codes, told = set(), set(), set(), set()
     for reaction in json.loads(case.get("reactions") or "[]"):
         met |= {name for name, is_met in (reaction.get("seriousness") or {}).items() if is_met}
-        met |= {"death"} if str(reaction.get("outcome") or "").lower() in ("fatal", "died", "death") else set()
+        met |= (
+            {"death"} if str(reaction.get("outcome") or "").lower() in ("fatal", "died", "death") else set()
+        )
         codes |= {reaction["llt_code"]} if reaction.get("llt_code") else set()
         told |= {reaction["pt_name"]} if reaction.get("pt_name") else set()
     for row in labels:

@@ -14,7 +14,9 @@ from pvcore.evaluation.policy import Policy
 from pvcore.registry.manifest import resolve
 
 
-def _with(told: Any, *, evaluation: dict[str, Any] | None = None, top: dict[str, Any] | None = None, **section: Any) -> None:
+def _with(
+    told: Any, *, evaluation: dict[str, Any] | None = None, top: dict[str, Any] | None = None, **section: Any
+) -> None:
     """Another policy for seriousness."""
     file = told.workspace.root / "recipes" / "policy.yaml"
     policy = yaml.safe_load(file.read_text())
@@ -72,7 +74,9 @@ def test_the_anchor_is_asked_the_same_cases_and_every_evaluation_spends(
     assert overview.version_page(ws, "seriousness@2")["held_out"] == "use 4 of 3 of its held-out cases"
 
 
-def test_an_anchor_that_cannot_be_asked_fails_with_the_reason(own: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_anchor_that_cannot_be_asked_fails_with_the_reason(
+    own: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _with(own, anchor=_anchor("seriousness@9"))
     found, models = _judged(own, monkeypatch)
     assert models == 2 and found.decision.outcome == "fail"
@@ -100,7 +104,8 @@ def test_an_anchor_of_another_problem_or_one_that_breaks_is_none(told: Any) -> N
 
 def test_held_out_cases_are_grouped_by_what_matters_for_safety(told: Any) -> None:
     reports = {
-        e.body["problem"]: judging.evaluation(told.workspace, e.key).report for e in told.town.entries("Evaluated")
+        e.body["problem"]: judging.evaluation(told.workspace, e.key).report
+        for e in told.town.entries("Evaluated")
     }
     assert {"death", "paediatric", "new_terms", "changed_terms"} <= set(reports["seriousness"].slices)
     assert {"death", "new_terms", "changed_terms"} <= set(reports["coding"].slices)
@@ -109,7 +114,9 @@ def test_held_out_cases_are_grouped_by_what_matters_for_safety(told: Any) -> Non
     # None of these groups reaches the training, whose sampling looks at slices.
     for problem in reports:
         dataset = told.town.entries("DatasetBuilt")[-1].body["dataset"]
-        trained = {name for e in data.examples(told.workspace, problem, dataset)["train"] for name in e.slices}
+        trained = {
+            name for e in data.examples(told.workspace, problem, dataset)["train"] for name in e.slices
+        }
         assert not {"death", "changed_terms", "language:en"} & trained
 
 

@@ -214,7 +214,10 @@ def test_one_case_is_enough_where_none_is_tolerated(judge):
     assert judge(labels, missed, None, groups=groups, slices=every["slices"]).outcome == "fail"
     # By the metric: specificity of the slice does not look at serious cases, so a missed one is none of its business.
     serious_only = _with(death={**rule, "metric": "recall", "zero_tolerance": "wrong"})
-    assert judge(labels, wrong(labels, 1, start=1), labels, groups={"death": [0, 1]}, **serious_only).outcome == "pass"
+    assert (
+        judge(labels, wrong(labels, 1, start=1), labels, groups={"death": [0, 1]}, **serious_only).outcome
+        == "pass"
+    )
 
 
 def test_a_slice_that_is_required_has_to_be_there_at_a_first_promotion(judge):
@@ -244,7 +247,9 @@ def test_superiority_asks_for_a_gain_with_the_whole_interval(judge):
 
     assert outcome(wrong(HALF, 10), 0.05).outcome == "pass"
     unsure = outcome(wrong(HALF, 10), 0.12)
-    assert unsure.outcome == "inconclusive" and "whether the gain is more than 0.12; about" in unsure.reasons[0]
+    assert (
+        unsure.outcome == "inconclusive" and "whether the gain is more than 0.12; about" in unsure.reasons[0]
+    )
     equal = outcome(champion, 0.0)
     assert equal.outcome != "pass" and "superiority" in {check.rule for check in equal.checks if check.blocks}
     assert outcome(wrong(HALF, 60), 0.0).outcome == "fail"
@@ -269,6 +274,23 @@ def test_the_anchor_stops_what_the_champion_alone_lets_through(judge, examples, 
     assert reason.startswith("missing:") and reason.endswith("no seriousness@3")
 
 
+def test_the_anchor_asks_for_more_with_every_use_of_the_same_cases(judge):
+    """Equal but for noise: what the first use lets through, the eighth does not; the champion asks the same."""
+    anchor = {"anchor": {"non_inferiority": {"accuracy": {"margin": 0.05}}}}
+    champion, candidate = wrong(HALF, 7), wrong(HALF, 7, start=60)
+
+    def at(uses):
+        found = judge(HALF, candidate, champion, baselines={"anchor": champion}, uses=uses, **anchor)
+        return {check.reference: check for check in found.checks if check.rule == "non-inferiority"}
+
+    first, eighth = at(1), at(8)
+    assert first["anchor"].low == first["champion"].low == eighth["champion"].low
+    assert (first["anchor"].outcome, eighth["anchor"].outcome) == ("pass", "inconclusive")
+    # z of 1 - 0.05 / 8 over z of 0.95
+    assert eighth["anchor"].low / first["anchor"].low == pytest.approx(2.7344 / 1.9600, abs=1e-3)
+    assert "(99.4% interval" in eighth["anchor"].reason and "(95% interval" in first["anchor"].reason
+
+
 @pytest.mark.parametrize("version", ["champion", "seriousness@champion", "seriousness@0", "abc", "FIRST"])
 def test_an_anchor_that_could_move_is_none(version):
     with pytest.raises(ValidationError):
@@ -286,7 +308,9 @@ def test_fewer_errors_are_better_in_the_exact_test_too(examples, answers, policy
     good, bad = frame(cases, answers(HALF)), frame(cases, answers(wrong(HALF, 30)))
 
     def outcome(candidate, champion):
-        return decide(evaluate("seriousness", [errors], candidate, champion, asked, 1), asked, first=False).outcome
+        return decide(
+            evaluate("seriousness", [errors], candidate, champion, asked, 1), asked, first=False
+        ).outcome
 
     assert (outcome(bad, good), outcome(good, bad)) == ("fail", "pass")
 
@@ -305,7 +329,9 @@ def test_a_held_out_set_that_was_asked_too_often_decides_nothing(judge):
     assert spent.outcome == "pass" and "have now decided 3 of 3 times, 0 left" in spent.reasons[-1]
     decision = judge(HALF, HALF, evaluation=limit, uses=4, fresh=201)
     assert decision.outcome == "inconclusive"
-    assert "have decided 4 times and the policy allows 3: fresh cases are due, about 201" in decision.reasons[0]
+    assert (
+        "have decided 4 times and the policy allows 3: fresh cases are due, about 201" in decision.reasons[0]
+    )
     assert decision.checks[-1].cases_needed == 401
 
 

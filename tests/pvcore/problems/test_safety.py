@@ -17,14 +17,25 @@ from pvcore.records import Example, canonical
 @pytest.fixture
 def dictionary() -> Any:
     llts = pd.DataFrame(
-        [("90000001", "Rash", "90000001"), ("90000002", "Skin eruption", "90000001"), ("90000009", "Pain", "90000009")],
+        [
+            ("90000001", "Rash", "90000001"),
+            ("90000002", "Skin eruption", "90000001"),
+            ("90000009", "Pain", "90000009"),
+        ],
         columns=["llt_code", "llt_name", "pt_code"],
     )
     return SimpleNamespace(version="29.1", tables={"llt": llts})
 
 
 def case(case_id: str, narrative: str = "Rash.", **more: Any) -> dict[str, Any]:
-    return {"case_id": case_id, "narrative": narrative, "reactions": "[]", "language": "", "source": "", **more}
+    return {
+        "case_id": case_id,
+        "narrative": narrative,
+        "reactions": "[]",
+        "language": "",
+        "source": "",
+        **more,
+    }
 
 
 def labels(*rows: tuple[str, str, dict[str, Any]]) -> pd.DataFrame:
@@ -32,7 +43,9 @@ def labels(*rows: tuple[str, str, dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(told, columns=["case_id", "problem", "value"])
 
 
-def slices(found: dict[str, Any], *rows: tuple[str, dict[str, Any]], problem: str = "seriousness", **more: Any):
+def slices(
+    found: dict[str, Any], *rows: tuple[str, dict[str, Any]], problem: str = "seriousness", **more: Any
+):
     example = Example("e", found["case_id"], found["narrative"], more.pop("label", "serious"), "k", ("own",))
     table = labels(*((found["case_id"], name, value) for name, value in rows))
     (marked,) = with_slices([example], PROBLEMS[problem], pd.DataFrame([found]), table, **more)
@@ -89,9 +102,13 @@ def test_new_and_changed_terms_by_the_label_or_by_all_that_the_case_is_coded_by(
     coded = [("coding", {"llt_code": "90000001"}), ("coding", {"llt_code": "90000002"})]
     both = {"changed_terms", "new_terms"}
     assert slices(case("a"), *coded, changes=changes, dictionary=dictionary) == both
-    one = slices(case("a"), *coded, problem="coding", label="90000002", changes=changes, dictionary=dictionary)
+    one = slices(
+        case("a"), *coded, problem="coding", label="90000002", changes=changes, dictionary=dictionary
+    )
     assert one == {"new_terms"}
-    assert slices(case("a"), coded[0], problem="coding", label="90000001", changes=changes) == {"changed_terms"}
+    assert slices(case("a"), coded[0], problem="coding", label="90000001", changes=changes) == {
+        "changed_terms"
+    }
 
 
 def test_designated_events_by_code_by_the_name_of_a_pt_and_in_words(dictionary):
@@ -99,14 +116,18 @@ def test_designated_events_by_code_by_the_name_of_a_pt_and_in_words(dictionary):
     for named in ("90000001", "Rash", "RASH"):
         designated, unknown = Designated.of([named], dictionary)
         assert not unknown and designated.codes == {"90000001", "90000002"}  # a PT takes its LLTs along
-        assert slices(case("a", "Ill."), ("coding", {"llt_code": "90000002"}), designated=designated) == marked
+        assert (
+            slices(case("a", "Ill."), ("coding", {"llt_code": "90000002"}), designated=designated) == marked
+        )
         assert slices(case("a", "A skin eruption was seen."), designated=designated) == marked
         assert slices(case("a", "Ill."), problem="coding", label="90000002", designated=designated) == marked
         assert slices(case("a", "Rashly done."), designated=designated) == set()
         assert slices(case("a", "Ill."), ("coding", {"llt_code": "90000009"}), designated=designated) == set()
     assert Designated.of(["No such term", "99999999"], dictionary)[1] == ["No such term", "99999999"]
     alone, unknown = Designated.of(["Some event", "99999999"], None)
-    assert unknown == ["99999999"] and slices(case("a", "some EVENT."), designated=alone) == {"designated_events"}
+    assert unknown == ["99999999"] and slices(case("a", "some EVENT."), designated=alone) == {
+        "designated_events"
+    }
 
 
 def test_the_names_of_coded_terms_are_known():
