@@ -96,7 +96,7 @@ def evaluate(workspace: Workspace, specification: str) -> str:
     def record(state: State) -> dict[str, Any]:
         # Counted as the entry is written: of two evaluations at once, the later one knows of the other.
         spent = spending(workspace.store, state, asked.problem, test, allowed)
-        report = dataclasses.replace(measured, **spent)
+        report = dataclasses.replace(measured, uses=spent.uses, fresh=spent.fresh)
         decision = decide(report, policy.gate, first=champion is None)
         return {
             "specification": specification,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pvcore.evaluation import uses
 from pvcore.records import Example, canonical
@@ -12,10 +12,15 @@ from pvcore.registry.ledger import State
 from pvcore.registry.store import Store, get_blob, put_blob
 
 
-def spending(
-    store: Store, state: State, problem: str, held: Sequence[Example], maximum: int
-) -> dict[str, int]:
-    """{"uses": evaluations that these held-out examples decide, this one included, "fresh": clusters due}.
+class Spending(NamedTuple):
+    """How often half of some held-out cases decided, this time included, and how many fresh clusters are due."""
+
+    uses: int
+    fresh: int
+
+
+def spending(store: Store, state: State, problem: str, held: Sequence[Example], maximum: int) -> Spending:
+    """What the held-out examples have decided by a state of the ledger, with the evaluation that follows it.
 
     Every evaluation of the problem spends, whoever was the candidate and whatever the policy.
     """
@@ -26,10 +31,7 @@ def spending(
         for entry in state.entries
         if entry.kind == "Evaluated" and entry.body["problem"] == problem
     ]
-    return {
-        "uses": 1 + uses.uses(clusters, earlier),
-        "fresh": uses.fresh(clusters, earlier, maximum),
-    }
+    return Spending(1 + uses.uses(clusters, earlier), uses.fresh(clusters, earlier, maximum))
 
 
 def cases_blob(store: Store, held: Sequence[Example]) -> str:

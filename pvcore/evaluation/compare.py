@@ -239,7 +239,8 @@ def _result(
     for name, reference in references.items():
         other = draws.values(metric, reference)
         difference = _estimate(value - metric(reference), drawn - other, confidence)
-        test, p_worse, counts = BOOTSTRAP, _bootstrap_p(drawn - other, metric), (None, None, None)
+        test, p_worse = BOOTSTRAP, _bootstrap_p(drawn - other, metric)
+        counts: tuple[int, ...] = ()
         if metric.correct is not None and metric.kind == "proportion":
             inside = _inside(metric, candidate)
             both = metric.correct(candidate)[inside], metric.correct(reference)[inside]

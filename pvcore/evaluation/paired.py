@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -139,6 +139,7 @@ def sign_test(first: Bools, second: Bools, codes: NDArray[np.intp]) -> SignTest:
     return SignTest(better, worse, min(1.0, p_worse))
 
 
+@lru_cache(maxsize=4096)
 def least_loss(better: int, clusters: int, level: float) -> float:
     """The smallest net share of `clusters` that a sign test at `level` takes for a loss.
 

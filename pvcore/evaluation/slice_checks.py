@@ -141,9 +141,9 @@ def _smallest(compared: Comparison, result: Result, level: float, times: float =
 
 def _needed(compared: Comparison, result: Result, margin: float, settings: EvaluationSettings) -> int:
     """Rows that count at which a loss of the margin shows, or its absence is proven, if the models differ as now."""
-    times, level = 1.05, 1 - settings.confidence
+    times, level = 1.1, 1 - settings.confidence
     while _smallest(compared, result, level, times) > margin:
-        times *= 1.05
+        times *= 1.1
     _, value, _ = oriented(compared.difference, result)
     shows = max(math.ceil(result.support * times), result.support + 1)
     proven = cases_needed(compared.difference.error, result.support, min(value, 0) + margin, settings, margin)

@@ -79,7 +79,10 @@ def pregnant(text: str) -> bool:
 
 def known_of(case: Mapping[str, Any], labels: Iterable[Any], names: Mapping[str, str] | None = None) -> Known:
     """What a row of a dataset's cases and the rows of its labels say. `names` are those of codes."""
-    met, special, codes, told = set(), set(), set(), set()
+    met: set[str] = set()
+    special: set[str] = set()
+    codes: set[str] = set()
+    told: set[str] = set()
     for reaction in json.loads(case.get("reactions") or "[]"):
         met |= {name for name, is_met in (reaction.get("seriousness") or {}).items() if is_met}
         met |= (

@@ -127,10 +127,10 @@ def test_a_list_of_designated_events_has_to_name_terms(own: Any, monkeypatch: py
     file.write_text(f"# ours\n{term}  # grave\n\nNo such term\n99999999\n")
     _with(own, top={"designated_events": "events.txt"})
     digest = ws.policy().digest
-    with pytest.raises(ConfigError, match="2 entries are no term .MedDRA 90.0.: No such term, 99999999"):
+    with pytest.raises(ConfigError, match=r"2 entries are no term .MedDRA 90\.0.: No such term, 99999999"):
         _judged(own, monkeypatch)
     file.write_text(f"{term}\n")
     assert ws.policy().digest != digest and ws.policy().gate.designated_events == (term,)
     file.unlink()
-    with pytest.raises(ConfigError, match="designated_events: .*events.txt cannot be read"):
+    with pytest.raises(ConfigError, match=r"designated_events: .*events\.txt cannot be read"):
         ws.policy()
