@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -212,12 +213,23 @@ def test_one_case_is_enough_where_none_is_tolerated(judge):
     # A first promotion has no champion: only what is wrong in itself is forbidden.
     assert judge(labels, missed, None, groups=groups, slices=newly["slices"]).outcome == "pass"
     assert judge(labels, missed, None, groups=groups, slices=every["slices"]).outcome == "fail"
-    # By the metric: specificity of the slice does not look at serious cases, so a missed one is none of its business.
+    # By the metric: recall looks at serious cases alone, so a false alarm is none of its business.
     serious_only = _with(death={**rule, "metric": "recall", "zero_tolerance": "wrong"})
     assert (
         judge(labels, wrong(labels, 1, start=1), labels, groups={"death": [0, 1]}, **serious_only).outcome
         == "pass"
     )
+
+
+def test_an_answer_that_was_withheld_is_not_a_wrong_one(examples, answers, metrics, policy):
+    rule = {**RULE, "required": False, "zero_tolerance": "wrong"}
+    asked, cases = policy(slices={"death": rule}), examples(HALF, {"death": [0, 2]})
+    given = answers(wrong(HALF, 1))
+    for withheld, forbidden in ((False, ("c0",)), (True, ())):
+        first = dataclasses.replace(given[0], answer="", withheld=given[0].answer) if withheld else given[0]
+        rows = frame(cases, [first, *given[1:]])
+        found = evaluate("seriousness", metrics, rows, None, asked, 1)
+        assert found.slices["death"].intolerable == forbidden
 
 
 def test_a_slice_that_is_required_has_to_be_there_at_a_first_promotion(judge):
