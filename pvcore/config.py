@@ -49,6 +49,7 @@ POLICY_SECTIONS = {
     "annotations",
     "personal_data",
     "guardrails",
+    "designated_events",
 }
 DEFAULT_POLICY = "policy.yaml"
 """The policy of a recipe that names none."""
@@ -266,7 +267,7 @@ class Workspace:
         Raises ConfigError.
         """
         file = self.root / "recipes" / name
-        raw = read_yaml(file)
+        raw = _with_events(file, read_yaml(file))
         unknown = set(raw) - POLICY_SECTIONS
         if unknown:
             raise ConfigError(f"{file}: unknown sections {sorted(unknown)}. See docs/reference/settings.md.")
@@ -274,7 +275,7 @@ class Workspace:
         if not isinstance(asked, dict):
             raise ConfigError(f"{file}: approval is a mapping with signatures and roles, not {asked!r}.")
         try:
-            gate = Policy.model_validate({key: raw[key] for key in ("problems", "evaluation") if key in raw})
+            gate = Policy.model_validate({key: raw[key] for key in Policy.model_fields if key in raw})
             approval = ApprovalPolicy.model_validate({**asked, "signers": raw.get("signers") or []})
             annotations = AnnotationPolicy.model_validate(raw.get("annotations") or {})
             personal_data = PersonalDataPolicy.model_validate(raw.get("personal_data") or {})
@@ -399,6 +400,21 @@ def read_yaml(file: Path) -> dict[str, Any]:
     if odd:
         raise ConfigError(f"{file}: {odd[0]!r} is no name of a setting.")
     return value
+
+
+def _with_events(policy: Path, raw: dict[str, Any]) -> dict[str, Any]:
+    """A policy with the lines of the file that `designated_events` names, so that its digest covers them."""
+    named = raw.get("designated_events")
+    if not isinstance(named, str):
+        return raw
+    try:
+        lines = (policy.parent / named).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{policy}: designated_events: {policy.parent / named} cannot be read: {error}."
+        ) from None
+    events = [line.partition("#")[0].strip() for line in lines]
+    return {**raw, "designated_events": [event for event in events if event]}
 
 
 def _explain(where: str, error: ValidationError) -> str:

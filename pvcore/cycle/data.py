@@ -23,6 +23,7 @@ from pvcore.cycle.arrivals import last, load_batch, pending_batches
 from pvcore.cycle.inbox import known_releases, load_dictionary, version_order
 from pvcore.cycle.releases import difference
 from pvcore.errors import NotFound, RegistryError
+from pvcore.meddra.diff import DictionaryDiff
 from pvcore.meddra.release import Dictionary
 from pvcore.plain import inert
 from pvcore.problems import PROBLEMS
@@ -248,12 +249,18 @@ def examples(
     return _examples(workspace, problem, dataset, canonical(list(settings.get("table", ()))))
 
 
-def new_terms(workspace: Workspace, dataset: str) -> set[str]:
-    """LLTs that the dataset's MedDRA version brought or renamed, since the version before it."""
+def release_change(workspace: Workspace, dataset: str) -> DictionaryDiff | None:
+    """What the dataset's MedDRA version changed, since the version before it; None where there was none."""
     version = dataset_entry(workspace, dataset).body["version"]
     adopted = workspace.ledger.find("DictionaryAdopted", version) if version else None
     before = adopted.body["from"] if adopted else None
-    return difference(workspace, before, version).new_terms() if before and before != version else set()
+    return difference(workspace, before, version) if before and before != version else None
+
+
+def new_terms(workspace: Workspace, dataset: str) -> set[str]:
+    """LLTs that the dataset's MedDRA version brought or renamed, since the version before it."""
+    found = release_change(workspace, dataset)
+    return found.new_terms() if found else set()
 
 
 def terms(workspace: Workspace, asked: Specification) -> pd.DataFrame | None:

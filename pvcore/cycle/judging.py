@@ -11,7 +11,10 @@ from typing import Any, NamedTuple
 from pvcore.config import Workspace
 from pvcore.cycle import data
 from pvcore.cycle.candidate import champion_of, load_specification, predict, train
+from pvcore.cycle.groups import grouped
 from pvcore.cycle.lineage import unseen
+from pvcore.cycle.references import references_of
+from pvcore.cycle.spending import cases_blob, spending
 from pvcore.errors import NotFound
 from pvcore.evaluation import reliability
 from pvcore.evaluation.baseline import (
@@ -22,13 +25,14 @@ from pvcore.evaluation.baseline import (
     with_criteria,
 )
 from pvcore.evaluation.compare import evaluate as measure
-from pvcore.evaluation.compare import frame, held_out_digest
+from pvcore.evaluation.compare import frame
+from pvcore.evaluation.comparing import CHAMPION
 from pvcore.evaluation.gate import Decision, decide
 from pvcore.evaluation.lexicon import lexicon
 from pvcore.evaluation.report import Report
 from pvcore.problems import PROBLEMS, Problem
 from pvcore.records import Example, Prediction, canonical, digest
-from pvcore.registry.ledger import Entry
+from pvcore.registry.ledger import Entry, State
 from pvcore.registry.manifest import Version, resolve
 from pvcore.registry.store import get_blob, put_blob
 
@@ -40,7 +44,8 @@ def evaluate(workspace: Workspace, specification: str) -> str:
 
     Both are held against the same labels in the same dictionary, so that a change of the dictionary
     is not taken for one of the model, without cases that either has learned from (`lineage`), and under the
-    same guardrails. Recorded once a candidate, policy and champion.
+    same guardrails; so is the anchor that the policy names. Recorded once a candidate, policy and champion,
+    and each record spends a use of the held-out cases (`spending`).
     """
     asked = load_specification(workspace, specification)
     recipe = workspace.recipe(asked.problem)
@@ -55,57 +60,63 @@ def evaluate(workspace: Workspace, specification: str) -> str:
     trained = train(workspace, specification)
     problem = PROBLEMS[asked.problem]
     examples = data.examples(workspace, asked.problem, asked.dataset, asked.settings)
-    lines = [specification, *([champion.manifest.specification] if champion else [])]
+    beside = references_of(workspace, asked.problem, policy.gate, champion)
+    lines = [specification, *beside.specifications]
     held, terms = examples.get("test", []), data.terms(workspace, asked)
     test = unseen(workspace, asked.dataset, held, lines)
+    test = grouped(workspace, asked.problem, asked.dataset, test, policy.gate)
     answered = predict(workspace, trained["files"], asked.settings["base"], test, terms, policy.guardrails)
-    before = None
-    if champion:
-        theirs = load_specification(workspace, champion.manifest.specification)
-        files = champion.manifest.adapter["files"]
-        before = frame(
-            test,
-            predict(workspace, files, theirs.settings["base"], test, terms, policy.guardrails),
-            problem.judged,
-        )
+
+    def answers_of(version: Version) -> Any:
+        theirs = load_specification(workspace, version.manifest.specification)
+        files, base = version.manifest.adapter["files"], theirs.settings["base"]
+        return frame(test, predict(workspace, files, base, test, terms, policy.guardrails), problem.judged)
+
+    before, unavailable = beside.answered(answers_of)
     candidate = frame(test, answered, problem.judged)
-    held_out = held_out_digest(candidate)
-    report = measure(
+    measured = measure(
         asked.problem,
         {
             **problem.metrics_for(data.dictionary_by_digest(workspace, asked.dictionary)),
             **reliability.METRICS,
         },
         candidate,
-        before,
+        before.pop(CHAMPION, None),
         policy.gate,
         asked.seed,
-        baselines={
+        baselines=before
+        | {
             name: frame(test, found, problem.judged)
             for name, found in baselines(problem, {**examples, "test": test}, terms).items()
         },
-        uses=1 + _uses(workspace, held_out),
+        unavailable=unavailable,
     )
-    decision = decide(report, policy.gate, first=champion is None)
-    workspace.ledger.append(
-        "Evaluated",
-        {
+    allowed = policy.gate.evaluation.maximum_uses
+
+    def record(state: State) -> dict[str, Any]:
+        # Counted as the entry is written: of two evaluations at once, the later one knows of the other.
+        spent = spending(workspace.store, state, asked.problem, test, allowed)
+        report = dataclasses.replace(measured, uses=spent.uses, fresh=spent.fresh)
+        decision = decide(report, policy.gate, first=champion is None)
+        return {
             "specification": specification,
             "problem": asked.problem,
             "adapter": trained["adapter"],
             "champion": champion.digest if champion else None,
             "outcome": decision.outcome,
             "reasons": list(decision.reasons),
-            "held_out": held_out,
+            "held_out": report.held_out,
+            "cases": cases_blob(workspace.store, test),
+            "uses": report.uses,
+            "allowed": allowed,
             "seen": len(held) - len(test),
             "report": put_blob(workspace.store, canonical(report.to_json())),
             "decision": put_blob(workspace.store, canonical(decision.to_json())),
             "policy": put_blob(workspace.store, canonical(dict(policy.raw))),
             "predictions": put_blob(workspace.store, _lines(answered)),
-        },
-        actor="evaluate",
-        key=key,
-    )
+        }
+
+    workspace.ledger.append("Evaluated", record, actor="evaluate", key=key)
     return key
 
 
@@ -154,10 +165,6 @@ BASELINES: Mapping[str, Baseline] = {
 }
 """Kind of problem -> its word list: TF-IDF with logistic regression, the nearest term by letters (TF-IDF, too),
 the wordings that were marked before."""
-
-
-def _uses(workspace: Workspace, held_out: str) -> int:
-    return sum(e.kind == "Evaluated" and e.body["held_out"] == held_out for e in workspace.ledger.entries())
 
 
 def _lines(predictions: list[Prediction]) -> bytes:

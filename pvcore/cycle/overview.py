@@ -8,6 +8,7 @@ from typing import Any
 from pvcore.config import Workspace
 from pvcore.cycle import arrivals, data, holding
 from pvcore.cycle.approval import open_requests
+from pvcore.cycle.spending import told as spent
 from pvcore.errors import Fault, NotFound, PvError
 from pvcore.registry import promotion
 from pvcore.registry.ledger import Entry
@@ -118,6 +119,7 @@ def version_page(workspace: Workspace, name: str) -> Row:
         "version": found.name,
         "digest": found.digest,
         "decision": manifest.outcome,
+        "held_out": spent(_last_evaluated(workspace, found.problem)) or "not counted",
         "created": manifest.created,
         "base": manifest.base["source"],
         "specification": manifest.specification,
@@ -131,6 +133,12 @@ def version_page(workspace: Workspace, name: str) -> Row:
         "files": [{"file": f, **entry} for f, entry in manifest.adapter["files"].items()],
         "signatures": signatures(workspace, found.digest),
     }
+
+
+def _last_evaluated(workspace: Workspace, problem: str) -> Row:
+    """The body of a problem's newest evaluation: what is spent of the held-out cases by now."""
+    entries = reversed(workspace.ledger.entries())
+    return next((e.body for e in entries if e.kind == "Evaluated" and e.body["problem"] == problem), {})
 
 
 def history(workspace: Workspace, problem: str = "") -> list[Row]:
@@ -171,7 +179,7 @@ def _told(entry: Entry) -> str:
             f"{body['problem']}: {body['rows']} rows, {body['seconds']} s, adapter {body['adapter'][:12]}"
         ),
         "Rebuilt": lambda: f"{body['problem']}: adapter {body['adapter'][:12]}",
-        "Evaluated": lambda: f"{body['problem']}: {body['outcome']}",
+        "Evaluated": lambda: ", ".join(filter(None, (f"{body['problem']}: {body['outcome']}", spent(body)))),
         "Registered": lambda: f"{body['problem']}@{body['number']}",
         "ApprovalRequested": lambda: f"{body['action']} {body['name']}",
         "Approved": lambda: f"{body['name']}: {body['reason']}",

@@ -163,6 +163,7 @@ def check_row(check: Check) -> dict[str, str]:
     estimate = Estimate(check.value, check.low, check.high, None)
     name = f"{where}{spoken(check.metric) or check.rule}{whom}"
     rule = check.reason if check.value is None else words.RULES.get(check.rule, check.rule)
+    rule += "; not required" if check.outcome != "pass" and not check.blocks else ""
     return {
         "name": name,
         "rule": rule,

@@ -81,8 +81,11 @@ RULES = {
     "floor": "reaches the floor with its whole interval",
     "floor kept": "the value has not fallen below the floor",
     "non-inferiority": "interval of the difference stays above minus the margin",
-    "no harm": "not worse than the champion by more than the margin (corrected over the slices)",
-    "uses": "the held-out set has not been used too often",
+    "superiority": "interval of the difference lies above the gain that is asked for",
+    "no harm": "no sign of harm where a loss of the margin would have shown (corrected over the slices)",
+    "zero tolerance": "no case of the slice is answered as the policy does not tolerate",
+    "slice": "the slice has held-out cases, and enough of them",
+    "uses": "the held-out cases have not decided too often",
     "policy": "the policy says what is asked",
 }
 OUTCOMES = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Literal
@@ -19,7 +20,8 @@ POWER = 0.8
 class Check:
     """One criterion and how it ended.
 
-    `rule`: floor, floor kept, non-inferiority, no harm, uses, policy. `group`: "all" or the slice.
+    `rule`: floor, floor kept, non-inferiority, superiority, no harm, zero tolerance, slice, uses, policy.
+    `group`: "all" or the slice. One that is not `required` stands in the way only if it fails.
     `value` and the interval are the candidate's value (floors) or its difference to `reference`;
     `threshold` is what they were held against, in the same units. `reason` is one sentence.
     """
@@ -38,17 +40,31 @@ class Check:
     p_worse: float | None = None
     cases_needed: int | None = None
     higher_is_better: bool = True
+    required: bool = True
+
+    @property
+    def blocks(self) -> bool:
+        """Whether this check stands in the way of a promotion."""
+        return self.outcome == "fail" or (self.required and self.outcome != "pass")
 
 
 def cannot_judge(
-    result: Result | None, rule: str, group: str, metric: str, minimum: int, reference: str | None = None
+    result: Result | None,
+    rule: str,
+    group: str,
+    metric: str,
+    minimum: int,
+    reference: str | None = None,
+    unavailable: Mapping[str, str] | None = None,
 ) -> Check | None:
     """The check of a result that is absent (fail) or too small (inconclusive); None if it can be judged."""
     name = named(metric, group)
     if result is None:
         return missing(rule, f"{name} was not measured and the policy asks for it", group, metric)
     if reference is not None and reference not in result.against:
-        return missing(rule, f"{name}: no {reference} was evaluated to compare with", group, metric)
+        why = (unavailable or {}).get(reference, "")
+        told = f"{name}: no {reference} was evaluated to compare with{why and ': '}{why}"
+        return missing(rule, told, group, metric)
     if result.support < minimum:
         more = minimum - result.support
         why = (
@@ -82,7 +98,7 @@ def oriented(shown: Estimate, result: Result) -> tuple[float, float, float]:
 
 
 def limit(margin: float, result: Result) -> float:
-    """The difference to a reference that is no longer accepted, in the metric's own direction."""
+    """The difference to a reference at which acceptance ends, in the metric's own direction."""
     return -margin if result.higher_is_better else margin
 
 
@@ -117,4 +133,4 @@ def named(metric: str, group: str) -> str:
 
 def interval(shown: Estimate, settings: EvaluationSettings, sign: str = "") -> str:
     low, high = f"{shown.low:{sign}.3f}", f"{shown.high:{sign}.3f}"
-    return f"{shown.value:{sign}.3f} ({settings.confidence:.0%} interval {low} to {high})"
+    return f"{shown.value:{sign}.3f} ({100 * settings.confidence:.3g}% interval {low} to {high})"

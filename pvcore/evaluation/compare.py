@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pvcore.errors import GateError
+from pvcore.evaluation.comparing import CHAMPION
 from pvcore.evaluation.metrics import Floats, Metric
 from pvcore.evaluation.paired import (
     Resamples,
@@ -19,15 +21,15 @@ from pvcore.evaluation.paired import (
     tango_interval,
     wilson_interval,
 )
-from pvcore.evaluation.policy import Policy
+from pvcore.evaluation.policy import Policy, ProblemPolicy
 from pvcore.evaluation.reliability import reliability
 from pvcore.evaluation.report import Comparison, Estimate, Group, Report, Result
+from pvcore.evaluation.tolerance import intolerable
 from pvcore.records import Example, Prediction, digest
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CHAMPION = "champion"
 COLUMNS = (
     "example_id", "case_id", "cluster", "label", "slices", "answer", "said", "score", "ranked", "confidence",
     "raised", "criteria", "criteria_scores", "met",
@@ -98,14 +100,18 @@ def evaluate(
     *,
     baselines: Mapping[str, pd.DataFrame] | None = None,
     uses: int = 1,
+    fresh: int = 0,
+    unavailable: Mapping[str, str] | None = None,
 ) -> Report:
     """Measure `candidate` on all held-out rows and on every slice, beside each reference.
 
     The frames come from `frame` and hold the same examples with the same labels. After a change of
     dictionary both models are held against the new labels: the champion's answers are carried over
     by the stored mapping first, or the gate would judge the dictionary. `baselines` are further
-    references by name ("tfidf", a frozen "anchor"). `uses` counts the decisions this held-out set
-    has made, with this one. The same input gives the same report, whatever the order of the rows.
+    references by name ("TF-IDF", a frozen "anchor"); a frame that stands under two names is measured
+    once. `uses`, `fresh` and `unavailable` are those of the report. A slice that holds every row is
+    measured only if the policy names it. The same input gives the same report, whatever the order of
+    the rows.
     Raises GateError for an empty held-out set or frames that differ, with the names that do.
     """
     if candidate.empty:
@@ -116,21 +122,30 @@ def evaluate(
     references = dict(baselines or {})
     if champion is not None:
         references = {CHAMPION: champion, **references}
-    aligned = {name: _aligned(candidate, other, name) for name, other in references.items()}
+    same = {
+        n: next(m for m, first in references.items() if first is other) for n, other in references.items()
+    }
+    aligned = {
+        name: _aligned(candidate, other, name) for name, other in references.items() if same[name] == name
+    }
     chosen = list(metrics.values() if isinstance(metrics, Mapping) else metrics)
     slices = sorted({name for names in candidate["slices"] for name in names})
     rows = {name: np.array([name in names for names in candidate["slices"]]) for name in slices}
+    section = policy.problems.get(problem, ProblemPolicy())
+    measured = [name for name in slices if not rows[name].all() or section.rule_of(name)]
 
     def group(name: str, inside: np.ndarray | None) -> Group:
         pick = slice(None) if inside is None else inside
         others = {key: other.loc[pick].reset_index(drop=True) for key, other in aligned.items()}
         part = candidate.loc[pick].reset_index(drop=True)
-        return _group(name, chosen, part, others, policy, seed)
+        found = _group(name, chosen, part, others, policy, seed, same)
+        forbidden = intolerable(section.rule_of(name), chosen, part, others.get(CHAMPION))
+        return dataclasses.replace(found, intolerable=forbidden)
 
     return Report(
         problem=problem,
         overall=group("all", None),
-        slices={name: group(name, rows[name]) for name in slices},
+        slices={name: group(name, rows[name]) for name in measured},
         references=tuple(references),
         held_out=held_out_digest(candidate),
         uses=uses,
@@ -138,6 +153,8 @@ def evaluate(
         resamples=policy.evaluation.resamples,
         seed=seed,
         reliability=reliability(candidate),
+        fresh=fresh,
+        unavailable=dict(unavailable or {}),
     )
 
 
@@ -195,6 +212,7 @@ def _group(
     references: Mapping[str, pd.DataFrame],
     policy: Policy,
     seed: int,
+    same: Mapping[str, str],
 ) -> Group:
     clusters, codes = np.unique(candidate["cluster"].to_numpy(dtype=str), return_inverse=True)
     # A slice draws from its own clusters: its size then does not vary from one resample to the next.
@@ -206,7 +224,7 @@ def _group(
         rows=len(candidate),
         clusters=len(clusters),
         labels=dict(sorted(labels.items(), key=lambda item: (-item[1], item[0]))[:20]),
-        results={m.name: _result(m, candidate, references, draws, policy) for m in metrics},
+        results={m.name: _result(m, candidate, references, draws, policy, same) for m in metrics},
     )
 
 
@@ -216,7 +234,9 @@ def _result(
     references: Mapping[str, pd.DataFrame],
     draws: Resamples,
     policy: Policy,
+    same: Mapping[str, str],
 ) -> Result:
+    """`same` names, for each reference, the one of `references` that gave its answers."""
     confidence = policy.evaluation.confidence
     drawn = draws.values(metric, candidate)
     value = metric(candidate)
@@ -224,21 +244,24 @@ def _result(
     for name, reference in references.items():
         other = draws.values(metric, reference)
         difference = _estimate(value - metric(reference), drawn - other, confidence)
-        test, p_worse, better, worse = BOOTSTRAP, _bootstrap_p(drawn - other, metric), None, None
+        test, p_worse = BOOTSTRAP, _bootstrap_p(drawn - other, metric)
+        counts: tuple[int, ...] = ()
         if metric.correct is not None and metric.kind == "proportion":
             inside = _inside(metric, candidate)
             both = metric.correct(candidate)[inside], metric.correct(reference)[inside]
             difference = _widened_difference(difference, *both, draws.codes[inside], confidence)
-            found = sign_test(*both, draws.codes[inside])
-            test, p_worse, better, worse = EXACT, found.p_worse, found.better, found.worse
+            # What is counted where lower is better is errors: the model with fewer of them is the better one.
+            found = sign_test(*(both if metric.higher_is_better else both[::-1]), draws.codes[inside])
+            test, p_worse = EXACT, found.p_worse
+            counts = found.better, found.worse, len(np.unique(draws.codes[inside]))
         shown = _single(metric, reference, metric(reference), other, draws, confidence)
-        against[name] = Comparison(shown, difference, p_worse, test, better, worse)
+        against[name] = Comparison(shown, difference, p_worse, test, *counts)
     return Result(
         metric=metric.name,
         support=metric.support(candidate),
         higher_is_better=metric.higher_is_better,
         candidate=_single(metric, candidate, value, drawn, draws, confidence),
-        against=against,
+        against={name: against[first] for name, first in same.items()},
     )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -137,6 +137,21 @@ def sign_test(first: Bools, second: Bools, codes: NDArray[np.intp]) -> SignTest:
     better, worse = int((net > 0).sum()), int((net < 0).sum())
     p_worse = float(binom.cdf(better, better + worse, 0.5)) if better + worse else 1.0
     return SignTest(better, worse, min(1.0, p_worse))
+
+
+@lru_cache(maxsize=4096)
+def least_loss(better: int, clusters: int, level: float) -> float:
+    """The smallest net share of `clusters` that a sign test at `level` takes for a loss.
+
+    `better` clusters speak for the first model, as they did; asked is how many had to speak against it.
+    A group whose least loss is larger than a margin cannot show a loss of that margin. 1.0 if nothing shows.
+    """
+    from scipy.stats import binom
+
+    enough = 2 * better + 20 + math.ceil(8 * math.sqrt(better + 1))  # shows at any level worth asking for
+    worse = np.arange(min(clusters - better, enough) + 1)
+    found = np.flatnonzero(binom.cdf(better, better + worse, 0.5) <= level)
+    return max(0.0, (float(worse[found[0]]) - better) / clusters) if len(found) else 1.0
 
 
 def holm(values: Mapping[str, float]) -> dict[str, float]:

@@ -23,14 +23,42 @@ class Margin(BaseModel):
     margin: Tolerance
 
 
+class Gain(BaseModel):
+    """How much higher than a reference the candidate must be; 0 asks for any gain at all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    gain: float = Field(ge=0, lt=1)
+
+
+class Anchor(BaseModel):
+    """A frozen version that no candidate may fall behind, however slowly the champions drift.
+
+    `version` is a number or a digest, never an alias: an anchor that moves holds nothing. The k-th use of the
+    same held-out cases asks for an interval at 1 - alpha / k instead of 1 - alpha.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: str = Field(
+        default="first",
+        pattern=r"^(first|[a-z][a-z0-9_-]*@[1-9][0-9]*|[0-9a-f]{64})$",
+        description="`first` (the first champion), `NAME@NUMBER` or a digest",
+    )
+    non_inferiority: dict[str, Margin] = Field(min_length=1)
+
+
 class SliceRule(BaseModel):
     """What is asked of one group of cases, compared with the champion.
 
-    `no_harm`: fail if the candidate is worse than the champion (exact test, corrected over the
-    slices) and by more than the margin; inconclusive if it looks worse by more than the margin and
-    the test cannot tell. It blocks few equal models on small groups, and certifies nothing.
+    `no_harm`: fail if the candidate is worse than the champion by more than the margin (exact test,
+    corrected over the slices); inconclusive if it looks so and the test cannot tell, or if the group is
+    so small that a loss of the margin would not have shown.
     `non_inferior`: the whole interval must lie above the margin, as for the overall metrics. It
     certifies, and needs several hundred cases a group to pass equal models.
+    `zero_tolerance`: one case is enough to fail, whatever the test says and however small the group.
+    `newly_wrong` is a case that the champion has right and the candidate has wrong, `wrong` any wrong
+    answer. An answer that was withheld is neither: a person looks at it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,7 +67,8 @@ class SliceRule(BaseModel):
     margin: Tolerance
     minimum: int = Field(default=30, ge=1, description="held-out rows that count, fewer are inconclusive")
     rule: Literal["no_harm", "non_inferior"] = "no_harm"
-    required: bool = Field(default=True, description="False: too few or no such cases do not block")
+    required: bool = Field(default=True, description="false: inconclusive or no such cases do not block")
+    zero_tolerance: Literal["newly_wrong", "wrong"] | None = None
 
 
 class ProblemPolicy(BaseModel):
@@ -47,16 +76,24 @@ class ProblemPolicy(BaseModel):
 
     `floors` decide a first promotion by the lower end of the interval; later the value itself must
     not fall below them, so that many small steps down cannot add up.
-    `non_inferiority` compares with the champion; `against` with other references by name (a frozen
-    anchor version, a word-list baseline), in the same way.
+    `non_inferiority` compares with the champion, `anchor` with a frozen version, `against` with other
+    references by name (a word-list baseline), all in the same way. `superiority` asks for a gain over a
+    reference. A slice may be called `language:*`: the rule of every such slice that has none of its own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     floors: dict[str, Share] = Field(default_factory=dict)
     non_inferiority: dict[str, Margin] = Field(default_factory=dict)
+    anchor: Anchor | None = None
+    superiority: dict[str, dict[str, Gain]] = Field(default_factory=dict)
     slices: dict[str, SliceRule] = Field(default_factory=dict)
     against: dict[str, dict[str, Margin]] = Field(default_factory=dict)
+
+    def rule_of(self, slice_name: str) -> SliceRule | None:
+        """The rule of a slice: under its own name, else under that of its family (`source:*`)."""
+        family = f"{slice_name.partition(':')[0]}:*" if ":" in slice_name else ""
+        return self.slices.get(slice_name) or self.slices.get(family)
 
 
 class EvaluationSettings(BaseModel):
@@ -68,8 +105,8 @@ class EvaluationSettings(BaseModel):
     resamples: int = Field(default=1000, ge=200, description="of the bootstrap by case cluster")
     multiple: Literal["holm", "none"] = Field(default="holm", description="correction over the slices")
     minimum: int = Field(default=30, ge=1, description="held-out rows that count, for every metric")
-    maximum_uses: int | None = Field(
-        default=None, ge=1, description="how often one held-out set may decide before a new one is due"
+    maximum_uses: int = Field(
+        default=12, ge=1, description="evaluations that half of the held-out cases may decide"
     )
 
 
@@ -80,3 +117,7 @@ class Policy(BaseModel):
 
     problems: dict[str, ProblemPolicy] = Field(default_factory=dict)
     evaluation: EvaluationSettings = EvaluationSettings()
+    designated_events: tuple[str, ...] = Field(
+        default=(),
+        description="names or codes of terms whose cases are a slice; a list, or a file beside the policy",
+    )

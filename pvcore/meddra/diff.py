@@ -19,6 +19,9 @@ from pvcore.meddra.kinds import COLUMNS, KINDS, named
 from pvcore.meddra.release import Dictionary, content_digest
 
 UNCHANGED = "unchanged"
+CHANGED = (
+    "promotions", "demotions", "llts_moved", "name_changes", "code_switches", "currency_changes",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +53,13 @@ class DictionaryDiff:
         mixed = self.of("complex_changes")
         mixed = mixed[mixed["new"].str.contains("name_changes: |code_switches: ", regex=True)]
         return set(fresh["code"]) | set(mixed["code"])
+
+    def changed_terms(self) -> set[str]:
+        """Codes of LLTs (PTs included) that were there and mean or say something else: name, PT, level or currency.
+
+        A term under another SOC alone is coded as before.
+        """
+        return set(self.of(*CHANGED, "complex_changes")["code"])
 
     def apply(self, old: Dictionary) -> Dictionary:
         """NEW, made of OLD. Raises ReleaseError if `old` is another release, or the result is not NEW."""

@@ -33,7 +33,7 @@ POLICY = Policy.model_validate(
             "seriousness": {
                 "floors": {"recall": 0.75},
                 "non_inferiority": {"recall": {"margin": 0.05}},
-                "slices": {"negation": {"metric": "accuracy", "margin": 0.1}},
+                "slices": {"negation": {"metric": "accuracy", "margin": 0.12}},
             }
         },
         "evaluation": {"resamples": 200},

@@ -1,0 +1,75 @@
+"""Versions that a candidate is compared with, each asked once: the champion, and the anchor that the policy names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pvcore.config import Workspace
+from pvcore.cycle.lineage import consumed
+from pvcore.errors import NotFound, PvError
+from pvcore.evaluation.comparing import ANCHOR, CHAMPION
+from pvcore.evaluation.policy import Policy
+from pvcore.registry.manifest import Version, resolve
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class References:
+    """Versions by the name that a report gives them, and why one that the policy asks for is not among them."""
+
+    versions: Mapping[str, Version]
+    unavailable: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def specifications(self) -> list[str]:
+        """What trained them: none of them may be judged by a case that it has learned from."""
+        return [version.manifest.specification for version in self.versions.values()]
+
+    def answered(
+        self, answer: Callable[[Version], pd.DataFrame]
+    ) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+        """(name -> frame of answers, name -> why there is none). A version with two names is asked once.
+
+        A champion that cannot be asked raises; an anchor that cannot is a reason for the gate.
+        """
+        frames: dict[str, pd.DataFrame] = {}
+        missing = dict(self.unavailable)
+        for name, version in self.versions.items():
+            known = next((n for n in frames if self.versions[n].digest == version.digest), None)
+            try:
+                frames[name] = frames[known] if known else answer(version)
+            except PvError as error:
+                if name != ANCHOR:
+                    raise
+                missing[name] = f"{version.name} could not be asked: {error}"
+        return frames, missing
+
+
+def references_of(workspace: Workspace, problem: str, policy: Policy, champion: Version | None) -> References:
+    """The champion, and the anchor that the policy asks for; neither before the first promotion."""
+    asked = policy.problems.get(problem)
+    if champion is None:
+        return References({})
+    if asked is None or asked.anchor is None:
+        return References({CHAMPION: champion})
+    try:
+        anchor = _anchor(workspace, problem, asked.anchor.version)
+        consumed(workspace, anchor.manifest.specification)
+    except PvError as error:
+        return References({CHAMPION: champion}, {ANCHOR: str(error)})
+    return References({CHAMPION: champion, ANCHOR: anchor})
+
+
+def _anchor(workspace: Workspace, problem: str, which: str) -> Version:
+    """The version that an anchor means. Raises NotFound, also for a version of another problem."""
+    first = workspace.ledger.state().history(problem)[:1]
+    found = resolve(
+        workspace.store, workspace.ledger, first[0].body["version"] if which == "first" else which
+    )
+    if found.problem != problem:
+        raise NotFound(f"the policy's anchor {which} is a version of {found.problem}, not of {problem}.")
+    return found
