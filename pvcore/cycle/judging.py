@@ -6,10 +6,11 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from pvcore.config import Workspace
-from pvcore.cycle import data
+from pvcore.cycle import behaviours, data, effects
 from pvcore.cycle.candidate import champion_of, load_specification, predict, train
 from pvcore.cycle.lineage import unseen
 from pvcore.errors import NotFound
@@ -40,7 +41,7 @@ def evaluate(workspace: Workspace, specification: str) -> str:
 
     Both are held against the same labels in the same dictionary, so that a change of the dictionary
     is not taken for one of the model, without cases that either has learned from (`lineage`), and under the
-    same guardrails. Recorded once a candidate, policy and champion.
+    same guardrails. Both are put the behaviour tests. Recorded once a candidate, policy, champion and tests.
     """
     asked = load_specification(workspace, specification)
     recipe = workspace.recipe(asked.problem)
@@ -49,7 +50,8 @@ def evaluate(workspace: Workspace, specification: str) -> str:
     if champion and champion.manifest.specification == specification:
         # Asked again after its own promotion: the record of that time stands.
         return str(_evaluations(workspace, specification)[-1].key)
-    key = digest([specification, policy.digest, champion.digest if champion else None])
+    tested = behaviours.digest_of(workspace, asked.problem)
+    key = digest([specification, policy.digest, champion.digest if champion else None, tested])
     if workspace.ledger.find("Evaluated", key):
         return key
     trained = train(workspace, specification)
@@ -58,14 +60,18 @@ def evaluate(workspace: Workspace, specification: str) -> str:
     lines = [specification, *([champion.manifest.specification] if champion else [])]
     held, terms = examples.get("test", []), data.terms(workspace, asked)
     test = unseen(workspace, asked.dataset, held, lines)
-    answered = predict(workspace, trained["files"], asked.settings["base"], test, terms, policy.guardrails)
-    before = None
+    tests = behaviours.suite(workspace, asked.problem, terms)
+
+    def ask(files: Mapping[str, Any], base: Mapping[str, Any], within: Any = terms) -> behaviours.Ask:
+        return lambda questions: predict(workspace, files, base, questions, within, policy.guardrails)
+
+    answered, replied = behaviours.put(problem, tests, test, ask(trained["files"], asked.settings["base"]))
+    before, before_replied, apart = None, None, None
     if champion:
         theirs = load_specification(workspace, champion.manifest.specification)
-        files = champion.manifest.adapter["files"]
-        before = frame(
-            test, predict(workspace, files, theirs.settings["base"], test, terms, policy.guardrails)
-        )
+        asking = partial(ask, champion.manifest.adapter["files"], theirs.settings["base"])
+        given, before_replied = behaviours.put(problem, tests, test, asking())
+        before = frame(test, given)
     candidate = frame(test, answered)
     held_out = held_out_digest(candidate)
     report = measure(
@@ -84,6 +90,13 @@ def evaluate(workspace: Workspace, specification: str) -> str:
         },
         uses=1 + _uses(workspace, held_out),
     )
+    if champion and before is not None:
+        apart = effects.of_dictionary(workspace, asked, theirs, candidate, before, policy.gate, asking)
+    report = dataclasses.replace(
+        report,
+        behaviour=behaviours.judged(problem, tests, replied, before_replied, tested),
+        effects=apart,
+    )
     decision = decide(report, policy.gate, first=champion is None)
     workspace.ledger.append(
         "Evaluated",
@@ -100,6 +113,11 @@ def evaluate(workspace: Workspace, specification: str) -> str:
             "decision": put_blob(workspace.store, canonical(decision.to_json())),
             "policy": put_blob(workspace.store, canonical(dict(policy.raw))),
             "predictions": put_blob(workspace.store, _lines(answered)),
+            "behaviour": tested,
+            "replies": put_blob(
+                workspace.store, _lines([r.prediction for row in replied for r in row if r.prediction])
+            ),
+            "loaded": policy.loaded.required,
         },
         actor="evaluate",
         key=key,
@@ -195,7 +213,7 @@ def latest_evaluation(workspace: Workspace, version: Version) -> Evaluation:
 
 
 def stale(workspace: Workspace, version: str) -> bool:
-    """Whether a version was judged beside another champion, or by another policy, than there is today.
+    """Whether a version was judged beside another champion, by another policy or other tests than there are today.
 
     A version that was champion is not judged again: it is rolled back to.
     """
@@ -204,4 +222,6 @@ def stale(workspace: Workspace, version: str) -> bool:
     if found.digest in {entry.body["version"] for entry in state.history(found.problem)}:
         return False
     policy = workspace.policy(workspace.recipe(found.problem).policy)
-    return (body["champion"], body["policy"]) != (state.champion(found.problem), policy.digest)
+    tested = behaviours.digest_of(workspace, found.problem)
+    now = (state.champion(found.problem), policy.digest, tested)
+    return (body["champion"], body["policy"], body.get("behaviour", tested)) != now

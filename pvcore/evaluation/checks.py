@@ -19,7 +19,8 @@ POWER = 0.8
 class Check:
     """One criterion and how it ended.
 
-    `rule`: floor, floor kept, non-inferiority, no harm, uses, policy. `group`: "all" or the slice.
+    `rule`: floor, floor kept, non-inferiority, no harm, behaviour, behaviour kept, uses, policy. `group`: "all",
+    the slice or the kind of behaviour test.
     `value` and the interval are the candidate's value (floors) or its difference to `reference`;
     `threshold` is what they were held against, in the same units. `reason` is one sentence.
     """

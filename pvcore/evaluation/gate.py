@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pvcore.errors import GateError
+from pvcore.evaluation.behaviour_gate import behaviour_checks
 from pvcore.evaluation.checks import (
     Check,
     Outcome,
@@ -111,6 +112,7 @@ def _checks(report: Report, policy: Policy, first: bool) -> Iterable[Check]:
             yield _non_inferior(found, "all", metric, reference, rule.margin, settings.minimum, settings)
     if not first:
         yield from _slices(report, problem, settings)
+    yield from behaviour_checks(report.behaviour, problem.behaviour, settings, first=first)
 
 
 def _floor(report: Report, settings: EvaluationSettings, metric: str, floor: float, first: bool) -> Check:

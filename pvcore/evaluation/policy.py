@@ -42,13 +42,33 @@ class SliceRule(BaseModel):
     required: bool = Field(default=True, description="False: too few or no such cases do not block")
 
 
+class BehaviourRule(BaseModel):
+    """What is asked of the behaviour tests of one kind, which must exist.
+
+    They are a list that somebody wrote and no sample, so the share that was passed is held against `minimum` as
+    it is. Against the champion: fail where clearly fewer are passed (exact test, corrected over the kinds) and by
+    more than the margin; inconclusive where that many fewer may be chance.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    minimum: Share | None = Field(default=None, description="share that must be passed; None: not asked")
+    margin: Tolerance | None = Field(
+        default=None, description="how much smaller than the champion's the share may be; None: not asked"
+    )
+    tests: int = Field(default=1, ge=1, description="fewer tests of the kind are inconclusive")
+    required: bool = Field(
+        default=True, description="False: what is inconclusive is reported and does not block"
+    )
+
+
 class ProblemPolicy(BaseModel):
     """The criteria of one problem, by metric name.
 
     `floors` decide a first promotion by the lower end of the interval; later the value itself must
     not fall below them, so that many small steps down cannot add up.
     `non_inferiority` compares with the champion; `against` with other references by name (a frozen
-    anchor version, a word-list baseline), in the same way.
+    anchor version, a word-list baseline), in the same way. `behaviour` is asked by kind of test.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,6 +77,7 @@ class ProblemPolicy(BaseModel):
     non_inferiority: dict[str, Margin] = Field(default_factory=dict)
     slices: dict[str, SliceRule] = Field(default_factory=dict)
     against: dict[str, dict[str, Margin]] = Field(default_factory=dict)
+    behaviour: dict[str, BehaviourRule] = Field(default_factory=dict)
 
 
 class EvaluationSettings(BaseModel):

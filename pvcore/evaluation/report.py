@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pvcore.evaluation.behaviour import Conduct
 from pvcore.evaluation.reliability import Reliability
 
 
@@ -64,13 +65,55 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Effect:
+    """One metric of the champion in the old release and in the new, and of the candidate in the new.
+
+    `dictionary` is the second minus the first, `model` the third minus the second, with paired intervals.
+    """
+
+    metric: str
+    higher_is_better: bool
+    champion_old: Estimate
+    champion_new: Estimate
+    candidate_new: Estimate
+    dictionary: Estimate
+    model: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """A new dictionary's effect apart from the model's (`evaluation.effects`), in `words` and per metric.
+
+    `old` and `new` are MedDRA versions, None where a dataset has none. `cases` counts the held-out examples
+    compared, `relabelled` those whose label the mapping changed, `only_old` and `only_new` the examples that one
+    of the two datasets alone holds. `results` is empty where there is nothing to tell apart.
+    """
+
+    old: str | None
+    new: str | None
+    words: str
+    cases: int = 0
+    relabelled: int = 0
+    only_old: int = 0
+    only_new: int = 0
+    results: tuple[Effect, ...] = ()
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any] | None) -> Effects | None:
+        """The value that `dataclasses.asdict` made, read back; None for None."""
+        return value and Effects(**{**value, "results": tuple(map(_effect, value["results"]))})
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """An evaluation of one candidate.
 
     `references` names what it was compared with ("champion" and baselines). `held_out` is the
     digest of the held-out rows (id, cluster, label) and `uses` counts how often they decided,
     this time included: a test set that is asked again and again will pass something in the end.
-    `reliability` is the candidate's, None where its answers carry no confidence.
+    `reliability` is the candidate's, None where its answers carry no confidence. `behaviour` is what came of the
+    behaviour tests, None where there are none; `effects` tells a new dictionary's effect from the model's, None
+    where there is no champion.
     """
 
     problem: str
@@ -83,6 +126,8 @@ class Report:
     resamples: int
     seed: int
     reliability: Reliability | None = None
+    behaviour: Conduct | None = None
+    effects: Effects | None = None
 
     def to_json(self) -> dict[str, Any]:
         """JSON values only; `from_json` gives the same report back."""
@@ -93,8 +138,9 @@ class Report:
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Report:
         """The report that `to_json` wrote. Raises KeyError or TypeError for anything else."""
-        plain = {f.name: value[f.name] for f in dataclasses.fields(Report) if f.name != "reliability"}
-        plain["reliability"] = Reliability.from_json(value.get("reliability"))
+        parts: Mapping[str, Any] = {"reliability": Reliability, "behaviour": Conduct, "effects": Effects}
+        plain = {f.name: value[f.name] for f in dataclasses.fields(Report) if f.name not in parts}
+        plain |= {name: part.from_json(value.get(name)) for name, part in parts.items()}
         plain["overall"] = _group(value["overall"])
         plain["slices"] = {name: _group(group) for name, group in value["slices"].items()}
         plain["references"] = tuple(value["references"])
@@ -114,3 +160,8 @@ def _result(value: Mapping[str, Any]) -> Result:
 def _comparison(value: Mapping[str, Any]) -> Comparison:
     both = {name: Estimate(**value[name]) for name in ("reference", "difference")}
     return Comparison(**{**value, **both})
+
+
+def _effect(value: Mapping[str, Any]) -> Effect:
+    plain = {name: Estimate(**item) if isinstance(item, Mapping) else item for name, item in value.items()}
+    return Effect(**plain)
