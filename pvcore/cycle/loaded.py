@@ -97,9 +97,12 @@ def _golden(
     chosen = sorted((e for e in held if e.example_id in answers), key=lambda e: digest(e.example_id))
     cases = [Question(e.example_id, e.text, e.given) for e in chosen[: policy.cases]]
     suite = behaviours.suite(workspace, asked.problem, data.terms(workspace, asked))
-    texts = [
-        q for row in questions(PROBLEMS[asked.problem], suite) for q in row if q and q.example_id in answers
-    ]
+    posed = questions(PROBLEMS[asked.problem], suite)
+    # Drawn by the text, so that a file that grows does not change which of the others are asked.
+    texts = sorted(
+        {q.text: q for row in posed for q in row if q and q.example_id in answers}.values(),
+        key=lambda q: digest(q.text),
+    )[: 2 * policy.cases]
     return {
         "champion": body["champion"], "rounds": policy.rounds, "latency": policy.latency,
         "cases": cases, "texts": texts, "answers": {q.example_id: answers[q.example_id] for q in [*cases, *texts]},

@@ -114,7 +114,7 @@ def conduct(
     for kind in sorted({test.kind for test in asked}):
         rows = [number for number, test in enumerate(asked) if test.kind == kind]
         failures = [
-            _failure(asked[n], candidate[n], theirs[n] if theirs else None) for n in rows if not mine[n]
+            _failure(asked[n], candidate[n], theirs[n] if theirs else None, view) for n in rows if not mine[n]
         ]
         found = Kind(
             tests=len(rows),
@@ -152,8 +152,7 @@ def passed(test: Behaviour, replies: Sequence[Reply], view: View) -> bool:
         )
     said = []
     for number, (prediction, text) in enumerate(zip(given, test.texts, strict=True)):
-        seen = view(prediction.said, text) if prediction.said else ""
-        # Longer words first would not matter: one word a text was swapped.
+        seen = _seen(prediction.said, text, view)
         said.append(seen.replace(test.swapped[number].casefold(), "{}") if test.swapped else seen)
     return len(set(said)) == 1
 
@@ -175,26 +174,35 @@ def _beside(found: Kind, mine: Sequence[bool], theirs: Sequence[bool]) -> Kind:
     )
 
 
-def _failure(test: Behaviour, replies: Sequence[Reply], champion: bool | None) -> Failure:
+def _failure(test: Behaviour, replies: Sequence[Reply], champion: bool | None, view: View) -> Failure:
     wanted = {
-        "expected": test.answer,
+        "expected": _seen(test.answer, test.texts[0], view),
         "same": "the same answer to all",
         "direction": f"{test.answer} more likely for the second text",
         "answered": "an answer, or one that is withheld",
     }
-    found = tuple(_shown(reply, test) for reply in replies)
+    found = tuple(_shown(reply, test, text, view) for reply, text in zip(replies, test.texts, strict=True))
     texts = tuple(text if len(text) <= TEXT else text[:TEXT] + " ..." for text in test.texts)
     return Failure(test.name, test.form, texts, wanted[test.form], found, champion)
 
 
-def _shown(reply: Reply, test: Behaviour) -> str:
+def _shown(reply: Reply, test: Behaviour, text: str, view: View) -> str:
     if reply.crash:
         return f"crashed: {reply.crash}"
     if reply.prediction is None:
         return "no question was put"
-    said = reply.prediction.answer or f"withheld: {reply.prediction.withheld}"
+    said = _seen(reply.prediction.said, text, view)
+    said = said if reply.prediction.answer else f"withheld: {said}"
     likely = dict(reply.prediction.ranked).get(test.answer)
     return said if test.form != "direction" or likely is None else f"{said} ({test.answer} {likely:.4f})"
+
+
+def _seen(answer: str, text: str, view: View) -> str:
+    """What is compared of an answer, or what was said where it is none."""
+    try:
+        return view(answer, text) if answer else ""
+    except ValueError:
+        return answer
 
 
 def _kind(value: Mapping[str, Any]) -> Kind:

@@ -20,7 +20,9 @@ class LoadedPolicy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     required: bool = Field(default=False, description="no approval is requested without a check that passed")
-    cases: int = Field(default=24, ge=1, description="held-out examples among the golden cases")
+    cases: int = Field(
+        default=16, ge=1, description="held-out examples, and twice as many texts of behaviour tests at most"
+    )
     rounds: int = Field(default=5, ge=3, description="of both models in turn; the median counts")
     latency: float = Field(
         default=1.5,
