@@ -82,6 +82,8 @@ RULES = {
     "floor kept": "the value has not fallen below the floor",
     "non-inferiority": "interval of the difference stays above minus the margin",
     "no harm": "not worse than the champion by more than the margin (corrected over the slices)",
+    "behaviour": "the share of behaviour tests that was passed reaches the minimum",
+    "behaviour kept": "not fewer behaviour tests passed than the champion's, by more than the margin",
     "uses": "the held-out set has not been used too often",
     "policy": "the policy says what is asked",
 }

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import shutil
 import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,7 +24,7 @@ from pvcore.registry.manifest import resolve
 from pvcore.registry.store import get_blob
 
 NAME = "seriousness@3"
-ASKED = {"required": True, "cases": 2, "rounds": 3, "latency": 2.0}
+ASKED = {"required": True, "cases": 2, "rounds": 3, "latency": 20.0}
 
 
 def write_policy(root: Path, **sections: Any) -> None:
@@ -182,27 +180,19 @@ def test_nobody_is_asked_before_a_fresh_process_has_answered(own: Any) -> None:
 def test_a_slow_version_is_measured_twice_and_refused(
     own: Any, in_this_process: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root, real = str(own.workspace.root), candidate.opened
-    slow = resolve(own.workspace.store, own.workspace.ledger, NAME).manifest.adapter["files"]
-
-    @contextmanager
-    def opened(workspace: Any, files: Any, base: Any) -> Iterator[Any]:
-        with real(workspace, files, base) as ask:
-            yield lambda *asked, **more: (time.sleep(0.2 * (files == slow)), ask(*asked, **more))[1]
-
-    monkeypatch.setattr(candidate, "opened", opened)
+    root, clock = str(own.workspace.root), itertools.cycle([30.0, 1.0])  # a candidate's turn, a champion's
+    monkeypatch.setattr(loaded, "_seconds", lambda ask, times: next(clock))
     done = CliRunner().invoke(app, ["loaded", NAME, "-w", root])
     assert isinstance(done.exception, GateError) and "as long as the champion, measured twice" in str(
         done.exception
     )
     (entry,) = own.town.entries("Loaded")
     assert entry.body["measured"] == 2 and entry.body["outcome"] == "fail"
-    with pytest.raises(GateError, match="did not pass: takes .*the policy allows 2"):
+    with pytest.raises(GateError, match=r"did not pass: takes 30.00 times .*the policy allows 20"):
         approval.request(own.workspace, NAME, "promote")
     assert approval.standing(own.workspace, NAME).startswith("loaded for real and failed: takes")
     CliRunner().invoke(app, ["loaded", NAME, "-w", root])
     assert len(in_this_process) == 1, "a failure stands until somebody asks again"
-    monkeypatch.undo()
 
 
 def test_a_failure_may_be_measured_again(
