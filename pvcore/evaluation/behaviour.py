@@ -97,7 +97,9 @@ class Conduct:
     @staticmethod
     def from_json(value: Mapping[str, Any] | None) -> Conduct | None:
         """The value that `dataclasses.asdict` made, read back; None for None."""
-        return value and Conduct(value["tests"], {name: _kind(kind) for name, kind in value["kinds"].items()})
+        if value is None:
+            return None
+        return Conduct(value["tests"], {name: _kind(kind) for name, kind in value["kinds"].items()})
 
 
 def conduct(
@@ -109,7 +111,11 @@ def conduct(
 ) -> Conduct:
     """Judge the replies to each test, which are in the order of its texts; `tests` as in Conduct."""
     mine = [passed(test, replies, view) for test, replies in zip(asked, candidate, strict=True)]
-    theirs = champion and [passed(test, replies, view) for test, replies in zip(asked, champion, strict=True)]
+    theirs = (
+        None
+        if champion is None
+        else [passed(test, replies, view) for test, replies in zip(asked, champion, strict=True)]
+    )
     kinds = {}
     for kind in sorted({test.kind for test in asked}):
         rows = [number for number, test in enumerate(asked) if test.kind == kind]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -54,7 +54,11 @@ def told_apart(
     clusters serve all three, and a difference of two shares is never given more narrowly than Tango's.
     """
     shared = set(champion_old["example_id"])
-    counts = {"cases": len(shared), "only_old": only_old, "only_new": len(candidate_new) - len(shared)}
+    counts: dict[str, Any] = {
+        "cases": len(shared),
+        "only_old": only_old,
+        "only_new": len(candidate_new) - len(shared),
+    }
     if not shared:
         words = (
             f"No held-out case has a label in MedDRA {old.version} and in {new.version}: nothing to compare."
@@ -96,9 +100,9 @@ def _effect(
         hits = [np.asarray(right[n](frames[n]), bool) for n in (later, earlier)]  # type: ignore[misc]
         return _not_narrower(shown, hits[0], hits[1], draws, confidence)
 
-    singles = (_estimate(value, many, confidence) for value, many in zip(values, drawn, strict=True))
+    old, new, candidate = (_estimate(v, many, confidence) for v, many in zip(values, drawn, strict=True))
     name, better = metrics[1].name, metrics[1].higher_is_better
-    return Effect(name, better, *singles, dictionary=difference(1), model=difference(2))
+    return Effect(name, better, old, new, candidate, dictionary=difference(1), model=difference(2))
 
 
 def _estimate(value: float, drawn: Floats, confidence: float) -> Estimate:

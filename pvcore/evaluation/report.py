@@ -101,7 +101,9 @@ class Effects:
     @staticmethod
     def from_json(value: Mapping[str, Any] | None) -> Effects | None:
         """The value that `dataclasses.asdict` made, read back; None for None."""
-        return value and Effects(**{**value, "results": tuple(map(_effect, value["results"]))})
+        if value is None:
+            return None
+        return Effects(**{**value, "results": tuple(map(_effect, value["results"]))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,5 +165,7 @@ def _comparison(value: Mapping[str, Any]) -> Comparison:
 
 
 def _effect(value: Mapping[str, Any]) -> Effect:
-    plain = {name: Estimate(**item) if isinstance(item, Mapping) else item for name, item in value.items()}
+    plain: dict[str, Any] = {
+        name: Estimate(**item) if isinstance(item, Mapping) else item for name, item in value.items()
+    }
     return Effect(**plain)
