@@ -47,6 +47,7 @@ def promote(version: str, occasion: str = "") -> str | State:
     """
     inbox.bound_retries(RESUMES)
     candidate.judge_again(version)
+    candidate.load_for_real(version)
     return _through_the_door(approval.request(version, "promote", occasion))
 
 

@@ -35,6 +35,7 @@ def retrain(problem: str = "", dataset: str = "", scratch: bool = False) -> list
     candidate.training_curve(specification)
     evaluation = candidate.evaluate(specification)
     version_name = candidate.register(specification, evaluation)
+    candidate.load_for_real(version_name)
     standing = candidate.standing(version_name)
     if standing:
         return [f"{version_name}: {standing}"]

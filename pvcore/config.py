@@ -28,6 +28,7 @@ from pvcore.evaluation.gate import Policy
 from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.records import canonical, digest
 from pvcore.registry.ledger import Ledger
+from pvcore.registry.loading import LoadedPolicy
 from pvcore.registry.promotion import ApprovalPolicy
 from pvcore.registry.store import Store, open_store
 from pvcore.training.settings import (
@@ -50,6 +51,7 @@ POLICY_SECTIONS = {
     "personal_data",
     "guardrails",
     "designated_events",
+    "loaded",
 }
 DEFAULT_POLICY = "policy.yaml"
 """The policy of a recipe that names none."""
@@ -90,6 +92,7 @@ class PolicyDocument:
     annotations: AnnotationPolicy
     personal_data: PersonalDataPolicy
     guardrails: GuardrailPolicy
+    loaded: LoadedPolicy
     raw: Mapping[str, Any]
 
     @property
@@ -280,9 +283,10 @@ class Workspace:
             annotations = AnnotationPolicy.model_validate(raw.get("annotations") or {})
             personal_data = PersonalDataPolicy.model_validate(raw.get("personal_data") or {})
             guardrails = GuardrailPolicy.model_validate(raw.get("guardrails") or {})
+            loaded = LoadedPolicy.model_validate(raw.get("loaded") or {})
         except ValidationError as error:
             raise ConfigError(_explain(str(file), error)) from None
-        return PolicyDocument(gate, approval, annotations, personal_data, guardrails, raw)
+        return PolicyDocument(gate, approval, annotations, personal_data, guardrails, loaded, raw)
 
 
 def open_workspace(root: str | Path | None = None, **flags: Any) -> Workspace:

@@ -12,7 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from pvcore.config import open_workspace
 from pvcore.cycle import approval as approvals
 from pvcore.cycle import candidate as candidates
-from pvcore.cycle import judging, pictures, registration
+from pvcore.cycle import judging, loaded, pictures, registration
 from pvcore.cycle.registration import Receipt
 from pvcore.registry.manifest import name_of as name_of
 from tasks.inbox import show
@@ -74,6 +74,17 @@ def register(specification: str, evaluation: str) -> str:
     name = registration.register(open_workspace(), specification, evaluation)
     get_run_logger().info("registered %s", name)
     return name
+
+
+@task(cache_policy=NO_CACHE)
+def load_for_real(version: str) -> None:
+    """Let a fresh process load a version from the registry and answer with it, where the policy asks for it."""
+    entry = loaded.check(open_workspace(), version)
+    if entry:
+        said = (
+            "; ".join(entry.body["reasons"]) or f"{entry.body['answers']} answers twice with the same bytes"
+        )
+        get_run_logger().info("%s loaded for real: %s (%s)", version, entry.body["outcome"], said)
 
 
 @task(cache_policy=NO_CACHE)

@@ -202,7 +202,11 @@ def _await_requests(
     def settled() -> bool:
         entries = workspace.ledger.entries()[since:]
         asked = {e.body["problem"] for e in entries if e.kind == "ApprovalRequested"}
-        failed = {e.body["problem"] for e in entries if e.kind == "Evaluated" and e.body["outcome"] != "pass"}
+        failed = {
+            e.body["problem"]
+            for e in entries
+            if e.kind in ("Evaluated", "Loaded") and e.body["outcome"] != "pass"
+        }
         return problems <= asked | failed
 
     _follow(platform, settled, say)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pvcore.config import Workspace
-from pvcore.cycle import candidate, judging, pictures
+from pvcore.cycle import candidate, judging, loaded, pictures
 from pvcore.dossier import plots
 from pvcore.errors import NotFound, PlatformError, RegistryError, SignatureRefused
 from pvcore.evaluation.criteria import is_of_one
@@ -95,7 +95,7 @@ def standing(workspace: Workspace, version: str) -> str:
     for entry in reversed(workspace.ledger.entries()):
         if entry.kind in (promotion.REJECTED, PROMOTED) and entry.body["version"] == found.digest:
             return _rejection(entry) if entry.kind == promotion.REJECTED else f"promoted on {entry.time[:10]}"
-    return ""
+    return loaded.standing(workspace, version)
 
 
 def open_requests(workspace: Workspace) -> list[Request]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,15 @@ def predict(
     policy: GuardrailPolicy,
 ) -> list[Prediction]:
     """Answers of an adapter, given by its files, to examples, as far as the guardrails let them through."""
+    with opened(workspace, files, base) as ask:
+        return ask(examples, terms=terms, policy=policy)
+
+
+@contextmanager
+def opened(
+    workspace: Workspace, files: Mapping[str, Any], base: Mapping[str, Any]
+) -> Iterator[Callable[..., list[Prediction]]]:
+    """An adapter fetched out of the store and loaded once: `ask(examples, terms=..., policy=...)`."""
     from pvcore.inference.kept import on_disk
     from pvcore.inference.predict import load
     from pvcore.training.train import environment
@@ -188,18 +198,9 @@ def predict(
     with tempfile.TemporaryDirectory(prefix="pv-predict-") as folder:
         adapter = get_folder(workspace.store, files, Path(folder, "adapter"))
         model = load(adapter, base_folder(workspace, base))
-        asking = partial(
-            model.predict,
-            examples,
-            terms=terms,
-            threads=threads,
-            policy=policy,
-            exact=workspace.settings.exact,
-        )
-        if not model.head.vectors:
-            return asking()
-        with on_disk(model, workspace.state / "vectors", name):
-            return asking()
+        keep = on_disk(model, workspace.state / "vectors", name) if model.head.vectors else nullcontext()
+        with keep:
+            yield partial(model.predict, threads=threads, exact=workspace.settings.exact)
 
 
 def curve(workspace: Workspace, specification: str) -> list[tuple[int, float]]:

@@ -6,10 +6,11 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from pvcore.config import Workspace
-from pvcore.cycle import data
+from pvcore.cycle import behaviours, data, effects
 from pvcore.cycle.candidate import champion_of, load_specification, predict, train
 from pvcore.cycle.groups import grouped
 from pvcore.cycle.lineage import unseen
@@ -44,8 +45,8 @@ def evaluate(workspace: Workspace, specification: str) -> str:
 
     Both are held against the same labels in the same dictionary, so that a change of the dictionary
     is not taken for one of the model, without cases that either has learned from (`lineage`), and under the
-    same guardrails; so is the anchor that the policy names. Recorded once a candidate, policy and champion,
-    and each record spends a use of the held-out cases (`spending`).
+    same guardrails; so is the anchor that the policy names. All are put the behaviour tests. Recorded once a
+    candidate, policy, champion and tests, and each record spends a use of the held-out cases (`spending`).
     """
     asked = load_specification(workspace, specification)
     recipe = workspace.recipe(asked.problem)
@@ -54,7 +55,8 @@ def evaluate(workspace: Workspace, specification: str) -> str:
     if champion and champion.manifest.specification == specification:
         # Asked again after its own promotion: the record of that time stands.
         return str(_evaluations(workspace, specification)[-1].key)
-    key = digest([specification, policy.digest, champion.digest if champion else None])
+    tested = behaviours.digest_of(workspace, asked.problem)
+    key = digest([specification, policy.digest, champion.digest if champion else None, tested])
     if workspace.ledger.find("Evaluated", key):
         return key
     trained = train(workspace, specification)
@@ -65,15 +67,23 @@ def evaluate(workspace: Workspace, specification: str) -> str:
     held, terms = examples.get("test", []), data.terms(workspace, asked)
     test = unseen(workspace, asked.dataset, held, lines)
     test = grouped(workspace, asked.problem, asked.dataset, test, policy.gate)
-    answered = predict(workspace, trained["files"], asked.settings["base"], test, terms, policy.guardrails)
+    tests = behaviours.suite(workspace, asked.problem, terms)
+    replies: dict[str, Any] = {}
+
+    def ask(files: Mapping[str, Any], base: Mapping[str, Any], within: Any = terms) -> behaviours.Ask:
+        return lambda questions: predict(workspace, files, base, questions, within, policy.guardrails)
+
+    def ask_version(version: Version, within: Any = terms) -> behaviours.Ask:
+        theirs = load_specification(workspace, version.manifest.specification)
+        return ask(version.manifest.adapter["files"], theirs.settings["base"], within)
 
     def answers_of(version: Version) -> Any:
-        theirs = load_specification(workspace, version.manifest.specification)
-        files, base = version.manifest.adapter["files"], theirs.settings["base"]
-        return frame(test, predict(workspace, files, base, test, terms, policy.guardrails), problem.judged)
+        given, replies[version.digest] = behaviours.put(problem, tests, test, ask_version(version))
+        return frame(test, given, problem.judged)
 
+    answered, replied = behaviours.put(problem, tests, test, ask(trained["files"], asked.settings["base"]))
     before, unavailable = beside.answered(answers_of)
-    candidate = frame(test, answered, problem.judged)
+    candidate, theirs = frame(test, answered, problem.judged), before.pop(CHAMPION, None)
     measured = measure(
         asked.problem,
         {
@@ -81,7 +91,7 @@ def evaluate(workspace: Workspace, specification: str) -> str:
             **reliability.METRICS,
         },
         candidate,
-        before.pop(CHAMPION, None),
+        theirs,
         policy.gate,
         asked.seed,
         baselines=before
@@ -91,6 +101,15 @@ def evaluate(workspace: Workspace, specification: str) -> str:
         },
         unavailable=unavailable,
     )
+    apart = None
+    if champion and theirs is not None:
+        trained_by = load_specification(workspace, champion.manifest.specification)
+        asking = partial(ask_version, champion)
+        apart = effects.of_dictionary(workspace, asked, trained_by, candidate, theirs, policy.gate, asking)
+    conduct = behaviours.judged(
+        problem, tests, replied, replies.get(champion.digest) if champion else None, tested
+    )
+    measured = dataclasses.replace(measured, behaviour=conduct, effects=apart)
     allowed = policy.gate.evaluation.maximum_uses
 
     def record(state: State) -> dict[str, Any]:
@@ -114,6 +133,11 @@ def evaluate(workspace: Workspace, specification: str) -> str:
             "decision": put_blob(workspace.store, canonical(decision.to_json())),
             "policy": put_blob(workspace.store, canonical(dict(policy.raw))),
             "predictions": put_blob(workspace.store, _lines(answered)),
+            "behaviour": tested,
+            "replies": put_blob(
+                workspace.store, _lines([r.prediction for row in replied for r in row if r.prediction])
+            ),
+            "loaded": policy.loaded.required,
         }
 
     workspace.ledger.append("Evaluated", record, actor="evaluate", key=key)
@@ -204,7 +228,7 @@ def latest_evaluation(workspace: Workspace, version: Version) -> Evaluation:
 
 
 def stale(workspace: Workspace, version: str) -> bool:
-    """Whether a version was judged beside another champion, or by another policy, than there is today.
+    """Whether a version was judged beside another champion, by another policy or other tests than there are today.
 
     A version that was champion is not judged again: it is rolled back to.
     """
@@ -213,4 +237,6 @@ def stale(workspace: Workspace, version: str) -> bool:
     if found.digest in {entry.body["version"] for entry in state.history(found.problem)}:
         return False
     policy = workspace.policy(workspace.recipe(found.problem).policy)
-    return (body["champion"], body["policy"]) != (state.champion(found.problem), policy.digest)
+    tested = behaviours.digest_of(workspace, found.problem)
+    now = (state.champion(found.problem), policy.digest, tested)
+    return (body["champion"], body["policy"], body.get("behaviour", tested)) != now

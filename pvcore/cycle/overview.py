@@ -181,6 +181,7 @@ def _told(entry: Entry) -> str:
         "Rebuilt": lambda: f"{body['problem']}: adapter {body['adapter'][:12]}",
         "Evaluated": lambda: ", ".join(filter(None, (f"{body['problem']}: {body['outcome']}", spent(body)))),
         "Registered": lambda: f"{body['problem']}@{body['number']}",
+        "Loaded": lambda: "; ".join([f"{body['name']}: {body['outcome']}", *body["reasons"]]),
         "ApprovalRequested": lambda: f"{body['action']} {body['name']}",
         "Approved": lambda: f"{body['name']}: {body['reason']}",
         "Rejected": lambda: f"{body['name']}: {body['reason']}",

@@ -86,6 +86,8 @@ RULES = {
     "zero tolerance": "no case of the slice is answered as the policy does not tolerate",
     "slice": "the slice has held-out cases, and enough of them",
     "uses": "the held-out cases have not decided too often",
+    "behaviour": "the share of behaviour tests that was passed reaches the minimum",
+    "behaviour kept": "not fewer behaviour tests passed than the champion's, by more than the margin",
     "policy": "the policy says what is asked",
 }
 OUTCOMES = {

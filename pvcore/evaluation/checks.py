@@ -20,8 +20,9 @@ POWER = 0.8
 class Check:
     """One criterion and how it ended.
 
-    `rule`: floor, floor kept, non-inferiority, superiority, no harm, zero tolerance, slice, uses, policy.
-    `group`: "all" or the slice. One that is not `required` stands in the way only if it fails.
+    `rule`: floor, floor kept, non-inferiority, superiority, no harm, zero tolerance, slice, behaviour, behaviour kept,
+    uses, policy. `group`: "all", the slice or the kind of behaviour test. One that is not `required` stands in the
+    way only if it fails.
     `value` and the interval are the candidate's value (floors) or its difference to `reference`;
     `threshold` is what they were held against, in the same units. `reason` is one sentence.
     """

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pvcore.errors import GateError
+from pvcore.evaluation.behaviour_gate import behaviour_checks
 from pvcore.evaluation.checks import (
     Check,
     Outcome,
@@ -104,6 +105,7 @@ def _checks(report: Report, policy: Policy, first: bool) -> Iterable[Check]:
             for metric, asked in gains.items():
                 yield superior(report, metric, reference, asked.gain, settings)
     yield from slices(report, problem, settings, first)
+    yield from behaviour_checks(report.behaviour, problem.behaviour, settings, first=first)
     yield _uses(report, settings.maximum_uses)
 
 

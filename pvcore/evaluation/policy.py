@@ -71,6 +71,26 @@ class SliceRule(BaseModel):
     zero_tolerance: Literal["newly_wrong", "wrong"] | None = None
 
 
+class BehaviourRule(BaseModel):
+    """What is asked of the behaviour tests of one kind, which must exist.
+
+    They are a list that somebody wrote and no sample, so the share that was passed is held against `minimum` as
+    it is. Against the champion: fail where clearly fewer are passed (exact test, corrected over the kinds) and by
+    more than the margin; inconclusive where that many fewer may be chance.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    minimum: Share | None = Field(default=None, description="share that must be passed; None: not asked")
+    margin: Tolerance | None = Field(
+        default=None, description="how much smaller than the champion's the share may be; None: not asked"
+    )
+    tests: int = Field(default=1, ge=1, description="fewer tests of the kind are inconclusive")
+    required: bool = Field(
+        default=True, description="False: what is inconclusive is reported and does not block"
+    )
+
+
 class ProblemPolicy(BaseModel):
     """The criteria of one problem, by metric name.
 
@@ -79,6 +99,7 @@ class ProblemPolicy(BaseModel):
     `non_inferiority` compares with the champion, `anchor` with a frozen version, `against` with other
     references by name (a word-list baseline), all in the same way. `superiority` asks for a gain over a
     reference. A slice may be called `language:*`: the rule of every such slice that has none of its own.
+    `behaviour` is asked by kind of test.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -89,6 +110,7 @@ class ProblemPolicy(BaseModel):
     superiority: dict[str, dict[str, Gain]] = Field(default_factory=dict)
     slices: dict[str, SliceRule] = Field(default_factory=dict)
     against: dict[str, dict[str, Margin]] = Field(default_factory=dict)
+    behaviour: dict[str, BehaviourRule] = Field(default_factory=dict)
 
     def rule_of(self, slice_name: str) -> SliceRule | None:
         """The rule of a slice: under its own name, else under that of its family (`source:*`)."""

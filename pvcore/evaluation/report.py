@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pvcore.evaluation.behaviour import Conduct
 from pvcore.evaluation.reliability import Reliability
 
 
@@ -69,6 +70,48 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Effect:
+    """One metric of the champion in the old release and in the new, and of the candidate in the new.
+
+    `dictionary` is the second minus the first, `model` the third minus the second, with paired intervals.
+    """
+
+    metric: str
+    higher_is_better: bool
+    champion_old: Estimate
+    champion_new: Estimate
+    candidate_new: Estimate
+    dictionary: Estimate
+    model: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """A new dictionary's effect apart from the model's (`evaluation.effects`), in `words` and per metric.
+
+    `old` and `new` are MedDRA versions, None where a dataset has none. `cases` counts the held-out examples
+    compared, `relabelled` those whose label the mapping changed, `only_old` and `only_new` the examples that one
+    of the two datasets alone holds. `results` is empty where there is nothing to tell apart.
+    """
+
+    old: str | None
+    new: str | None
+    words: str
+    cases: int = 0
+    relabelled: int = 0
+    only_old: int = 0
+    only_new: int = 0
+    results: tuple[Effect, ...] = ()
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any] | None) -> Effects | None:
+        """The value that `dataclasses.asdict` made, read back; None for None."""
+        if value is None:
+            return None
+        return Effects(**{**value, "results": tuple(map(_effect, value["results"]))})
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """An evaluation of one candidate.
 
@@ -77,7 +120,9 @@ class Report:
     label). `uses` counts how often half of their clusters or more decided, this time included, and `fresh`
     how many clusters have to come until the policy lets them decide once more (`evaluation.uses`): a test
     set that is asked again and again will pass something in the end.
-    `reliability` is the candidate's, None where its answers carry no confidence.
+    `reliability` is the candidate's, None where its answers carry no confidence. `behaviour` is what came of the
+    behaviour tests, None where there are none; `effects` tells a new dictionary's effect from the model's, None
+    where there is no champion.
     """
 
     problem: str
@@ -92,6 +137,8 @@ class Report:
     reliability: Reliability | None = None
     fresh: int = 0
     unavailable: Mapping[str, str] = field(default_factory=dict)
+    behaviour: Conduct | None = None
+    effects: Effects | None = None
 
     def to_json(self) -> dict[str, Any]:
         """JSON values only; `from_json` gives the same report back."""
@@ -102,10 +149,11 @@ class Report:
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Report:
         """The report that `to_json` wrote. Raises KeyError or TypeError for anything else."""
-        later = {"reliability", "fresh", "unavailable"}  # which the first reports do not have
-        names = [f.name for f in dataclasses.fields(Report)]
+        parts: Mapping[str, Any] = {"reliability": Reliability, "behaviour": Conduct, "effects": Effects}
+        later = {"fresh", "unavailable"}  # which the first reports do not have
+        names = [f.name for f in dataclasses.fields(Report) if f.name not in parts]
         plain = {name: value[name] for name in names if name in value or name not in later}
-        plain["reliability"] = Reliability.from_json(value.get("reliability"))
+        plain |= {name: part.from_json(value.get(name)) for name, part in parts.items()}
         plain["overall"] = _group(value["overall"])
         plain["slices"] = {name: _group(group) for name, group in value["slices"].items()}
         plain["references"] = tuple(value["references"])
@@ -125,3 +173,10 @@ def _result(value: Mapping[str, Any]) -> Result:
 def _comparison(value: Mapping[str, Any]) -> Comparison:
     both = {name: Estimate(**value[name]) for name in ("reference", "difference")}
     return Comparison(**{**value, **both})
+
+
+def _effect(value: Mapping[str, Any]) -> Effect:
+    plain: dict[str, Any] = {
+        name: Estimate(**item) if isinstance(item, Mapping) else item for name, item in value.items()
+    }
+    return Effect(**plain)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pvcore.errors import GateError, RegistryError, SignatureRefused, StaleChampion
 from pvcore.registry import signing
 from pvcore.registry.ledger import PROMOTED, REGISTERED, ROLLED_BACK, Entry, State
+from pvcore.registry.loading import require_loaded
 from pvcore.registry.manifest import Manifest, Version, read_version
 from pvcore.registry.store import Store
 
@@ -138,6 +139,7 @@ def require_eligible(
             f"the gate decided by the policy {found.policy[:12]}, but {policy[:12]} is in force now. "
             "Evaluate the candidate again."
         )
+    require_loaded(state, digest, report)
 
 
 def answers_to(state: State, request: Entry, kind: str) -> list[Entry]:

@@ -51,6 +51,9 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "Evaluated": {
         "specification": str, "problem": str, "outcome": str, "report": str, "champion": MAYBE, "policy": str,
     },
+    "Loaded": {
+        "problem": str, "version": str, "name": str, "report": str, "outcome": str, "reasons": [str], "golden": str,
+    },
     "Registered": {"problem": str, "number": int, "version": str, "specification": str, "adapter": str},
     "ApprovalRequested": {
         "problem": str, "name": str, "version": str, "action": str, "report": str, "policy": str,
