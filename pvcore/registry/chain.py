@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
-from pvcore.errors import Fault
+from pvcore.errors import Fault, LedgerBroken
 from pvcore.records import digest as digest_of
 from pvcore.registry.entry import ORIGIN, PREFIX, Entry, entry_key, is_entry_key, parse
 from pvcore.registry.store import Store
@@ -17,13 +17,13 @@ def read(store: Store) -> tuple[dict[int, bytes], list[Fault]]:
     keys = [item.key for item in store.list(PREFIX)]
     order = sorted(int(k.removeprefix(PREFIX)) for k in keys if is_entry_key(k))
     faults = [Fault(k, "is no entry of the ledger", "move it away") for k in keys if not is_entry_key(k)]
-    missing = sorted(set(range(1, order[-1] + 1 if order else 1)) - set(order))
+    missing = [n for a, b in pairwise([0, *order]) for n in range(a + 1, min(b, a + 1001))]
     faults += [Fault(entry_key(n), "is missing", "restore it from a backup") for n in missing[:1000]]
     with ThreadPoolExecutor(16) as pool:
         return dict(zip(order, pool.map(store.get, map(entry_key, order)), strict=True)), faults
 
 
-def check(contents: dict[int, bytes]) -> tuple[list[Entry], list[Fault]]:
+def check(contents: Mapping[int, bytes]) -> tuple[list[Entry], list[Fault]]:
     """All entries that can be read, and every fault of form, of the links, and of what may be there once."""
     entries: list[Entry] = []
     faults: list[Fault] = []
@@ -50,3 +50,14 @@ def backwards(entries: Sequence[Entry]) -> list[Fault]:
         for before, after in pairwise(entries)
         if after.moment < before.moment
     ]
+
+
+def refuse(where: str, faults: Iterable[Fault]) -> None:
+    """Raise LedgerBroken that lists the faults, if there are any."""
+    told = [f"  {fault}" for fault in faults]
+    if told:
+        shown = "\n".join(told[:20])
+        raise LedgerBroken(
+            f"{where}: the ledger does not hold, {len(told)} fault(s)\n{shown}\n"
+            "Nothing is read from it or written to it until it is restored from a backup."
+        )

@@ -16,7 +16,7 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -168,24 +168,14 @@ class Ledger:
 def _read_all(store: Store) -> list[Entry]:
     contents, faults = chain.read(store)
     entries, found = chain.check(contents)
-    _raise(store.url, [fault for fault in faults + found if is_entry_key(fault.where)])
+    chain.refuse(store.url, [fault for fault in faults + found if is_entry_key(fault.where)])
     return entries
 
 
 def _follow(entries: list[Entry], data: bytes) -> Entry:
     head = State(tuple(entries[-1:])).head
     entry, faults = parse(head.sequence + 1, data, head.digest)
-    _raise("ledger", faults)
+    chain.refuse("ledger", faults)
     if entry is None:
         raise LedgerBroken(f"ledger: entry {head.sequence + 1} cannot be read.")
     return entry
-
-
-def _raise(where: str, faults: Iterable[Fault]) -> None:
-    told = [f"  {fault}" for fault in faults]
-    if told:
-        shown = "\n".join(told[:20])
-        raise LedgerBroken(
-            f"{where}: the ledger does not hold, {len(told)} fault(s)\n{shown}\n"
-            "Nothing is read from it or written to it until it is restored from a backup."
-        )
