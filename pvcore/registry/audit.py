@@ -88,12 +88,12 @@ def _against(seen: links.Look, ledger: str, kept: Mapping[str, Checkpoint]) -> l
 def inclusion(store: Store, entry: str, kept: Checkpoint | None = None) -> dict[str, Any]:
     """The proof that an entry, by its number or digest, is in the tree of a checkpoint (default: of all entries).
 
-    It holds the entry's own text: the leaf hash is the SHA-256 of a zero byte and its UTF-8. Raises NotFound;
+    It holds the entry's own text: `leaf` is the SHA-256 of a zero byte and of its SHA-256. Raises NotFound;
     LedgerBroken where the chain does not hold; RegistryError where the checkpoint is not of this ledger.
     """
     data = sound(store)
     size = kept.size if kept else len(data)
-    leaves = [merkle.leaf_hash(content) for content in data[:size]]
+    leaves = [links.leaf(content) for content in data[:size]]
     root = merkle.root(leaves)
     if kept and (size > len(data) or root != kept.root):
         raise RegistryError(
@@ -104,6 +104,7 @@ def inclusion(store: Store, entry: str, kept: Checkpoint | None = None) -> dict[
         "ledger": digest_of(data[0]),
         "number": number,
         "entry": data[number - 1].decode(),
+        "digest": digest_of(data[number - 1]),
         "leaf": leaves[number - 1].hex(),
         "index": number - 1,
         "size": size,
@@ -132,7 +133,7 @@ def consistency(store: Store, old: Checkpoint, new: Checkpoint) -> dict[str, Any
             f"the checkpoints count {old.size} and {new.size} entries, the ledger {len(data)}: give the older "
             "one first, and see what `pv ledger verify` says of both."
         )
-    leaves = [merkle.leaf_hash(content) for content in data[: new.size]]
+    leaves = [links.leaf(content) for content in data[: new.size]]
     proof = merkle.consistency_proof(leaves, old.size)
     if not merkle.verify_consistency(old.size, old.root, new.size, new.root, proof):
         raise RegistryError(

@@ -100,7 +100,8 @@ def test_a_checkpoint_is_a_text_that_ssh_keygen_verifies(
         input=f"{signed}\n".encode(), capture_output=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    leaves = [sha256(b"\0" + book.store.get(entry_key(n))).digest() for n in range(1, 13)]
+    digests = [sha256(book.store.get(entry_key(n))).digest() for n in range(1, 13)]
+    leaves = [sha256(b"\0" + digest).digest() for digest in digests]
     assert checkpoint.read(file).root == merkle.root(leaves)
     assert pv("verify", file)[0] == 0
     grow(book, 15)
@@ -198,7 +199,7 @@ def test_an_entry_is_proven_to_whoever_has_the_checkpoint_alone(pv: Pv, book: Wo
     grow(book, 15)
     told = json.loads(pv("prove", "7", "--checkpoint", kept)[1])
     made = checkpoint.read(kept)  # from here on there is no ledger
-    leaf = sha256(b"\0" + told["entry"].encode()).digest()
+    leaf = sha256(b"\0" + sha256(told["entry"].encode()).digest()).digest()
     proof = [bytes.fromhex(step) for step in told["proof"]]
     assert json.loads(told["entry"])["body"]["number"] == 6 and told["ledger"] == made.ledger
     assert merkle.verify_inclusion(leaf, told["index"], made.size, proof, made.root)

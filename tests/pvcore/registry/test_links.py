@@ -34,7 +34,9 @@ def test_every_root_of_every_size(part: int, monkeypatch: pytest.MonkeyPatch) ->
         seen = links.look(CONTENTS[:count])
         assert seen.holds
         for size in {0, min(1, count), count // 2, count}:
-            assert seen.root(size) == merkle.root([merkle.leaf_hash(data) for data in CONTENTS[:size]])
+            assert seen.root(size) == merkle.root(
+                [merkle.leaf_hash(bytes.fromhex(digest(data))) for data in CONTENTS[:size]]
+            )
 
 
 def test_what_is_changed_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
