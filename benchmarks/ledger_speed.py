@@ -28,11 +28,12 @@ from pvcore.registry.entry import ORIGIN, entry_key
 from pvcore.registry.store import open_store
 
 
-def chained(count: int) -> list[bytes]:
-    """The bytes of so many plausible entries, each naming its predecessor."""
-    made, previous = [], ORIGIN
-    for number in range(1, count + 1):
-        kind, body = event(number - 1)
+def chained(count: int, begun: Sequence[bytes] = ()) -> list[bytes]:
+    """The bytes of so many plausible entries, each naming its predecessor; of those `begun` none is registered."""
+    made = list(begun)
+    previous = digest(made[-1]) if made else ORIGIN
+    for number in range(len(made) + 1, count + 1):
+        kind, body = event(number - 1 if not begun else 0)
         fields = {
             "format": 1, "sequence": number, "previous": previous, "time": "2030-01-02T03:04:05.678Z",
             "kind": kind, "actor": "benchmark", "key": str(number), "body": body, "nonce": f"{number:032x}",
