@@ -6,10 +6,11 @@ name is resolved from the newest one and the entries after it. The number of ent
 whether entry 64, 128, 256, ... exists, since entries are dense.
 
 What is trusted: a snapshot only points to entries. Each is read, must have the digest that the snapshot
-names, and must be what it is taken for; the snapshot's own last entry must have its digest too, and the
-entries after it their chain. So a forged snapshot cannot make a version champion that never was one; it can
-hide newer switches, as cutting off the ledger's end can. `Ledger.verify` derives all snapshots anew and
-finds either. Whatever is decided or scored reads the whole ledger.
+names, and must be what it is taken for: a champion is what a switch of the problem says. The snapshot's own
+last entry must have its digest too, and the entries after it their chain. So a forged snapshot cannot make a
+version champion that never was one; it can hide newer switches, as cutting off the ledger's end can.
+`Ledger.verify` derives all snapshots anew and finds either. Whatever is decided or scored reads the whole
+ledger.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ EVERY = 64
 _AT_ONCE, _PROBES = 16, 8
 _DOUBLINGS = 24
 """Ledgers of up to 2**24 times 64 entries, a thousand million, are searched."""
+_ROLES = {"champion": "version", "previous": "expected"}
+"""What a name means, by the field of the last switch that says so."""
 Each = Callable[[Callable[[int], Any], Iterable[int]], Iterable[Any]]
 """`map`, for several at once."""
 
@@ -53,7 +56,8 @@ def derive(entries: Sequence[Entry]) -> Iterator[tuple[int, bytes]]:
             known.update(versions=known["versions"] + 1, latest=[entry.sequence, entry.digest])
         elif entry.kind in SWITCHES:
             known = problems.setdefault(entry.body["problem"], {"versions": 0})
-            for role, field in (("champion", "version"), ("previous", "expected")):
+            known["switch"] = [entry.sequence, entry.digest]
+            for role, field in _ROLES.items():
                 known[role] = registered.get(entry.body[field])
         if entry.sequence % EVERY == 0:
             head = {"format": FORMAT, "sequence": entry.sequence, "digest": entry.digest}
@@ -112,7 +116,7 @@ def find(store: Store, name: str) -> Entry | None:
             back = 1 if which == "champion" else 2
             if len(switches) < back:
                 role = "champion" if switches else which  # what the one switch since then replaced
-                return _registered(store, known.get(role), problem)
+                return _in_role(store, known, role, problem)
             which = switches[-back].body["name"].partition("@")[2]
         number = int(which) if which.isascii() and which.isdigit() else 0
         before = known.get("versions", 0)
@@ -169,6 +173,22 @@ def _registered(store: Store, reference: Sequence[Any] | None, problem: str) -> 
             f"{store.url}: a snapshot takes entry {entry.sequence} for a version of {problem}. Run: pv ledger verify"
         )
     return entry
+
+
+def _in_role(store: Store, known: Mapping[str, Any], role: str, problem: str) -> Entry | None:
+    """The Registered entry that the last switch before a snapshot made champion, or previous, by that switch."""
+    found = _registered(store, known.get(role), problem)
+    switch = _entry(store, *known["switch"]) if found and known.get("switch") else None
+    if found and (
+        switch is None
+        or switch.kind not in SWITCHES
+        or (switch.body["problem"], switch.body[_ROLES[role]]) != (problem, found.body["version"])
+    ):
+        raise LedgerBroken(
+            f"{store.url}: a snapshot takes entry {found.sequence} for the {role} of {problem}, and no switch says so. "
+            "Run: pv ledger verify"
+        )
+    return found
 
 
 def _numbered(store: Store, each: Each, last: int, problem: str, number: int) -> Entry | None:

@@ -150,13 +150,17 @@ def test_a_forged_snapshot_points_to_entries_or_is_refused_and_verify_finds_it()
     one, other = ledger.entries()[3], ledger.entries()[76]
     assert (one.kind, other.body["problem"]) == ("Registered", "c")
     problems = json.loads(store.data[snapshot_key(3 * EVERY)])["problems"]
-    for champion, refused in (
-        ([one.sequence, one.digest], None),  # an older version, as cutting off the end would show it
-        ([one.sequence, other.digest], "names an entry 4 that the ledger does not have"),
-        ([other.sequence, other.digest], "takes entry 77 for a version of s"),
-        ([5, ledger.entries()[4].digest], "takes entry 5 for a version of s"),
+    old = {"switch": [5, ledger.entries()[4].digest]}
+    for champion, more, refused in (
+        ([one.sequence, one.digest], old, None),  # an older champion, as cutting off the end would show it
+        ([one.sequence, one.digest], {}, "entry 4 for the champion of s, and no switch says so"),
+        ([one.sequence, one.digest], {"switch": None}, "no switch says so"),
+        ([one.sequence, one.digest], {"switch": [4, one.digest]}, "no switch says so"),
+        ([one.sequence, other.digest], old, "names an entry 4 that the ledger does not have"),
+        ([other.sequence, other.digest], old, "takes entry 77 for a version of s"),
+        ([5, ledger.entries()[4].digest], old, "takes entry 5 for a version of s"),
     ):
-        evil = forged(store, problems={**problems, "s": {**problems["s"], "champion": champion}})
+        evil = forged(store, problems={**problems, "s": {**problems["s"], "champion": champion, **more}})
         if refused:
             with pytest.raises(LedgerBroken, match=refused):
                 snapshots.find(evil, "s@champion")
