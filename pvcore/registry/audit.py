@@ -7,7 +7,6 @@ tree over as many entries as it counts is another then.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,7 +51,7 @@ def judge(
 ) -> Audit:
     """What `audit` finds in entries that were read, beside the faults of reading them."""
     data = list(contents.values())
-    seen = links.look(data, os.cpu_count() or 1)
+    seen = links.look(data)
     found, notes = list(faults), []
     if not (quick and seen.holds and not faults):
         entries, odd = chain.check(contents)

@@ -7,7 +7,6 @@ which costs many times as much and also tells what is wrong with which.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -21,8 +20,6 @@ from pvcore.registry.entry import ORIGIN
 PART = 2**10
 """Entries that are looked at in one go: few, so that they stay in the processor's cache; a power of two, so that
 they are a subtree."""
-_WORTH_IT = 2**16
-"""Entries from which on several processes are faster than one."""
 _BEFORE, _BETWEEN, _AFTER = b'","previous":"', b'","sequence":', b',"time":"'
 _TIME = len('2030-01-02T03:04:05.678Z"}')
 _DIGEST = 64
@@ -55,29 +52,16 @@ def leaf(entry: bytes) -> bytes:
     return merkle.leaf_hash(sha256(entry).digest())
 
 
-def look(contents: Sequence[bytes], processes: int = 1) -> Look:
-    """Look at entries 1, 2, ... by their bytes, with several processes where there is work for them."""
-    global _shared
-    _shared = contents  # processes that are forked have it without a copy
-    starts = range(0, len(contents), PART)
-    try:
-        if processes > 1 and len(contents) >= _WORTH_IT and "fork" in multiprocessing.get_all_start_methods():
-            with multiprocessing.get_context("fork").Pool(processes) as pool:
-                found = pool.map(_part, starts, chunksize=16)
-        else:
-            found = [_part(start) for start in starts]
-    finally:
-        _shared = ()
+def look(contents: Sequence[bytes]) -> Look:
+    """Look at entries 1, 2, ... by their bytes."""
+    found = [_part(contents, start) for start in range(0, len(contents), PART)]
     return Look(contents, all(holds for holds, _ in found), tuple(root for _, root in found))
 
 
-_shared: Sequence[bytes] = ()
-
-
-def _part(start: int) -> tuple[bool, bytes]:
+def _part(contents: Sequence[bytes], start: int) -> tuple[bool, bytes]:
     """Whether the part that begins after `start` entries follows what is before it, and its root."""
-    part = _shared[start : start + PART]
-    before = sha256(_shared[start - 1]).digest() if start else bytes.fromhex(ORIGIN)
+    part = contents[start : start + PART]
+    before = sha256(contents[start - 1]).digest() if start else bytes.fromhex(ORIGIN)
     digests = [sha256(data).digest() for data in part]
     root = merkle.root([sha256(b"\0" + digest).digest() for digest in digests])
     at, holds, named = 0, True, [before, *digests]
