@@ -33,7 +33,7 @@ def test_help_names_every_command() -> None:
     assert done.returncode == 0
     commands = (
         "init demo up down status ingest meddra consistency release registry predict sign approve reject "
-        "verify history"
+        "verify history ledger"
     )
     assert all(name in done.stdout for name in commands.split())
 
