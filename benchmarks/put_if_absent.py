@@ -90,9 +90,7 @@ def contest(place: tuple[str, str | None], *, writers: int, rounds: int, entries
     stands = {(entry.sequence, entry.digest): entry.body for entry in ledger.entries()}
     said = [(at, {"by": number, "n": n}) for number, _, _, mine, *_ in told for n, at in enumerate(mine)]
     kept = sum(stands.get(at) == body for at, body in said) if len(stands) == len(said) else 0
-    return Told(
-        rounds, fair, len(winners), len(said), kept, max(t[4] for t in told), max(t[5] for t in told)
-    )
+    return Told(rounds, fair, len(winners), len(said), kept, max(t[4] for t in told), max(t[5] for t in told))
 
 
 def _answers(processes: list[Any], queue: Any) -> list[Any]:
@@ -167,7 +165,9 @@ def main() -> None:
     ask.add_argument("--where", nargs="+", default=["disk", "s3"], choices=["disk", "s3"])
     ask.add_argument("--folder", type=Path, help="where the local store is made")
     given = ask.parse_args()
-    print("| store | writers | rounds | one winner, all agree | different winners | puts/s | ledger entries | kept | entries/s |")
+    print(
+        "| store | writers | rounds | one winner, all agree | different winners | puts/s | ledger entries | kept | entries/s |"
+    )
     print("|---|---|---|---|---|---|---|---|---|", flush=True)
     holds = True
     for where in given.where:

@@ -27,8 +27,8 @@ from pvcore.errors import ConfigError, NotFound
 from pvcore.evaluation.gate import Policy
 from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.records import canonical, digest
+from pvcore.registry.approvers import ApprovalPolicy, approval_policy
 from pvcore.registry.ledger import Ledger
-from pvcore.registry.promotion import ApprovalPolicy
 from pvcore.registry.store import Store, open_store
 from pvcore.training.settings import (
     BaseModelSettings,
@@ -273,7 +273,7 @@ class Workspace:
             raise ConfigError(f"{file}: approval is a mapping with signatures and roles, not {asked!r}.")
         try:
             gate = Policy.model_validate({key: raw[key] for key in ("problems", "evaluation") if key in raw})
-            approval = ApprovalPolicy.model_validate({**asked, "signers": raw.get("signers") or []})
+            approval = approval_policy(raw)
             annotations = AnnotationPolicy.model_validate(raw.get("annotations") or {})
             personal_data = PersonalDataPolicy.model_validate(raw.get("personal_data") or {})
             guardrails = GuardrailPolicy.model_validate(raw.get("guardrails") or {})

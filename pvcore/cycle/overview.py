@@ -178,6 +178,7 @@ def _told(entry: Entry) -> str:
         "Rejected": lambda: f"{body['name']}: {body['reason']}",
         "Promoted": lambda: body["name"],
         "RolledBack": lambda: f"to {body['name']}",
+        "Overridden": lambda: f"{body['name']}, although {'; '.join(body['waived'])}",
         "Scored": lambda: f"{body['rows']} predictions",
     }.get(entry.kind)
     return told() if told else ""

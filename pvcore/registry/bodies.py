@@ -60,6 +60,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "Rejected": _ANSWER,
     "Promoted": _SWITCH,
     "RolledBack": _SWITCH,
+    "Overridden": _SWITCH,
     "Scored": {"problem": str, "version": str, "batch": str, "predictions": str, "rows": int},
 }  # fmt: skip
 

@@ -34,8 +34,8 @@ FORMAT = 1
 PREFIX = "ledger/"
 ORIGIN = "0" * 64
 """What the first entry names as its predecessor."""
-REGISTERED, PROMOTED, ROLLED_BACK = "Registered", "Promoted", "RolledBack"
-SWITCHES = (PROMOTED, ROLLED_BACK)
+REGISTERED, PROMOTED, ROLLED_BACK, OVERRIDDEN = "Registered", "Promoted", "RolledBack", "Overridden"
+SWITCHES = (PROMOTED, ROLLED_BACK, OVERRIDDEN)
 FIELDS = {"format", "sequence", "previous", "time", "kind", "actor", "key", "body", "nonce"}
 ATTEMPTS = 1000
 
@@ -99,7 +99,7 @@ class State:
         return tuple(sorted({e.body["problem"] for e in self._of(REGISTERED)}))
 
     def history(self, problem: str) -> tuple[Entry, ...]:
-        """Every switch of a problem's champion (Promoted, RolledBack), oldest first."""
+        """Every switch of a problem's champion (Promoted, RolledBack, Overridden), oldest first."""
         return tuple(e for e in self._of(*SWITCHES) if e.body["problem"] == problem)
 
     def champion(self, problem: str) -> str | None:

@@ -7,12 +7,16 @@ of the statement, the key and a namespace; the keys file binds the key to a pers
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pvcore.errors import NotFound, RegistryError, SignatureRefused
@@ -23,6 +27,7 @@ NAMESPACE = "pv-approval"
 """A signature made for anything else (git, e-mail, another product) is refused."""
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:pv-retrain:approval:v1"
+_GOAL = {"promote": "promote", "rollback": "roll back to", "override": "override the gate for"}
 _ARMOR = re.compile(r"-----BEGIN SSH SIGNATURE-----(.*?)-----END SSH SIGNATURE-----", re.DOTALL)
 _MAGIC = "U1NIU0lH"
 """base64 of "SSHSIG", with which every signature begins."""
@@ -39,8 +44,10 @@ def statement(request: Entry, decision: str, name: str, reason: str, principal: 
     verb = {"approve": "approves", "reject": "rejects"}.get(decision)
     if verb is None:
         raise SignatureRefused(f"the decision {decision!r} is none: expected approve or reject.")
-    goal = "roll back to" if asked["action"] == "rollback" else "promote"
-    meaning = f"{name} {verb} the request to {goal} {asked['name']} as the champion of {asked['problem']}"
+    meaning = f"{name} {verb} the request to {_GOAL[asked['action']]} {asked['name']} as the champion of {asked['problem']}"
+    set_aside = asked["waived"] if asked["action"] == "override" else []
+    if set_aside:
+        meaning += f", although {'; and '.join(set_aside)}"
     return canonical(
         {
             "_type": STATEMENT_TYPE,
@@ -57,6 +64,7 @@ def statement(request: Entry, decision: str, name: str, reason: str, principal: 
                 "policy": asked["policy"],
                 "expected_champion": asked["expected"],
                 "request": {"sequence": request.sequence, "digest": request.digest},
+                **({"waived": set_aside} if set_aside else {}),
             },
         }
     )
@@ -119,6 +127,36 @@ def verify(
     raise SignatureRefused(
         f"the signature is not accepted: {_reason(done, valid, signers, principal, allowed_signers)}"
     )
+
+
+_KEY = re.compile(r"(?:^|\s)(?:ssh-|ecdsa-|sk-)\S+\s+([A-Za-z0-9+/]+=*)")
+
+
+def owners(fingerprint: str, allowed_signers: Path) -> list[str]:
+    """Every list of principals (patterns, as ssh-keygen(1) has them) that the keys file gives a key to."""
+    found = []
+    for line in allowed_signers.read_text("utf-8").splitlines():
+        key = _KEY.search(line)
+        if key and not line.lstrip().startswith("#") and _fingerprint(key[1]) == fingerprint:
+            found.append(line.split()[0].strip('"'))
+    return found
+
+
+def is_one_of(principal: str, owners: Iterable[str]) -> bool:
+    """Whether one of these lists of patterns names the principal (`*@example.org,!eve@example.org`)."""
+    return any(
+        any(fnmatchcase(principal, p) for p in patterns if not p.startswith("!"))
+        and not any(fnmatchcase(principal, p[1:]) for p in patterns if p.startswith("!"))
+        for patterns in (owner.split(",") for owner in owners)
+    )
+
+
+def _fingerprint(key: str) -> str:
+    try:
+        blob = base64.b64decode(key, validate=True)
+    except ValueError:
+        return ""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
 def normalise(signature: str) -> str:
