@@ -165,9 +165,16 @@ def main() -> None:
     ask.add_argument("--where", nargs="+", default=["disk", "s3"], choices=["disk", "s3"])
     ask.add_argument("--folder", type=Path, help="where the local store is made")
     given = ask.parse_args()
-    print(
-        "| store | writers | rounds | one winner, all agree | different winners | puts/s | ledger entries | kept | entries/s |"
+    heads = (
+        "store",
+        "writers",
+        "rounds",
+        "one winner, all agree",
+        "different winners",
+        "puts/s",
+        "ledger entries",
     )
+    print(f"| {' | '.join(heads)} | kept | entries/s |")
     print("|---|---|---|---|---|---|---|---|---|", flush=True)
     holds = True
     for where in given.where:

@@ -29,6 +29,7 @@ from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.records import canonical, digest
 from pvcore.registry.approvers import ApprovalPolicy, approval_policy
 from pvcore.registry.ledger import Ledger
+from pvcore.registry.retention import RetentionPolicy
 from pvcore.registry.store import Store, open_store
 from pvcore.training.settings import (
     BaseModelSettings,
@@ -49,6 +50,7 @@ POLICY_SECTIONS = {
     "annotations",
     "personal_data",
     "guardrails",
+    "retention",
 }
 DEFAULT_POLICY = "policy.yaml"
 """The policy of a recipe that names none."""
@@ -89,6 +91,7 @@ class PolicyDocument:
     annotations: AnnotationPolicy
     personal_data: PersonalDataPolicy
     guardrails: GuardrailPolicy
+    retention: RetentionPolicy
     raw: Mapping[str, Any]
 
     @property
@@ -277,9 +280,10 @@ class Workspace:
             annotations = AnnotationPolicy.model_validate(raw.get("annotations") or {})
             personal_data = PersonalDataPolicy.model_validate(raw.get("personal_data") or {})
             guardrails = GuardrailPolicy.model_validate(raw.get("guardrails") or {})
+            retention = RetentionPolicy.model_validate(raw.get("retention") or {})
         except ValidationError as error:
             raise ConfigError(_explain(str(file), error)) from None
-        return PolicyDocument(gate, approval, annotations, personal_data, guardrails, raw)
+        return PolicyDocument(gate, approval, annotations, personal_data, guardrails, retention, raw)
 
 
 def open_workspace(root: str | Path | None = None, **flags: Any) -> Workspace:
@@ -322,7 +326,7 @@ def init_workspace(root: Path, base: str | None = None) -> list[Path]:
     texts[root / SETTINGS_FILE] = _settings_text()
     texts[root / "allowed_signers"] = (
         "# One line a key: principal options key-type key. Example (see ssh-keygen(1), ALLOWED SIGNERS):\n"
-        '# jane@example.org namespaces="pv-approval" ssh-ed25519 AAAA...\n'
+        '# jane@example.org namespaces="pv-approval,pv-retention" ssh-ed25519 AAAA...\n'
     )
     texts[root / ".gitignore"] = f"{STATE}/\n"
     written = []

@@ -215,7 +215,7 @@ def require_signed(
 ) -> tuple[str, list[str]]:
     """Who signed may, under the printed name, and signed exactly this; the key's fingerprint and the roles."""
     principal, name = body["principal"], body["name"]
-    roles = require_role(policy, asked.body["action"], principal, name)
+    roles = require_role(policy, policy.rule(asked.body["action"]).roles, principal, name)
     barred = _makers(state, asked) | set(policy.trainers)
     if principal in barred or name in barred:
         raise SignatureRefused(

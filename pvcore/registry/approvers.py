@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -105,15 +105,15 @@ def policy_of(store: Store, digest: str) -> ApprovalPolicy:
         ) from error
 
 
-def require_role(policy: ApprovalPolicy, action: str, principal: str, name: str) -> list[str]:
-    """The roles by which this person may answer a request for `action`. Raises SignatureRefused, GateError."""
-    signer, needed = policy.signer(principal), policy.rule(action).roles
+def require_role(policy: ApprovalPolicy, needed: Sequence[str], principal: str, name: str) -> list[str]:
+    """Those of the `needed` roles that a person of this principal and printed name has. Raises SignatureRefused."""
+    signer = policy.signer(principal)
     if principal != signer.principal:
         raise SignatureRefused(f"{principal!r} is a printed name: sign as {signer.principal}.")
     roles = sorted(set(signer.roles) & set(needed))
     if not roles:
         raise SignatureRefused(
-            f"{principal} has the roles {', '.join(signer.roles)}; needed: {', '.join(needed)}."
+            f"{principal} has the roles {', '.join(signer.roles)}; needed: {', '.join(needed) or 'no one'}."
         )
     if name != signer.name:
         raise SignatureRefused(f"{principal} signs as {signer.name!r} in the policy, not as {name!r}.")

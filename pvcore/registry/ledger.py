@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 from pvcore.errors import Fault, LedgerBroken, NotFound, RegistryError
 from pvcore.records import canonical
 from pvcore.records import digest as digest_of
-from pvcore.registry import bodies
+from pvcore.registry import bodies, collected
 from pvcore.registry.store import Store
 
 FORMAT = 1
@@ -193,6 +193,7 @@ class Ledger:
             }
             if odd := bodies.faults(kind, fields["body"]):
                 raise RegistryError(f"{self.store.url}: {kind} is not written: {'; '.join(odd)}.")
+            collected.require_kept(state, self.store, kind, fields["body"])
             try:
                 self.store.put_if_absent(entry_key(head.sequence + 1), canonical(fields))
             except RegistryError:

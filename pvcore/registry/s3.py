@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from pvcore.errors import ConfigError, NotFound, RegistryError, StoreRefused
 from pvcore.registry.content import PIECE, Content, opened
-from pvcore.registry.store import ObjectInfo, check_key, holds
+from pvcore.registry.store import ObjectInfo, check_blob_key, check_key, holds
 
 ATTEMPTS = 12
 """Tries of a conditional put that the server answers with 409 (another conditional put is under way)."""
@@ -146,11 +146,20 @@ class S3Store:
             for page in pages:
                 for item in page.get("Contents", ()):
                     if not item["Key"].endswith("/"):  # the empty object that consoles make for a "folder"
-                        etag = item["ETag"].strip('"')
-                        found.append(ObjectInfo(item["Key"].removeprefix(self.prefix), item["Size"], etag))
+                        etag, written = item["ETag"].strip('"'), item["LastModified"].timestamp()
+                        found.append(
+                            ObjectInfo(item["Key"].removeprefix(self.prefix), item["Size"], etag, written)
+                        )
         except Exception as error:
             raise self._refusal(error, prefix) from error
         return sorted(found, key=lambda item: item.key)
+
+    def delete(self, key: str) -> None:
+        """In a bucket with versions the object's versions stay: its lifecycle or its lock decides for how long."""
+        try:
+            self._client.delete_object(Bucket=self.bucket, Key=self.prefix + check_blob_key(key))
+        except Exception as error:
+            raise self._refusal(error, key) from error
 
     def _refusal(self, error: Exception, key: str) -> Exception:
         """The error of our tree that says what the server or boto3 said, and what to do."""

@@ -44,7 +44,8 @@ def statement(request: Entry, decision: str, name: str, reason: str, principal: 
     verb = {"approve": "approves", "reject": "rejects"}.get(decision)
     if verb is None:
         raise SignatureRefused(f"the decision {decision!r} is none: expected approve or reject.")
-    meaning = f"{name} {verb} the request to {_GOAL[asked['action']]} {asked['name']} as the champion of {asked['problem']}"
+    goal = f"{_GOAL[asked['action']]} {asked['name']} as the champion of {asked['problem']}"
+    meaning = f"{name} {verb} the request to {goal}"
     set_aside = asked["waived"] if asked["action"] == "override" else []
     if set_aside:
         meaning += f", although {'; and '.join(set_aside)}"
@@ -182,7 +183,7 @@ def make_key(key: Path, principal: str, allowed_signers: Path) -> Path:
         if done.returncode:
             raise RegistryError(f"ssh-keygen made no key at {key}: {_words(done)}.")
     public = " ".join(key.with_name(f"{key.name}.pub").read_text("ascii").split()[:2])
-    line = f'{principal} namespaces="{NAMESPACE}" {public}'
+    line = f'{principal} namespaces="{NAMESPACE},pv-retention" {public}'
     present = allowed_signers.read_text("utf-8") if allowed_signers.exists() else ""
     if line not in present.splitlines():
         gap = "" if not present or present.endswith("\n") else "\n"

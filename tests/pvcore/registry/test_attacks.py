@@ -293,19 +293,18 @@ def test_a_switch_that_the_gate_never_passed_is_found(registry: Registry) -> Non
     )
     with pytest.raises(GateError, match="said fail"):
         registry.answer(request)
+    reference = {"sequence": request.sequence, "digest": request.digest}
     body = {
-        **{f: getattr(failed, f) for f in ("problem", "name")},
+        "request": reference,
+        "problem": "seriousness",
         "version": failed.digest,
         "principal": JANE,
+        "name": "Dr Jane Roe",
         "decision": "approve",
         "reason": "fine",
         "key": "k",
         "roles": ["safety-physician"],
-    }
-    body |= {
-        "name": "Dr Jane Roe",
         "signature": registry.sign(request),
-        "request": {"sequence": request.sequence, "digest": request.digest},
     }
     answer = registry.ledger.append("Approved", body, actor="mallory")
     registry.ledger.append(
@@ -313,7 +312,7 @@ def test_a_switch_that_the_gate_never_passed_is_found(registry: Registry) -> Non
         {
             **{f: request.body[f] for f in ("problem", "name", "version", "expected")},
             "asked": request.key,
-            "request": body["request"],
+            "request": reference,
             "signatures": 1,
             "approvals": [{"sequence": answer.sequence, "digest": answer.digest}],
         },
