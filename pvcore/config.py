@@ -29,6 +29,7 @@ from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.records import canonical, digest
 from pvcore.registry.approvers import ApprovalPolicy, approval_policy
 from pvcore.registry.ledger import Ledger
+from pvcore.registry.objects import ObjectSettings
 from pvcore.registry.retention import RetentionPolicy
 from pvcore.registry.store import Store, open_store
 from pvcore.training.settings import (
@@ -116,6 +117,9 @@ class Settings(BaseSettings):
         default=f"{STATE}/store", description="folder (relative to the workspace) or s3://bucket/prefix"
     )
     s3_endpoint: str | None = Field(default=None, description="URL of an S3 server that is not AWS")
+    s3: ObjectSettings = Field(
+        default=ObjectSettings(), description="how S3 keeps every object: encryption, KMS key, object lock"
+    )
     language: str = Field(default="English", description="language of the MedDRA release that is trained on")
     meddra_policy: int = Field(default=3, ge=1, le=4, description="migration policy, ICH options 1 to 4")
     settle_seconds: float = Field(
@@ -224,7 +228,7 @@ class Workspace:
         url = self.settings.store
         if "://" not in url:
             url = (self.root / url).resolve().as_uri()
-        return open_store(url, endpoint=self.settings.s3_endpoint)
+        return open_store(url, endpoint=self.settings.s3_endpoint, objects=self.settings.s3)
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pvcore.config import Workspace
 from pvcore.cycle import candidate, judging, pictures
+from pvcore.cycle.signed import in_a_line
 from pvcore.dossier import plots
 from pvcore.errors import NotFound, PlatformError, RegistryError, SignatureRefused
 from pvcore.evaluation.criteria import is_of_one
@@ -307,6 +308,7 @@ def form_markdown(workspace: Workspace, asked: Request, refusal: str = "") -> st
         *([f"**It would be champion although {fact}.**\n" for fact in asked.waived]),
         markdown_gate_table(report, decision),
         "",
+        *(f"Signed so far: {line}\n" for line in _so_far(workspace, asked)),
         "Your signature binds decision, name and reason to this request. On a machine with your key:",
         "",
         f"    pv sign {asked.version} --name you@example.org --reason 'why' --key ~/.ssh/id_ed25519 "
@@ -316,6 +318,11 @@ def form_markdown(workspace: Workspace, asked: Request, refusal: str = "") -> st
         f"The dossier: `pv registry dossier {asked.version} dossier.html -w {workspace.root}`",
     ]
     return "\n".join(lines)
+
+
+def _so_far(workspace: Workspace, asked: Request) -> list[str]:
+    state = workspace.ledger.state()
+    return [in_a_line(state, entry) for entry in promotion.approvals(state, _entry(workspace, asked))]
 
 
 def page_markdown(workspace: Workspace, asked: Request) -> str:

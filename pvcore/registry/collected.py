@@ -7,13 +7,13 @@ was first: a collection is refused once an entry names the blob, an entry once a
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pvcore.errors import NotFound, RegistryError
-from pvcore.records import canonical
 from pvcore.registry.store import BLOBS, Store
 
 if TYPE_CHECKING:
@@ -47,16 +47,19 @@ def ended(state: State, collection: Entry) -> bool:
     return state.find(ENDED, collection.digest) is not None
 
 
-def require_kept(state: State, store: Store, kind: str, body: Mapping[str, Any]) -> None:
-    """Refuse an entry that names a blob which a collection takes, or took, away. Raises RegistryError."""
+def require_kept(state: State, store: Store, kind: str, body: bytes) -> None:
+    """Refuse an entry that names a blob which a collection takes, or took, away. Raises RegistryError.
+
+    `body` is the entry's body as canonical JSON.
+    """
     found = () if kind in (COLLECTED, ENDED) else tuple(collections(state))
     if not found:
         return
-    named = names_in(canonical(dict(body)))
+    named = names_in(body)
     if kind in _DEEP:
         # One that was collected is named itself, so that what follows refuses it.
         with suppress(NotFound):
-            named |= names_in(store.get(BLOBS + str(body[_DEEP[kind]])))
+            named |= names_in(store.get(BLOBS + json.loads(body)[_DEEP[kind]]))
     for collection in found:
         lost = named & {blob["digest"] for blob in collection.body["blobs"]}
         if lost and not ended(state, collection):

@@ -193,7 +193,7 @@ class Ledger:
             }
             if odd := bodies.faults(kind, fields["body"]):
                 raise RegistryError(f"{self.store.url}: {kind} is not written: {'; '.join(odd)}.")
-            collected.require_kept(state, self.store, kind, fields["body"])
+            collected.require_kept(state, self.store, kind, canonical(fields["body"]))
             try:
                 self.store.put_if_absent(entry_key(head.sequence + 1), canonical(fields))
             except RegistryError:

@@ -82,7 +82,7 @@ def request_approval(
             raise StaleChampion(
                 f"the champion of {problem} changed while approval was being requested. Ask again."
             )
-        said = {
+        said: dict[str, Any] = {
             "problem": problem,
             "name": version.name,
             "version": version.digest,

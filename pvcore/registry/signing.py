@@ -41,14 +41,6 @@ def statement(request: Entry, decision: str, name: str, reason: str, principal: 
     printed name, the meaning and the reason are signed too (21 CFR 11.50, 11.70).
     """
     asked = request.body
-    verb = {"approve": "approves", "reject": "rejects"}.get(decision)
-    if verb is None:
-        raise SignatureRefused(f"the decision {decision!r} is none: expected approve or reject.")
-    goal = f"{_GOAL[asked['action']]} {asked['name']} as the champion of {asked['problem']}"
-    meaning = f"{name} {verb} the request to {goal}"
-    set_aside = asked["waived"] if asked["action"] == "override" else []
-    if set_aside:
-        meaning += f", although {'; and '.join(set_aside)}"
     return canonical(
         {
             "_type": STATEMENT_TYPE,
@@ -57,7 +49,7 @@ def statement(request: Entry, decision: str, name: str, reason: str, principal: 
             "predicate": {
                 "action": asked["action"],
                 "decision": decision,
-                "meaning": meaning,
+                "meaning": meaning(request, decision, name),
                 "name": name,
                 "principal": principal,
                 "reason": reason,
@@ -65,10 +57,22 @@ def statement(request: Entry, decision: str, name: str, reason: str, principal: 
                 "policy": asked["policy"],
                 "expected_champion": asked["expected"],
                 "request": {"sequence": request.sequence, "digest": request.digest},
-                **({"waived": set_aside} if set_aside else {}),
+                **({"waived": asked["waived"]} if asked.get("waived") else {}),
             },
         }
     )
+
+
+def meaning(request: Entry, decision: str, name: str) -> str:
+    """What the signature under an answer means, in words. Raises SignatureRefused for another decision."""
+    asked, verb = request.body, {"approve": "approves", "reject": "rejects"}.get(decision)
+    if verb is None:
+        raise SignatureRefused(f"the decision {decision!r} is none: expected approve or reject.")
+    goal = (
+        f"{_GOAL.get(asked['action'], asked['action'])} {asked['name']} as the champion of {asked['problem']}"
+    )
+    although = f", although {'; and '.join(asked['waived'])}" if asked.get("waived") else ""
+    return f"{name} {verb} the request to {goal}{although}"
 
 
 def sign(statement: bytes, key: Path, namespace: str = NAMESPACE) -> str:

@@ -19,11 +19,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
 from pvcore.errors import ConfigError, NotFound, RegistryError
 from pvcore.registry.content import Content, same, sha256
+
+if TYPE_CHECKING:
+    from pvcore.registry.objects import ObjectSettings
 
 BLOBS = "blobs/sha256/"
 COLLECTED = "collected/"
@@ -85,21 +88,26 @@ class Store(Protocol):
         ...
 
 
-def open_store(url: str, *, endpoint: str | None = None) -> Store:
+def open_store(url: str, *, endpoint: str | None = None, objects: ObjectSettings | None = None) -> Store:
     """The store at `file:///folder`, at a plain path, or at `s3://bucket/prefix`.
 
     `endpoint` is the URL of an S3 server that is not AWS; region and keys come from the environment,
-    as boto3 reads them. Opening asks the server nothing; `probe` does. Raises ConfigError.
+    as boto3 reads them. `objects` says how S3 encrypts and locks. Opening asks the server nothing;
+    `probe` does. Raises ConfigError.
     """
-    if "://" not in url:
-        return _local(Path(url).expanduser().resolve())
-    parts = urlsplit(url)
-    if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/"):
-        return _local(Path(unquote(parts.path)))
-    if parts.scheme == "s3" and parts.netloc:
+    parts = urlsplit(url) if "://" in url else None
+    if parts and parts.scheme == "s3" and parts.netloc:
         from pvcore.registry.s3 import S3Store
 
-        return S3Store(parts.netloc, parts.path.strip("/"), endpoint=endpoint)
+        return S3Store(parts.netloc, parts.path.strip("/"), endpoint=endpoint, objects=objects)
+    if objects and objects.arguments():
+        raise ConfigError(
+            f"the store {url!r} can neither encrypt nor lock; the settings under s3 are for s3://bucket/prefix."
+        )
+    if parts is None:
+        return _local(Path(url).expanduser().resolve())
+    if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/"):
+        return _local(Path(unquote(parts.path)))
     raise ConfigError(
         f"the store {url!r} is not understood. Use a folder, file:///folder or s3://bucket/prefix."
     )
