@@ -92,12 +92,12 @@ def blob_of(number: int, names: list[str], form: int) -> bytes:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(links=LINKS, roots=st.sets(st.integers(0, 13)), young=st.sets(st.integers(0, 13)))
+@given(links=LINKS, roots=st.sets(st.integers(0, 13), max_size=3), young=st.sets(st.integers(0, 13)))
 def test_nothing_that_an_entry_leads_to_ever_goes(links: Any, roots: set[int], young: set[int]) -> None:
     store, names, below = Memory(), [], []
     ledger = Ledger(store)
     for number, (targets, form) in enumerate(links):
-        mine = sorted(target for target in targets if target < number)
+        mine = sorted({target % number for target in targets}) if number else []
         names.append(put_blob(store, blob_of(number, [names[t] for t in mine], form)))
         below.append({number}.union(*(below[t] for t in mine)))
         if number in roots:
