@@ -91,7 +91,7 @@ def blob_of(number: int, names: list[str], form: int) -> bytes:
     )[form]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(links=LINKS, roots=st.sets(st.integers(0, 13), max_size=3), young=st.sets(st.integers(0, 13)))
 def test_nothing_that_an_entry_leads_to_ever_goes(links: Any, roots: set[int], young: set[int]) -> None:
     store, names, below = Memory(), [], []
@@ -131,7 +131,7 @@ PEOPLE = st.lists(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(versions=PEOPLE)
 def test_only_weights_of_what_was_turned_down_and_serves_nobody_go(versions: Any) -> None:
     store = Memory()
