@@ -1,4 +1,4 @@
-"""Approval -> champion. Promotion and rollback take the same door: a request, a signed answer, the switch.
+"""Approval -> champion. Promotion, rollback and override take one door: a request, signed answers, the switch.
 
 The run suspends: its process ends, the request survives a restart of server and worker, and the
 answer comes from the Prefect UI's form or from `pv approve`. On resume the flow runs again from its
@@ -59,6 +59,20 @@ def rollback(problem: str, to: str = "previous", occasion: str = "") -> str | St
     """
     inbox.bound_retries(RESUMES)
     return _through_the_door(approval.request(candidate.name_of(problem, to), "rollback", occasion))
+
+
+@flow(
+    name="override",
+    persist_result=True,
+    description="Emergency: make a version champion that the gate did not pass, signed by those who may.",
+)
+def override(version: str, occasion: str = "") -> str | State:
+    """Make `version` champion on its newest decision, whatever that is, if the policy has `approval.override`.
+
+    What the gate said becomes part of what is signed. Nothing is judged again: there is no time.
+    """
+    inbox.bound_retries(RESUMES)
+    return _through_the_door(approval.request(version, "override", occasion))
 
 
 def _through_the_door(request: approval.Request) -> str | State:

@@ -27,9 +27,11 @@ from pvcore.errors import ConfigError, NotFound
 from pvcore.evaluation.gate import Policy
 from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.records import canonical, digest
+from pvcore.registry.approvers import ApprovalPolicy, approval_policy
 from pvcore.registry.ledger import Ledger
 from pvcore.registry.loading import LoadedPolicy
-from pvcore.registry.promotion import ApprovalPolicy
+from pvcore.registry.objects import ObjectSettings
+from pvcore.registry.retention import RetentionPolicy
 from pvcore.registry.store import Store, open_store
 from pvcore.training.settings import (
     BaseModelSettings,
@@ -52,6 +54,7 @@ POLICY_SECTIONS = {
     "guardrails",
     "designated_events",
     "loaded",
+    "retention",
 }
 DEFAULT_POLICY = "policy.yaml"
 """The policy of a recipe that names none."""
@@ -93,6 +96,7 @@ class PolicyDocument:
     personal_data: PersonalDataPolicy
     guardrails: GuardrailPolicy
     loaded: LoadedPolicy
+    retention: RetentionPolicy
     raw: Mapping[str, Any]
 
     @property
@@ -117,6 +121,9 @@ class Settings(BaseSettings):
         default=f"{STATE}/store", description="folder (relative to the workspace) or s3://bucket/prefix"
     )
     s3_endpoint: str | None = Field(default=None, description="URL of an S3 server that is not AWS")
+    s3: ObjectSettings = Field(
+        default=ObjectSettings(), description="how S3 keeps every object: encryption, KMS key, object lock"
+    )
     language: str = Field(default="English", description="language of the MedDRA release that is trained on")
     meddra_policy: int = Field(default=3, ge=1, le=4, description="migration policy, ICH options 1 to 4")
     settle_seconds: float = Field(
@@ -225,7 +232,7 @@ class Workspace:
         url = self.settings.store
         if "://" not in url:
             url = (self.root / url).resolve().as_uri()
-        return open_store(url, endpoint=self.settings.s3_endpoint)
+        return open_store(url, endpoint=self.settings.s3_endpoint, objects=self.settings.s3)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -279,14 +286,15 @@ class Workspace:
             raise ConfigError(f"{file}: approval is a mapping with signatures and roles, not {asked!r}.")
         try:
             gate = Policy.model_validate({key: raw[key] for key in Policy.model_fields if key in raw})
-            approval = ApprovalPolicy.model_validate({**asked, "signers": raw.get("signers") or []})
+            approval = approval_policy(raw)
             annotations = AnnotationPolicy.model_validate(raw.get("annotations") or {})
             personal_data = PersonalDataPolicy.model_validate(raw.get("personal_data") or {})
             guardrails = GuardrailPolicy.model_validate(raw.get("guardrails") or {})
             loaded = LoadedPolicy.model_validate(raw.get("loaded") or {})
+            retention = RetentionPolicy.model_validate(raw.get("retention") or {})
         except ValidationError as error:
             raise ConfigError(_explain(str(file), error)) from None
-        return PolicyDocument(gate, approval, annotations, personal_data, guardrails, loaded, raw)
+        return PolicyDocument(gate, approval, annotations, personal_data, guardrails, loaded, retention, raw)
 
 
 def open_workspace(root: str | Path | None = None, **flags: Any) -> Workspace:
@@ -329,7 +337,7 @@ def init_workspace(root: Path, base: str | None = None) -> list[Path]:
     texts[root / SETTINGS_FILE] = _settings_text()
     texts[root / "allowed_signers"] = (
         "# One line a key: principal options key-type key. Example (see ssh-keygen(1), ALLOWED SIGNERS):\n"
-        '# jane@example.org namespaces="pv-approval" ssh-ed25519 AAAA...\n'
+        '# jane@example.org namespaces="pv-approval,pv-retention" ssh-ed25519 AAAA...\n'
     )
     texts[root / ".gitignore"] = f"{STATE}/\n"
     written = []

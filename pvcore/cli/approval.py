@@ -25,12 +25,18 @@ def add_to(app: typer.Typer) -> None:
 
 
 def requests(workspace: Where = None, as_json: Json = False) -> None:
-    """Promotions and rollbacks that wait for an approval."""
+    """Promotions, rollbacks and overrides that wait for an approval, and until when they can be answered."""
     from pvcore.config import open_workspace
     from pvcore.cycle import approval
 
     rows = [
-        {"version": r.version, "action": r.action, "replaces": r.expected or "nothing", "asked": r.time}
+        {
+            "version": r.version,
+            "action": r.action,
+            "replaces": r.expected or "nothing",
+            "asked": r.time,
+            "until": r.until,
+        }
         for r in approval.open_requests(open_workspace(workspace))
     ]
     emit(rows, as_json=as_json, title="waits for approval")

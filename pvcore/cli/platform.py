@@ -154,7 +154,8 @@ def ingest(
 
 def run(
     deployment: Annotated[
-        str, typer.Argument(help="retrain, meddra-update, promote, rollback, rebuild, score, watch/...")
+        str,
+        typer.Argument(help="retrain, meddra-update, promote, rollback, override, rebuild, score, watch/..."),
     ],
     parameters: Annotated[
         list[str] | None, typer.Argument(help="NAME=VALUE, those of the form in the Prefect UI")

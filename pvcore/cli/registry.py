@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pvcore.cli import retention
 from pvcore.cli.output import console, emit, emit_json
 from pvcore.cli.platform import Json, Where
 from pvcore.errors import LedgerBroken
@@ -20,8 +21,10 @@ Version = Annotated[
 ]
 
 registry = typer.Typer(
-    no_args_is_help=True, help="Registered versions: list, show, fetch, dossier; probe the object store."
+    no_args_is_help=True,
+    help="Registered versions: list, show, fetch, dossier; legal holds and collection; probe the object store.",
 )
+retention.add_to(registry)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -79,16 +82,23 @@ def fetch(
 def dossier(
     version: Version,
     target: Annotated[Path, typer.Argument(help="the HTML file to write", dir_okay=False)],
+    as_registered: Annotated[
+        bool, typer.Option("--as-registered", help="the registered bytes, without later signatures")
+    ] = False,
     workspace: Where = None,
 ) -> None:
-    """Write a version's dossier: one HTML page with data, results, decision and how to reproduce."""
+    """Write a version's dossier, one HTML page: data, results, decision, every signature so far, how to reproduce."""
     from pvcore.config import open_workspace
+    from pvcore.cycle.overview import dossier_page
     from pvcore.registry.manifest import resolve
     from pvcore.registry.store import get_blob
 
     opened = open_workspace(workspace)
     found = resolve(opened.store, opened.ledger, version)
-    target.write_bytes(get_blob(opened.store, found.manifest.dossier))
+    if as_registered:
+        target.write_bytes(get_blob(opened.store, found.manifest.dossier))
+    else:
+        target.write_text(dossier_page(opened, found), "utf-8")
     console.print(f"wrote {target}", markup=False)
 
 

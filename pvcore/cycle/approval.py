@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from pvcore.config import Workspace
 from pvcore.cycle import candidate, judging, loaded, pictures
+from pvcore.cycle.signed import in_a_line
 from pvcore.dossier import plots
 from pvcore.errors import NotFound, PlatformError, RegistryError, SignatureRefused
 from pvcore.evaluation.criteria import is_of_one
 from pvcore.evaluation.gate import Decision
 from pvcore.evaluation.report import Report
 from pvcore.plain import inert
+from pvcore.records import canonical
 from pvcore.registry import promotion, signing
-from pvcore.registry.ledger import PROMOTED, Entry
-from pvcore.registry.manifest import resolve
+from pvcore.registry.approvers import policy_of
+from pvcore.registry.ledger import SWITCHES, Entry
+from pvcore.registry.manifest import Version, resolve
+from pvcore.registry.store import put_blob
 
 if TYPE_CHECKING:
     from pvcore.platform.prefect_api import Platform
@@ -27,7 +31,8 @@ if TYPE_CHECKING:
 class Request:
     """A request for approval. `digest` is its ledger entry's; `expected` the champion it would replace.
 
-    `closed` says how it was rejected, if it was when it was read.
+    `closed` says how it was rejected, if it was when it was read; `until` when it expires; `waived` what
+    an override sets aside.
     """
 
     version: str
@@ -37,6 +42,8 @@ class Request:
     expected: str
     time: str
     closed: str = ""
+    until: str = ""
+    waived: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +68,48 @@ def request(workspace: Workspace, version: str, action: str, occasion: str = "")
         workspace.ledger,
         found,
         action,  # type: ignore[arg-type]
-        # Who was champion is not judged anew: it comes back on the report that it was promoted on.
-        found.manifest.report
-        if action == "rollback"
-        else judging.latest_evaluation(workspace, found).entry.body["report"],
-        policy.digest,
+        _report(workspace, found, action),
+        # Kept before it is named: whoever verifies the switch reads who could approve it.
+        put_blob(workspace.store, canonical(dict(policy.raw))),
         actor="promote",
+        policy=policy.approval,
         occasion=occasion,
     )
     return _request(workspace, entry)
+
+
+def _report(workspace: Workspace, found: Version, action: str) -> str:
+    """What a request rests on. Who was champion is not judged anew: it comes back on what it was promoted on."""
+    before = [e for e in workspace.ledger.state().history(found.problem) if e.body["version"] == found.digest]
+    if action == "rollback":
+        return str(before[-1].body["report"] if before else found.manifest.report)
+    return str(judging.latest_evaluation(workspace, found).entry.body["report"])
 
 
 def _request(workspace: Workspace, entry: Entry) -> Request:
     expected = workspace.ledger.state().version(entry.body["expected"]) if entry.body["expected"] else None
     name = f"{expected.body['problem']}@{expected.body['number']}" if expected else ""
     end = promotion.closing(workspace.ledger.state(), entry)
-    closed = _rejection(end) if end and end.kind == promotion.REJECTED else ""
     return Request(
-        entry.body["name"], entry.body["action"], entry.digest, entry.sequence, name, entry.time, closed
+        entry.body["name"],
+        entry.body["action"],
+        entry.digest,
+        entry.sequence,
+        name,
+        entry.time,
+        closed=_rejection(end) if end and end.kind == promotion.REJECTED else "",
+        until=_until(workspace, entry),
+        waived=tuple(entry.body.get("waived", ())),
     )
+
+
+def _until(workspace: Workspace, entry: Entry) -> str:
+    """When a request expires, by the policy that it names; empty where the store has lost that."""
+    try:
+        moment = policy_of(workspace.store, entry.body["policy"]).until(entry.time)
+    except (NotFound, RegistryError):
+        return ""
+    return moment.isoformat(timespec="minutes").replace("+00:00", "Z")
 
 
 def _rejection(entry: Entry) -> str:
@@ -93,8 +123,8 @@ def standing(workspace: Workspace, version: str) -> str:
     if outcome != "pass":
         return f"{outcome}, registered for the record"
     for entry in reversed(workspace.ledger.entries()):
-        if entry.kind in (promotion.REJECTED, PROMOTED) and entry.body["version"] == found.digest:
-            return _rejection(entry) if entry.kind == promotion.REJECTED else f"promoted on {entry.time[:10]}"
+        if entry.kind in (promotion.REJECTED, *SWITCHES) and entry.body["version"] == found.digest:
+            return _rejection(entry) if entry.kind == promotion.REJECTED else f"champion on {entry.time[:10]}"
     return loaded.standing(workspace, version)
 
 
@@ -166,12 +196,9 @@ def decide(
     if answered.kind == promotion.REJECTED:
         return Outcome(True, False, f"{asked.version}: rejected by {signer.name}: {reason}")
     given = len(promotion.approvals(workspace.ledger.state(), entry))
-    if given < policy.approval.signatures:
-        return Outcome(
-            False,
-            False,
-            f"{given} of {policy.approval.signatures} signatures so far; another person signs next",
-        )
+    needed = policy.approval.rule(asked.action).signatures
+    if given < needed:
+        return Outcome(False, False, f"{given} of {needed} signatures so far; another person signs next")
     switch = promotion.promote(workspace.ledger, workspace.store, entry, actor="promote", **rules)
     return Outcome(True, True, f"{asked.version} is champion since {switch.time}, approved by {signer.name}")
 
@@ -186,7 +213,7 @@ def waiting_run(platform: Platform, asked: Request, *, timeout: float = 0.0) -> 
     """
     deadline = time.monotonic() + timeout
     while True:
-        for deployment in ("promote", "rollback"):
+        for deployment in promotion.SWITCH:
             for run in platform.flow_runs(deployment, states=("PAUSED",)):
                 state = platform.call("GET", f"/flow_runs/{run.id}")["state"]
                 if run.suspended and str(state["state_details"].get("pause_key", "")).startswith(
@@ -244,9 +271,15 @@ def _taken(workspace: Workspace, asked: Request, name: str, url: str) -> str:
     given = promotion.approvals(workspace.ledger.state(), _entry(workspace, asked))
     if policy.signer(name).principal not in {entry.body["principal"] for entry in given}:
         raise SignatureRefused(f"the answer to {asked.version} was refused; the form says why: {url}")
-    return f"{asked.version} has {len(given)} of {policy.signatures} signatures; another person signs next"
+    needed = policy.rule(asked.action).signatures
+    return f"{asked.version} has {len(given)} of {needed} signatures; another person signs next"
 
 
+VERBS = {
+    "promote": "Promote",
+    "rollback": "Roll back to",
+    "override": "Emergency: override the gate for",
+}
 # --- what a person sees ---------------------------------------------------------------------------------
 
 
@@ -267,14 +300,16 @@ def form_markdown(workspace: Workspace, asked: Request, refusal: str = "") -> st
     from pvcore.dossier.report import markdown_gate_table
 
     report, decision = _measured(workspace, asked)
-    verb = "Roll back to" if asked.action == "rollback" else "Promote"
     lines = [f"> **{inert(refusal)}**\n"] if refusal else []
     lines += [
-        f"# {verb} {asked.version}?",
+        f"# {VERBS[asked.action]} {asked.version}?",
         f"It would replace {asked.expected or 'nothing: this is the first champion'}.",
+        *([f"The request can be answered until {asked.until}."] if asked.until else []),
         "",
+        *([f"**It would be champion although {fact}.**\n" for fact in asked.waived]),
         markdown_gate_table(report, decision),
         "",
+        *(f"Signed so far: {line}\n" for line in _so_far(workspace, asked)),
         "Your signature binds decision, name and reason to this request. On a machine with your key:",
         "",
         f"    pv sign {asked.version} --name you@example.org --reason 'why' --key ~/.ssh/id_ed25519 "
@@ -284,6 +319,11 @@ def form_markdown(workspace: Workspace, asked: Request, refusal: str = "") -> st
         f"The dossier: `pv registry dossier {asked.version} dossier.html -w {workspace.root}`",
     ]
     return "\n".join(lines)
+
+
+def _so_far(workspace: Workspace, asked: Request) -> list[str]:
+    state = workspace.ledger.state()
+    return [in_a_line(state, entry) for entry in promotion.approvals(state, _entry(workspace, asked))]
 
 
 def page_markdown(workspace: Workspace, asked: Request) -> str:

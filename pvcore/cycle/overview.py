@@ -6,12 +6,14 @@ import json
 from typing import Any
 
 from pvcore.config import Workspace
-from pvcore.cycle import arrivals, data, holding
+from pvcore.cycle import arrivals, data, holding, retention
 from pvcore.cycle.approval import open_requests
+from pvcore.cycle.signed import ANSWERS, in_a_line, signatures, under
 from pvcore.cycle.spending import told as spent
+from pvcore.dossier.approvals import with_signatures
 from pvcore.errors import Fault, NotFound, PvError
 from pvcore.registry import promotion
-from pvcore.registry.ledger import Entry
+from pvcore.registry.ledger import Entry, State
 from pvcore.registry.manifest import Version, find, read_version, resolve
 from pvcore.registry.store import check_blob, get_blob
 
@@ -26,7 +28,13 @@ def overview(workspace: Workspace) -> dict[str, list[Row]]:
     return {
         "champions": [row for row in versions(workspace) if row["champion"] == "yes"],
         "waits_for_approval": [
-            {"version": r.version, "action": r.action, "replaces": r.expected or None, "asked": r.time}
+            {
+                "version": r.version,
+                "action": r.action,
+                "replaces": r.expected or None,
+                "asked": r.time,
+                "until": r.until,
+            }
             for r in open_requests(workspace)
         ],
         "waits_for_its_update": [
@@ -86,29 +94,11 @@ def champions(workspace: Workspace) -> list[str]:
     lines = []
     for row in versions(workspace):
         if row["champion"]:
-            signed = signatures(workspace, row["digest"])
-            by = signed[-1]["name"] if signed else "nobody"
+            answered = [e for e in workspace.ledger.entries() if e.kind == promotion.APPROVED]
+            signed = [e.body["name"] for e in answered if e.body["version"] == row["digest"]]
+            by = signed[-1] if signed else "nobody"
             lines.append(f"{row['version']} is champion (approved by {by}, adapter {row['adapter'][:12]})")
     return lines
-
-
-def signatures(workspace: Workspace, digest: str) -> list[Row]:
-    """Every answer about a version: name, time and meaning stand wherever the record is shown."""
-    rows = []
-    for entry in workspace.ledger.entries():
-        if entry.kind in (promotion.APPROVED, promotion.REJECTED) and entry.body["version"] == digest:
-            asked = workspace.ledger.entries()[entry.body["request"]["sequence"] - 1]
-            rows.append(
-                {
-                    "name": entry.body["name"],
-                    "principal": entry.body["principal"],
-                    "time": entry.time,
-                    "meaning": f"{entry.kind.lower()}: {asked.body['action']} {asked.body['name']}",
-                    "reason": entry.body["reason"],
-                    "key": entry.body["key"],
-                }
-            )
-    return rows
 
 
 def version_page(workspace: Workspace, name: str) -> Row:
@@ -141,9 +131,21 @@ def _last_evaluated(workspace: Workspace, problem: str) -> Row:
     return next((e.body for e in entries if e.kind == "Evaluated" and e.body["problem"] == problem), {})
 
 
+def dossier_page(workspace: Workspace, version: Version) -> str:
+    """A version's dossier with the signatures that the ledger has by now."""
+    digest = version.manifest.dossier
+    return with_signatures(
+        get_blob(workspace.store, digest).decode(),
+        signatures(workspace, version.digest),
+        digest=digest,
+        entry=workspace.ledger.state().head.sequence,
+    )
+
+
 def history(workspace: Workspace, problem: str = "") -> list[Row]:
     """The ledger's entries in order, a line each; only those of `problem` if it is given."""
-    known = workspace.ledger.state().problems()
+    state = workspace.ledger.state()
+    known = state.problems()
     if problem and problem not in known:
         raise NotFound(f"the ledger knows no problem {problem!r}. It knows: {', '.join(known) or 'none'}.")
     return [
@@ -152,16 +154,18 @@ def history(workspace: Workspace, problem: str = "") -> list[Row]:
             "time": e.time,
             "event": e.kind,
             "by": e.actor,
-            "what": _told(e),
+            "what": _told(e, state),
             "digest": e.digest[:12],
         }
-        for e in workspace.ledger.entries()
+        for e in state.entries
         if not problem or e.body.get("problem") == problem
     ]
 
 
-def _told(entry: Entry) -> str:
+def _told(entry: Entry, state: State) -> str:
     body = entry.body
+    if entry.kind in (*ANSWERS, "HoldPlaced", "HoldLifted", "Collected"):
+        return in_a_line(state, entry)
     told = {
         "ReleaseAdmitted": lambda: f"MedDRA {body['version']} {body['language']} ({body['name']})",
         "BatchAdmitted": lambda: f"{body['name']}: {body['cases']} cases, {body['annotations']} annotations",
@@ -183,10 +187,12 @@ def _told(entry: Entry) -> str:
         "Registered": lambda: f"{body['problem']}@{body['number']}",
         "Loaded": lambda: "; ".join([f"{body['name']}: {body['outcome']}", *body["reasons"]]),
         "ApprovalRequested": lambda: f"{body['action']} {body['name']}",
-        "Approved": lambda: f"{body['name']}: {body['reason']}",
-        "Rejected": lambda: f"{body['name']}: {body['reason']}",
-        "Promoted": lambda: body["name"],
-        "RolledBack": lambda: f"to {body['name']}",
+        "Promoted": lambda: f"{body['name']}; {under(state, entry)}",
+        "RolledBack": lambda: f"to {body['name']}; {under(state, entry)}",
+        "Overridden": lambda: (
+            f"{body['name']}, although {'; '.join(body.get('waived', ()))}; {under(state, entry)}"
+        ),
+        "CollectionEnded": lambda: f"all of entry {body['collection']['sequence']} is deleted",
         "Scored": lambda: f"{body['rows']} predictions",
     }.get(entry.kind)
     return told() if told else ""
@@ -240,26 +246,25 @@ def _checks_of(workspace: Workspace, version: Version) -> list[Row]:
             _check(f"{version.name}: dictionary", lambda d=manifest.dictionary: _release(workspace, d))
         )
     state = workspace.ledger.state()
-    switches = [e for e in state.history(version.problem) if e.body["version"] == version.digest]
-    if switches:
+    for switch in state.history(version.problem):
+        if switch.body["version"] == version.digest:
+            called = f"{version.name}: {switch.kind} {switch.time[:10]}; {under(state, switch)}"
+            rows.append(_check(called, lambda s=switch: _signed(workspace, s)))
+    if retention.is_held(workspace, version):
         rows.append(
-            _check(
-                f"{version.name}: signatures of its {len(switches)} switch(es)",
-                lambda: _signed(workspace, switches),
-            )
+            _check(f"{version.name}: legal holds", lambda: retention.require_holds_proven(workspace, version))
         )
     return rows
 
 
-def _signed(workspace: Workspace, switches: list[Entry]) -> None:
-    for switch in switches:
-        promotion.verify_switch(
-            workspace.ledger.state(),
-            workspace.store,
-            switch,
-            allowed_signers=workspace.allowed_signers,
-            revoked=workspace.revoked_keys,
-        )
+def _signed(workspace: Workspace, switch: Entry) -> None:
+    promotion.verify_switch(
+        workspace.ledger.state(),
+        workspace.store,
+        switch,
+        allowed_signers=workspace.allowed_signers,
+        revoked=workspace.revoked_keys,
+    )
 
 
 def _release(workspace: Workspace, name: str) -> None:

@@ -8,60 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
 from pvcore.errors import GateError, RegistryError, SignatureRefused, StaleChampion
 from pvcore.registry import signing
-from pvcore.registry.ledger import PROMOTED, REGISTERED, ROLLED_BACK, Entry, State
+from pvcore.registry.approvers import ApprovalPolicy, require_role
+from pvcore.registry.ledger import OVERRIDDEN, PROMOTED, REGISTERED, ROLLED_BACK, Entry, State
 from pvcore.registry.loading import require_loaded
 from pvcore.registry.manifest import Manifest, Version, read_version
 from pvcore.registry.store import Store
 
-Action = Literal["promote", "rollback"]
 Decision = Literal["approve", "reject"]
 REQUESTED, APPROVED, REJECTED, EVALUATED = "ApprovalRequested", "Approved", "Rejected", "Evaluated"
-SWITCH: Mapping[str, str] = {"promote": PROMOTED, "rollback": ROLLED_BACK}
-
-
-class Signer(BaseModel):
-    """A person who may answer. `principal` is the name of their key in allowed_signers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    principal: str = Field(min_length=1)
-    name: str = Field(min_length=1, description="the printed name of the signature")
-    roles: tuple[str, ...] = Field(min_length=1)
-
-
-class ApprovalPolicy(BaseModel):
-    """How many signatures a switch needs, from whom."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    signatures: int = Field(default=1, ge=1)
-    roles: tuple[str, ...] = Field(min_length=1, description="each of them may approve, reject and roll back")
-    signers: tuple[Signer, ...] = ()
-
-    @model_validator(mode="after")
-    def _distinct(self) -> ApprovalPolicy:
-        for field in ("principal", "name"):
-            values = [getattr(signer, field) for signer in self.signers]
-            twice = sorted({value for value in values if values.count(value) > 1})
-            if twice:
-                raise ValueError(f"two signers have the same {field}: {', '.join(twice)}")
-        return self
-
-    def signer(self, name: str) -> Signer:
-        """The signer of this principal or printed name. Raises SignatureRefused."""
-        for signer in self.signers:
-            if name.strip() in (signer.principal, signer.name):
-                return signer
-        known = ", ".join(signer.principal for signer in self.signers) or "nobody"
-        raise SignatureRefused(f"{name!r} is no signer of the policy. It names: {known}.")
+SWITCH: Mapping[str, str] = {"promote": PROMOTED, "rollback": ROLLED_BACK, "override": OVERRIDDEN}
+_MAKERS = (REGISTERED, "Trained")
+"""Events whose writers made a version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +34,7 @@ class Evidence:
     outcome: str
     champion: str | None
     policy: str
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +52,14 @@ def evidence(state: State, digest: str, manifest: Manifest, report: str) -> Evid
     evaluated again when the champion or the policy has changed. Raises GateError where there is none.
     """
     if report == manifest.report:
-        return Evidence(manifest.outcome, manifest.champion, manifest.policy)
+        reasons = tuple(manifest.decision.get("reasons", ()))
+        return Evidence(manifest.outcome, manifest.champion, manifest.policy, reasons)
     for entry in reversed(state.entries):
         if entry.kind == EVALUATED and entry.body.get("specification") == manifest.specification:
             body = entry.body
             if body.get("report") == report:
-                return Evidence(str(body["outcome"]), body["champion"], str(body["policy"]))
+                reasons = tuple(body.get("reasons", ()))
+                return Evidence(str(body["outcome"]), body["champion"], str(body["policy"]), reasons)
     raise GateError(f"the report {report} is not one of version {digest[:12]}. Evaluate it first.")
 
 
@@ -113,12 +79,19 @@ def require_eligible(
         raise RegistryError(f"version {digest} is not registered in this ledger.")
     if champion == digest:
         raise RegistryError(f"{problem}@{registered.body['number']} is the champion already.")
+    were_champion = {entry.body["version"] for entry in state.history(problem)}
+    if action == "override":
+        if not waived(state, digest, manifest, report, policy):
+            other = "roll back to it" if digest in were_champion else "promote it"
+            raise RegistryError(
+                f"{problem}@{registered.body['number']} has nothing to override, as its gate passed: {other}."
+            )
+        return
     found = evidence(state, digest, manifest, report)
     if found.outcome != "pass":
         raise GateError(
             f"the gate said {found.outcome}, not pass: nobody may approve {digest[:12]} on this report."
         )
-    were_champion = {entry.body["version"] for entry in state.history(problem)}
     if action == "rollback":
         if digest not in were_champion:
             raise RegistryError(
@@ -140,6 +113,23 @@ def require_eligible(
             "Evaluate the candidate again."
         )
     require_loaded(state, digest, report)
+
+
+def waived(state: State, digest: str, manifest: Manifest, report: str, policy: str) -> list[str]:
+    """What an override of the gate would set aside, in words; empty where another action is open."""
+    found, champion = evidence(state, digest, manifest, report), state.champion(manifest.problem)
+    told = []
+    if found.outcome != "pass":
+        told.append(": ".join(filter(None, (f"the gate said {found.outcome}", "; ".join(found.reasons)))))
+    if digest in {entry.body["version"] for entry in state.history(manifest.problem)}:
+        return told
+    if found.champion != champion:
+        told.append(
+            f"the report compares with {found.champion or 'no champion'}, not with {champion or 'none'}"
+        )
+    if found.policy != policy:
+        told.append(f"the gate decided by the policy {found.policy}, not by {policy}")
+    return told
 
 
 def answers_to(state: State, request: Entry, kind: str) -> list[Entry]:
@@ -169,8 +159,20 @@ def require_open(state: State, asked: Entry) -> None:
         raise RegistryError(f"the request for {asked.body['name']} is closed: {end.kind} on {end.time}.")
 
 
-def require_still_asked(state: State, store: Store, asked: Entry, policy_digest: str) -> None:
-    """What was asked is what would happen now: the same champion, policy, report and decision."""
+def expired(asked: Entry, policy: ApprovalPolicy, at: datetime | None = None) -> bool:
+    """Whether a request can no longer be answered or carried out at a moment (now if None)."""
+    return policy.until(asked.time) < (at or datetime.now(UTC))
+
+
+def require_still_asked(
+    state: State,
+    store: Store,
+    asked: Entry,
+    policy: ApprovalPolicy,
+    policy_digest: str,
+    at: datetime | None = None,
+) -> None:
+    """What was asked is what would happen at that moment: the same champion, policy, report and decision."""
     body = asked.body
     if last_switch(state, body["problem"]) != body["after_switch"]:
         raise StaleChampion(
@@ -182,8 +184,20 @@ def require_still_asked(state: State, store: Store, asked: Entry, policy_digest:
             f"approval of {body['name']} was requested under the policy {body['policy'][:12]}, "
             f"but {policy_digest[:12]} is in force now. Ask anew."
         )
+    if expired(asked, policy, at):
+        raise RegistryError(
+            f"the request for {body['name']} expired on {policy.until(asked.time):%Y-%m-%d %H:%M} UTC, "
+            f"{policy.valid_days:g} days after it was made. Ask anew."
+        )
+    policy.rule(body["action"])
     manifest = version_of(state, store, asked).manifest
     require_eligible(state, body["version"], manifest, body["action"], body["report"], policy_digest)
+    now = waived(state, body["version"], manifest, body["report"], policy_digest)
+    if body["action"] == "override" and body.get("waived") != now:
+        raise RegistryError(
+            f"the request to override the gate for {body['name']} says {body.get('waived')} of the gate, "
+            f"but what it sets aside is {now}."
+        )
 
 
 def version_of(state: State, store: Store, request: Entry) -> Version:
@@ -197,37 +211,34 @@ def require_signed(
     state: State,
     asked: Entry,
     body: Mapping[str, Any],
-    policy: ApprovalPolicy | None,
+    policy: ApprovalPolicy,
     keys: Keys,
     at: datetime | None = None,
 ) -> tuple[str, list[str]]:
-    """Who signed may, under the printed name, and signed exactly this; the key's fingerprint and the roles.
-
-    Without `policy` the roles are those that were recorded when the answer was accepted.
-    """
+    """Who signed may, under the printed name, and signed exactly this; the key's fingerprint and the roles."""
     principal, name = body["principal"], body["name"]
-    roles = _require_role(policy, principal, name) if policy else list(body["roles"])
-    makers = {
-        e.actor for e in state.entries if e.kind == REGISTERED and e.body["version"] == asked.body["version"]
-    }
-    if principal in makers or name in makers:
-        raise SignatureRefused(f"{principal} registered {asked.body['name']} and cannot answer for it.")
+    roles = require_role(policy, policy.rule(asked.body["action"]).roles, principal, name)
+    barred = _makers(state, asked) | set(policy.trainers)
+    if principal in barred or name in barred:
+        raise SignatureRefused(
+            f"{principal} trained or registered {asked.body['name']} and cannot answer for it."
+        )
     signed = signing.statement(asked, body["decision"], name, body["reason"], principal)
     fingerprint = signing.verify(
         signed, body["signature"], principal, keys.allowed_signers, signing.NAMESPACE, keys.revoked, at
     )
+    owners = signing.owners(fingerprint, keys.allowed_signers)
+    theirs = {fingerprint} & barred or {who for who in barred if signing.is_one_of(who, owners)}
+    if theirs:
+        raise SignatureRefused(
+            f"the key of {principal} is that of {min(theirs)}, who trained or registered {asked.body['name']}: "
+            "it cannot answer for it."
+        )
     return fingerprint, roles
 
 
-def _require_role(policy: ApprovalPolicy, principal: str, name: str) -> list[str]:
-    signer = policy.signer(principal)
-    if principal != signer.principal:
-        raise SignatureRefused(f"{principal!r} is a printed name: sign as {signer.principal}.")
-    roles = sorted(set(signer.roles) & set(policy.roles))
-    if not roles:
-        raise SignatureRefused(
-            f"{principal} has the roles {', '.join(signer.roles)}; needed: {', '.join(policy.roles)}."
-        )
-    if name != signer.name:
-        raise SignatureRefused(f"{principal} signs as {signer.name!r} in the policy, not as {name!r}.")
-    return roles
+def _makers(state: State, asked: Entry) -> set[str]:
+    """Who made the requested version: the writers of its training and its registration."""
+    registered = state.version(asked.body["version"])
+    made = registered.body["specification"] if registered else None
+    return {e.actor for e in state.entries if e.kind in _MAKERS and e.body["specification"] == made}

@@ -28,6 +28,17 @@ _ANSWER = {
     "decision": str, "signature": str, "key": str, "roles": [str],
 }  # fmt: skip
 
+_SIGNED = {
+    "principal": str,
+    "name": str,
+    "reason": str,
+    "signature": str,
+    "key": str,
+    "roles": [str],
+    "at": ENTRY,
+}
+"""What someone signed alone: the whole body without signature, key and roles."""
+
 BODIES: Mapping[str, Mapping[str, Any]] = {
     "ReleaseAdmitted": {
         "version": str, "language": str, "digest": str, "blob": str, "name": str, "object": OBJECT,
@@ -63,6 +74,11 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "Rejected": _ANSWER,
     "Promoted": _SWITCH,
     "RolledBack": _SWITCH,
+    "Overridden": _SWITCH,
+    "HoldPlaced": {**_SIGNED, "problem": str, "version": str, "of": str},
+    "HoldLifted": {**_SIGNED, "problem": str, "version": str, "of": str, "hold": ENTRY},
+    "Collected": {**_SIGNED, "blobs": [{"digest": str, "size": int, "why": str}]},
+    "CollectionEnded": {"collection": ENTRY},
     "Scored": {"problem": str, "version": str, "batch": str, "predictions": str, "rows": int},
 }  # fmt: skip
 

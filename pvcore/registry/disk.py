@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pvcore.errors import NotFound, RegistryError
 from pvcore.registry.content import PIECE, Content, opened
-from pvcore.registry.store import TEMPORARY, ObjectInfo, check_key
+from pvcore.registry.store import TEMPORARY, ObjectInfo, check_blob_key, check_key
 
 STALE = 3600.0
 """Seconds after which a half-written file is taken for the remains of a killed writer."""
@@ -102,10 +102,16 @@ class LocalStore:
                         # A file may vanish between the two looks: someone cleans the inbox.
                         with contextlib.suppress(FileNotFoundError):
                             status = path.stat()
-                            found.append(
-                                ObjectInfo(key, status.st_size, f"{status.st_mtime_ns:x}-{status.st_size:x}")
-                            )
+                            etag = f"{status.st_mtime_ns:x}-{status.st_size:x}"
+                            found.append(ObjectInfo(key, status.st_size, etag, status.st_mtime))
         return sorted(found, key=lambda item: item.key)
+
+    def delete(self, key: str) -> None:
+        target = self.root / check_blob_key(key)
+        with _told(self.root, f"delete {key}"):
+            if target.exists():
+                target.unlink(missing_ok=True)
+                _flush_folder(target.parent)
 
 
 def _make_folder(folder: Path) -> None:

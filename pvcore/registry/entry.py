@@ -16,8 +16,8 @@ FORMAT = 1
 PREFIX = "ledger/"
 ORIGIN = "0" * 64
 """What the first entry names as its predecessor."""
-REGISTERED, PROMOTED, ROLLED_BACK = "Registered", "Promoted", "RolledBack"
-SWITCHES = (PROMOTED, ROLLED_BACK)
+REGISTERED, PROMOTED, ROLLED_BACK, OVERRIDDEN = "Registered", "Promoted", "RolledBack", "Overridden"
+SWITCHES = (PROMOTED, ROLLED_BACK, OVERRIDDEN)
 FIELDS = {"format", "sequence", "previous", "time", "kind", "actor", "key", "body", "nonce"}
 
 

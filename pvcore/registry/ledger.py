@@ -22,14 +22,16 @@ from typing import Any
 
 from pvcore.errors import Fault, LedgerBroken, NotFound, RegistryError
 from pvcore.records import canonical
-from pvcore.registry import bodies, chain, snapshots
+from pvcore.registry import bodies, chain, collected, snapshots
 from pvcore.registry.entry import (
     FORMAT,
     ORIGIN,
+    OVERRIDDEN,
     PREFIX,
     PROMOTED,
     REGISTERED,
     ROLLED_BACK,
+    SWITCHES,
     Entry,
     Head,
     entry_key,
@@ -40,7 +42,8 @@ from pvcore.registry.state import State
 from pvcore.registry.store import Store
 
 __all__ = [
-    "ORIGIN", "PREFIX", "PROMOTED", "REGISTERED", "ROLLED_BACK", "Entry", "Head", "Ledger", "State", "entry_key",
+    "ORIGIN", "OVERRIDDEN", "PREFIX", "PROMOTED", "REGISTERED", "ROLLED_BACK", "SWITCHES", "Entry", "Head", "Ledger",
+    "State", "entry_key",
 ]  # fmt: skip
 
 ATTEMPTS = 1000
@@ -120,6 +123,7 @@ class Ledger:
             }
             if odd := bodies.faults(kind, fields["body"]):
                 raise RegistryError(f"{self.store.url}: {kind} is not written: {'; '.join(odd)}.")
+            collected.require_kept(state, self.store, kind, canonical(fields["body"]))
             try:
                 self.store.put_if_absent(entry_key(head.sequence + 1), canonical(fields))
             except RegistryError:

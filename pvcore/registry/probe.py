@@ -15,7 +15,7 @@ def probe(store: Store, *, writers: int = 16, rounds: int = 3) -> None:
     Some S3 servers accept `If-None-Match: *` and overwrite all the same; on those two promotions
     could both succeed. Tried one after the other, and `rounds` times with `writers` at once (which
     finds a race that is often lost; it cannot prove that none exists). Leaves a few small objects
-    under probe/, since stores are never asked to delete.
+    under probe/, since a store deletes blobs only.
     """
     folder = f"probe/{secrets.token_hex(8)}"
 

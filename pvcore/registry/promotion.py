@@ -1,4 +1,4 @@
-"""The one door to the champion: a request, signed answers, the switch. Rollback takes it too.
+"""The one door to the champion: a request, signed answers, the switch. Rollback and override take it too.
 
     request_approval -> answer (once a signer) -> promote
 
@@ -20,22 +20,22 @@ from pvcore.registry.approval import (
     REJECTED,
     REQUESTED,
     SWITCH,
-    Action,
-    ApprovalPolicy,
     Decision,
     Keys,
-    Signer,
     answers_to,
     closing,
     entry_at,
+    expired,
     last_switch,
     require_eligible,
     require_open,
     require_signed,
     require_still_asked,
     version_of,
+    waived,
 )
-from pvcore.registry.ledger import Entry, Ledger, State
+from pvcore.registry.approvers import Action, ApprovalPolicy, Signer, policy_of
+from pvcore.registry.ledger import OVERRIDDEN, Entry, Ledger, State
 from pvcore.registry.manifest import Version
 from pvcore.registry.store import Store, check_blob
 
@@ -62,16 +62,19 @@ def request_approval(
     policy_digest: str,
     actor: str,
     *,
+    policy: ApprovalPolicy,
     occasion: str = "",
 ) -> Entry:
-    """Ask for signatures; the same question again returns the same entry, answered or not.
+    """Ask for signatures; the same question again returns the same entry, answered or not, until it expires.
 
     The entry records what was asked: version, report, policy, the champion to be replaced, and by
     its own number and predecessor the ledger's position. `occasion` (any text, a run's id) asks anew
-    what was once rejected. Raises GateError where the gate did not pass, StaleChampion where the
-    report compares with another champion than today's, RegistryError where nothing would change.
+    what was once rejected. An override also records what it sets aside. Raises GateError where the
+    gate did not pass or the policy allows no override, StaleChampion where the report compares with
+    another champion than today's, RegistryError where nothing would change.
     """
     manifest, problem = version.manifest, version.problem
+    policy.rule(action)
 
     def body(state: State) -> dict[str, Any]:
         require_eligible(state, version.digest, manifest, action, report, policy_digest)
@@ -79,7 +82,7 @@ def request_approval(
             raise StaleChampion(
                 f"the champion of {problem} changed while approval was being requested. Ask again."
             )
-        return {
+        said: dict[str, Any] = {
             "problem": problem,
             "name": version.name,
             "version": version.digest,
@@ -90,6 +93,9 @@ def request_approval(
             "after_switch": after,
             "occasion": occasion,
         }
+        if action == "override":
+            said["waived"] = waived(state, version.digest, manifest, report, policy_digest)
+        return said
 
     state = ledger.state()
     question = [version.digest, action, report, policy_digest, occasion]
@@ -97,9 +103,13 @@ def request_approval(
     if state.champion(problem) == version.digest:
         # The switch that was asked for is done; a run that starts again from its top finds its request.
         done = state.find(REQUESTED, state.history(problem)[-1].body["asked"])
-        if done and done.key == digest_of([*question, done.body["after_switch"]]):
+        asked = ("version", "action", "report", "policy", "occasion")
+        if done and [done.body[field] for field in asked] == question:
             return done
-    return ledger.append(REQUESTED, body, actor=actor, key=digest_of([*question, after]))
+    key = digest_of([*question, after])
+    while (old := state.find(REQUESTED, key)) and expired(old, policy) and closing(state, old) is None:
+        key = digest_of([key, old.digest])
+    return ledger.append(REQUESTED, body, actor=actor, key=key)
 
 
 def answer(
@@ -138,7 +148,7 @@ def answer(
 
     def checked(state: State) -> dict[str, Any]:
         require_open(state, asked)
-        require_still_asked(state, store, asked, policy_digest)
+        require_still_asked(state, store, asked, policy, policy_digest)
         fingerprint, roles = require_signed(state, asked, body, policy, Keys(allowed_signers, revoked))
         for other in answers_to(state, asked, APPROVED):
             if other.body["principal"] == principal and decision == "approve":
@@ -167,7 +177,7 @@ def promote(
     actor: str,
     revoked: Path | None = None,
 ) -> Entry:
-    """Make the requested version champion: a Promoted or RolledBack entry, once a request.
+    """Make the requested version champion: a Promoted, RolledBack or Overridden entry, once a request.
 
     Everything is verified anew at this moment: the chain, the manifest and the adapter's bytes, the
     gate's decision, the expected champion, and each signature with today's keys, roles and
@@ -183,12 +193,12 @@ def promote(
 
     def body(state: State) -> dict[str, Any]:
         require_open(state, asked)
-        require_still_asked(state, store, asked, policy_digest)
-        signed = answers_to(state, asked, APPROVED)
-        for approval in signed:
-            require_signed(state, asked, approval.body, policy, Keys(allowed_signers, revoked))
-        if len(signed) < policy.signatures:
-            raise SignatureRefused(f"{version.name} has {len(signed)} of {policy.signatures} signatures.")
+        require_still_asked(state, store, asked, policy, policy_digest)
+        signed, needed = answers_to(state, asked, APPROVED), policy.rule(asked.body["action"]).signatures
+        keys = Keys(allowed_signers, revoked)
+        given = {require_signed(state, asked, approval.body, policy, keys)[0] for approval in signed}
+        if len(given) < needed:
+            raise SignatureRefused(f"{version.name} has {len(given)} of {needed} signatures.")
         return {
             "problem": asked.body["problem"],
             "name": asked.body["name"],
@@ -198,8 +208,9 @@ def promote(
             "policy": asked.body["policy"],
             "asked": asked.key,
             "request": {"sequence": asked.sequence, "digest": asked.digest},
-            "signatures": policy.signatures,
+            "signatures": needed,
             "approvals": [{"sequence": a.sequence, "digest": a.digest} for a in signed],
+            **({"waived": asked.body["waived"]} if kind == OVERRIDDEN else {}),
         }
 
     return ledger.append(kind, body, actor=actor, key=asked.digest)
@@ -242,28 +253,39 @@ def verify_switch(
     revoked: Path | None = None,
     policy: ApprovalPolicy | None = None,
 ) -> Version:
-    """The version that a Promoted or RolledBack entry made champion, if its signatures ask for just that.
+    """The version that a switch made champion, if it was asked for, open and signed when it was made.
 
-    Raises SignatureRefused, RegistryError; see `verify_champion`.
+    All of `promote` is checked again on the ledger as it was then, under the policy that was signed,
+    read from the store. Raises NotFound, SignatureRefused, GateError, StaleChampion, RegistryError; see
+    `verify_champion`.
     """
     request = entry_at(state, **switch.body["request"], kind=REQUESTED)
     if request.body["version"] != switch.body["version"] or SWITCH[request.body["action"]] != switch.kind:
         raise RegistryError(f"ledger entry {switch.sequence} switches to another version than was asked for.")
-    signed = [entry_at(state, **reference, kind=APPROVED) for reference in switch.body["approvals"]]
-    needed = policy.signatures if policy else switch.body["signatures"]
-    if len({approval.body["key"] for approval in signed}) < needed:
-        raise SignatureRefused(
-            f"{request.body['name']} became champion on {len(signed)} of {needed} signatures."
-        )
-    for approval in signed:
-        moment = datetime.fromisoformat(approval.time)
-        keys = Keys(allowed_signers, revoked)
-        fingerprint, _ = require_signed(state, request, approval.body, policy, keys, moment)
-        if fingerprint != approval.body["key"]:
+    before, moment = State(state.entries[: switch.sequence - 1]), datetime.fromisoformat(switch.time)
+    then = policy_of(store, request.body["policy"])
+    require_open(before, request)
+    require_still_asked(before, store, request, then, request.body["policy"], moment)
+    signed = [entry_at(before, **reference, kind=APPROVED) for reference in switch.body["approvals"]]
+    action, keys = request.body["action"], Keys(allowed_signers, revoked)
+    for asked in (then, policy) if policy else (then,):
+        given = {_proven(before, request, approval, asked, keys) for approval in signed}
+        if len(given) < (needed := asked.rule(action).signatures):
             raise SignatureRefused(
-                f"ledger entry {approval.sequence} names another key than the one that signed."
+                f"{request.body['name']} became champion on {len(given)} of {needed} signatures."
             )
     return version_of(state, store, request)
+
+
+def _proven(state: State, request: Entry, approval: Entry, policy: ApprovalPolicy, keys: Keys) -> str:
+    """The fingerprint of the key that signed an approval, valid at the time of its entry."""
+    moment = datetime.fromisoformat(approval.time)
+    fingerprint, _ = require_signed(state, request, approval.body, policy, keys, moment)
+    if fingerprint != approval.body["key"]:
+        raise SignatureRefused(
+            f"ledger entry {approval.sequence} names another key than the one that signed."
+        )
+    return fingerprint
 
 
 def _require_bytes(store: Store, version: Version) -> None:

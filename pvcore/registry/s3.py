@@ -12,7 +12,8 @@ from typing import Any, BinaryIO
 
 from pvcore.errors import ConfigError, NotFound, RegistryError, StoreRefused
 from pvcore.registry.content import PIECE, Content, opened
-from pvcore.registry.store import ObjectInfo, check_key, holds
+from pvcore.registry.objects import ObjectSettings
+from pvcore.registry.store import ObjectInfo, check_blob_key, check_key, holds
 
 ATTEMPTS = 12
 """Tries of a conditional put that the server answers with 409 (another conditional put is under way)."""
@@ -24,10 +25,18 @@ upload in parts."""
 class S3Store:
     """Objects below `prefix` in `bucket`. Region and keys come from the environment. See `Store`."""
 
-    def __init__(self, bucket: str, prefix: str = "", *, endpoint: str | None = None) -> None:
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        endpoint: str | None = None,
+        objects: ObjectSettings | None = None,
+    ) -> None:
         self.bucket = bucket
         self.prefix = f"{check_key(prefix)}/" if prefix else ""
         self.endpoint = endpoint
+        self.objects = objects or ObjectSettings()
 
     def __repr__(self) -> str:
         return f"S3Store({self.url!r})"
@@ -85,7 +94,8 @@ class S3Store:
             try:
                 if not isinstance(body, bytes):
                     body.seek(0)
-                self._client.put_object(Bucket=self.bucket, Key=name, Body=body, IfNoneMatch="*")
+                kept = self.objects.arguments()
+                self._client.put_object(Bucket=self.bucket, Key=name, Body=body, IfNoneMatch="*", **kept)
                 return True
             except ClientError as error:
                 status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
@@ -146,11 +156,28 @@ class S3Store:
             for page in pages:
                 for item in page.get("Contents", ()):
                     if not item["Key"].endswith("/"):  # the empty object that consoles make for a "folder"
-                        etag = item["ETag"].strip('"')
-                        found.append(ObjectInfo(item["Key"].removeprefix(self.prefix), item["Size"], etag))
+                        etag, written = item["ETag"].strip('"'), item["LastModified"].timestamp()
+                        found.append(
+                            ObjectInfo(item["Key"].removeprefix(self.prefix), item["Size"], etag, written)
+                        )
         except Exception as error:
             raise self._refusal(error, prefix) from error
         return sorted(found, key=lambda item: item.key)
+
+    def delete(self, key: str) -> None:
+        """In a bucket with versions the object's versions stay: its lifecycle or its lock decides for how long."""
+        try:
+            self._client.delete_object(Bucket=self.bucket, Key=self.prefix + check_blob_key(key))
+        except Exception as error:
+            raise self._refusal(error, key) from error
+
+    def _advice(self, code: str) -> str:
+        if code in ("AccessDenied", "403"):
+            return "Check the keys and that they may list, get and put here, and use the KMS key if there is one."
+        if code.startswith(("KMS.", "InvalidRequest", "ObjectLock")) and self.objects.arguments():
+            asked = self.objects.model_dump(exclude_defaults=True)
+            return f"pv.yaml asks under s3 for {asked}: does the bucket know it?"
+        return ""
 
     def _refusal(self, error: Exception, key: str) -> Exception:
         """The error of our tree that says what the server or boto3 said, and what to do."""
@@ -168,12 +195,7 @@ class S3Store:
                 return NotFound(f"{self.url} has no object {key}.")
             if code == "NoSuchBucket":
                 return NotFound(f"{self.url}: the bucket does not exist. Create it, or mend the store's URL.")
-            advice = (
-                "Check the keys and that they may list, get and put here."
-                if code in ("AccessDenied", "403")
-                else ""
-            )
-            return RegistryError(f"{self.url}: {key}: {error}. {advice}".rstrip())
+            return RegistryError(f"{self.url}: {key}: {error}. {self._advice(code)}".rstrip())
         if isinstance(error, NoCredentialsError | PartialCredentialsError):
             return ConfigError(f"{self.url}: {error}. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
         if isinstance(error, BotoCoreError | TransportError):

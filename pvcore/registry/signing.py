@@ -7,12 +7,16 @@ of the statement, the key and a namespace; the keys file binds the key to a pers
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pvcore.errors import NotFound, RegistryError, SignatureRefused
@@ -23,6 +27,7 @@ NAMESPACE = "pv-approval"
 """A signature made for anything else (git, e-mail, another product) is refused."""
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:pv-retrain:approval:v1"
+_GOAL = {"promote": "promote", "rollback": "roll back to", "override": "override the gate for"}
 _ARMOR = re.compile(r"-----BEGIN SSH SIGNATURE-----(.*?)-----END SSH SIGNATURE-----", re.DOTALL)
 _MAGIC = "U1NIU0lH"
 """base64 of "SSHSIG", with which every signature begins."""
@@ -36,11 +41,6 @@ def statement(request: Entry, decision: str, name: str, reason: str, principal: 
     printed name, the meaning and the reason are signed too (21 CFR 11.50, 11.70).
     """
     asked = request.body
-    verb = {"approve": "approves", "reject": "rejects"}.get(decision)
-    if verb is None:
-        raise SignatureRefused(f"the decision {decision!r} is none: expected approve or reject.")
-    goal = "roll back to" if asked["action"] == "rollback" else "promote"
-    meaning = f"{name} {verb} the request to {goal} {asked['name']} as the champion of {asked['problem']}"
     return canonical(
         {
             "_type": STATEMENT_TYPE,
@@ -49,7 +49,7 @@ def statement(request: Entry, decision: str, name: str, reason: str, principal: 
             "predicate": {
                 "action": asked["action"],
                 "decision": decision,
-                "meaning": meaning,
+                "meaning": meaning(request, decision, name),
                 "name": name,
                 "principal": principal,
                 "reason": reason,
@@ -57,9 +57,22 @@ def statement(request: Entry, decision: str, name: str, reason: str, principal: 
                 "policy": asked["policy"],
                 "expected_champion": asked["expected"],
                 "request": {"sequence": request.sequence, "digest": request.digest},
+                **({"waived": asked["waived"]} if asked.get("waived") else {}),
             },
         }
     )
+
+
+def meaning(request: Entry, decision: str, name: str) -> str:
+    """What the signature under an answer means, in words. Raises SignatureRefused for another decision."""
+    asked, verb = request.body, {"approve": "approves", "reject": "rejects"}.get(decision)
+    if verb is None:
+        raise SignatureRefused(f"the decision {decision!r} is none: expected approve or reject.")
+    goal = (
+        f"{_GOAL.get(asked['action'], asked['action'])} {asked['name']} as the champion of {asked['problem']}"
+    )
+    although = f", although {'; and '.join(asked['waived'])}" if asked.get("waived") else ""
+    return f"{name} {verb} the request to {goal}{although}"
 
 
 def sign(statement: bytes, key: Path, namespace: str = NAMESPACE) -> str:
@@ -121,6 +134,36 @@ def verify(
     )
 
 
+_KEY = re.compile(r"(?:^|\s)(?:ssh-|ecdsa-|sk-)\S+\s+([A-Za-z0-9+/]+=*)")
+
+
+def owners(fingerprint: str, allowed_signers: Path) -> list[str]:
+    """Every list of principals (patterns, as ssh-keygen(1) has them) that the keys file gives a key to."""
+    found = []
+    for line in allowed_signers.read_text("utf-8").splitlines():
+        key = _KEY.search(line)
+        if key and not line.lstrip().startswith("#") and _fingerprint(key[1]) == fingerprint:
+            found.append(line.split()[0].strip('"'))
+    return found
+
+
+def is_one_of(principal: str, owners: Iterable[str]) -> bool:
+    """Whether one of these lists of patterns names the principal (`*@example.org,!eve@example.org`)."""
+    return any(
+        any(fnmatchcase(principal, p) for p in patterns if not p.startswith("!"))
+        and not any(fnmatchcase(principal, p[1:]) for p in patterns if p.startswith("!"))
+        for patterns in (owner.split(",") for owner in owners)
+    )
+
+
+def _fingerprint(key: str) -> str:
+    try:
+        blob = base64.b64decode(key, validate=True)
+    except ValueError:
+        return ""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+
+
 def normalise(signature: str) -> str:
     """The signature as ssh-keygen writes it, from what forms and mails make of it (one line, CRLF, blanks).
 
@@ -144,7 +187,7 @@ def make_key(key: Path, principal: str, allowed_signers: Path) -> Path:
         if done.returncode:
             raise RegistryError(f"ssh-keygen made no key at {key}: {_words(done)}.")
     public = " ".join(key.with_name(f"{key.name}.pub").read_text("ascii").split()[:2])
-    line = f'{principal} namespaces="{NAMESPACE}" {public}'
+    line = f'{principal} namespaces="{NAMESPACE},pv-retention" {public}'
     present = allowed_signers.read_text("utf-8") if allowed_signers.exists() else ""
     if line not in present.splitlines():
         gap = "" if not present or present.endswith("\n") else "\n"

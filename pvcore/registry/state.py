@@ -42,7 +42,7 @@ class State:
         return tuple(sorted({e.body["problem"] for e in self._of(REGISTERED)}))
 
     def history(self, problem: str) -> tuple[Entry, ...]:
-        """Every switch of a problem's champion (Promoted, RolledBack), oldest first."""
+        """Every switch of a problem's champion (Promoted, RolledBack, Overridden), oldest first."""
         return tuple(e for e in self._of(*SWITCHES) if e.body["problem"] == problem)
 
     def champion_at(self, problem: str, moment: datetime) -> Entry | None:

@@ -1,13 +1,16 @@
 """The object store: put-if-absent, get, exists, list; and blobs and folders kept under their digests.
 
 Creating a key that does not exist is the one atomic step that local disks and S3 servers share, so
-it is the only one used: nothing is ever overwritten or deleted here. Keys:
+it is the only one used: nothing is ever overwritten. Deleted are blobs alone, by a signed collection
+(`retention`), of which a marker stays. Keys:
 
     blobs/sha256/<digest>   ledger/<sequence>   snapshots/<sequence>   inbox/...   quarantine/...   probe/<nonce>/...
+    collected/<digest>
 """
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -16,24 +19,33 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
 from pvcore.errors import ConfigError, NotFound, RegistryError
 from pvcore.registry.content import Content, same, sha256
 
+if TYPE_CHECKING:
+    from pvcore.registry.objects import ObjectSettings
+
 BLOBS = "blobs/sha256/"
+COLLECTED = "collected/"
+"""What stands in the place of a blob that was collected: which ledger entry says so, when, by whom, why."""
 TEMPORARY = ".tmp"
 """First part of keys that a local store keeps for itself: half-written files."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """One object as a listing shows it. `size` in bytes; `etag` changes when the content does."""
+    """One object as a listing shows it. `size` in bytes; `etag` changes when the content does.
+
+    `modified` is when the store had it last written, in seconds since 1970 by the store's clock.
+    """
 
     key: str
     size: int
     etag: str
+    modified: float = 0.0
 
 
 @runtime_checkable
@@ -71,22 +83,31 @@ class Store(Protocol):
         """All objects whose key begins with `prefix`, sorted by key."""
         ...
 
+    def delete(self, key: str) -> None:
+        """Take away a blob, if it is there. Raises RegistryError for a key of anything else."""
+        ...
 
-def open_store(url: str, *, endpoint: str | None = None) -> Store:
+
+def open_store(url: str, *, endpoint: str | None = None, objects: ObjectSettings | None = None) -> Store:
     """The store at `file:///folder`, at a plain path, or at `s3://bucket/prefix`.
 
     `endpoint` is the URL of an S3 server that is not AWS; region and keys come from the environment,
-    as boto3 reads them. Opening asks the server nothing; `probe` does. Raises ConfigError.
+    as boto3 reads them. `objects` says how S3 encrypts and locks. Opening asks the server nothing;
+    `probe` does. Raises ConfigError.
     """
-    if "://" not in url:
-        return _local(Path(url).expanduser().resolve())
-    parts = urlsplit(url)
-    if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/"):
-        return _local(Path(unquote(parts.path)))
-    if parts.scheme == "s3" and parts.netloc:
+    parts = urlsplit(url) if "://" in url else None
+    if parts and parts.scheme == "s3" and parts.netloc:
         from pvcore.registry.s3 import S3Store
 
-        return S3Store(parts.netloc, parts.path.strip("/"), endpoint=endpoint)
+        return S3Store(parts.netloc, parts.path.strip("/"), endpoint=endpoint, objects=objects)
+    if objects and objects.arguments():
+        raise ConfigError(
+            f"the store {url!r} can neither encrypt nor lock; the settings under s3 are for s3://bucket/prefix."
+        )
+    if parts is None:
+        return _local(Path(url).expanduser().resolve())
+    if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/"):
+        return _local(Path(unquote(parts.path)))
     raise ConfigError(
         f"the store {url!r} is not understood. Use a folder, file:///folder or s3://bucket/prefix."
     )
@@ -113,6 +134,18 @@ def check_key(key: str) -> str:
     if fault:
         raise RegistryError(f"the key {key[:200]!r} cannot be stored: it {fault}.")
     return key
+
+
+def check_blob_key(key: str) -> str:
+    """The key itself, if it is one of a blob: nothing else is ever deleted. Raises RegistryError."""
+    if not key.startswith(BLOBS) or not is_digest(key.removeprefix(BLOBS)):
+        raise RegistryError(f"{key[:200]!r} is no blob, and nothing else is ever deleted.")
+    return key
+
+
+def is_digest(text: str) -> bool:
+    """Whether a text is a SHA-256 as it is written here: 64 small hex digits."""
+    return len(text) == 64 and not set(text) - set("0123456789abcdef")
 
 
 @contextmanager
@@ -187,14 +220,23 @@ def check_blob(store: Store, digest: str) -> None:
 @contextmanager
 def _told(store: Store, digest: str) -> Iterator[None]:
     """Let what is not found be named as the blob that it is."""
-    if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+    if not is_digest(digest):
         raise NotFound(f"{digest[:80]!r} is not a digest: expected 64 hex digits.")
     try:
         yield
     except NotFound:
-        raise NotFound(
-            f"{store.url} has no blob {digest}. Was it copied without its blobs/ folder?"
-        ) from None
+        raise NotFound(_absent(store, digest)) from None
+
+
+def _absent(store: Store, digest: str) -> str:
+    try:
+        marker = json.loads(store.get(COLLECTED + digest))
+    except NotFound:
+        return f"{store.url} has no blob {digest}. Was it copied without its blobs/ folder?"
+    return (
+        f"{store.url}: blob {digest} was collected on {marker['time']} by {marker['by']}: {marker['reason']} "
+        f"(ledger entry {marker['entry']})."
+    )
 
 
 def _require(store: Store, digest: str, content: Content) -> None:

@@ -11,7 +11,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOYMENTS = {d["name"]: d for d in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]}
 WANTED = {
-    "meddra", "annotations", "meddra-update", "retrain", "train", "promote", "rollback", "rebuild", "score",
+    "meddra", "annotations", "meddra-update", "retrain", "train", "promote", "rollback", "override", "rebuild", "score",
 }  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def test_training_is_one_at_a_time_on_the_gpu_pool_and_waits_its_turn() -> None:
 
 
 def test_what_suspends_is_never_cancelled_on_its_return() -> None:
-    for name in ("promote", "rollback"):
+    for name in ("promote", "rollback", "override"):
         limit = DEPLOYMENTS[name].get("concurrency_limit", {})
         assert limit.get("collision_strategy", "ENQUEUE") == "ENQUEUE"
 

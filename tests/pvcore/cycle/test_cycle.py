@@ -167,7 +167,7 @@ def test_new_terms_are_a_slice_of_the_coding_problem(told: Any) -> None:
 def test_verify_checks_the_lineage(told: Any) -> None:
     rows = overview.verify_version(told.workspace, "coding@champion")
     assert {row["holds"] for row in rows} == {"yes"}
-    assert any(row["check"].startswith("coding@1: signatures") for row in rows)
+    assert any(row["check"].startswith("coding@1: Promoted ") for row in rows)
 
 
 def test_verify_finds_an_altered_blob(told: Any) -> None:
@@ -406,7 +406,7 @@ def test_a_switch_that_cites_anothers_approval_is_found(own: Any) -> None:
     )
     rows = overview.verify_version(ws, "coding@1")
     (wrong,) = [row["check"] for row in rows if row["holds"] == "no"]
-    assert wrong.startswith("coding@1: signatures of its")
+    assert wrong.startswith("coding@1: Promoted ")
     with pytest.raises(RegistryError, match="switches to another version"):
         scoring.trusted(ws, "coding@champion")
 

@@ -13,15 +13,15 @@ import pytest
 
 from pvcore.records import canonical, digest
 from pvcore.registry import promotion, signing
+from pvcore.registry.approvers import ApprovalPolicy, approval_policy
 from pvcore.registry.ledger import Entry, Ledger
 from pvcore.registry.manifest import Version, register
-from pvcore.registry.promotion import ApprovalPolicy
 from pvcore.registry.store import Store, open_store, put_blob, put_folder
 
 JANE = "jane@example.org"
-POLICY = {
-    "signatures": 1,
-    "roles": ["safety-physician"],
+APPROVAL = {"signatures": 1, "roles": ["safety-physician"]}
+POLICY: dict[str, Any] = {
+    "approval": APPROVAL,
     "signers": [
         {"principal": JANE, "name": "Dr Jane Roe", "roles": ["safety-physician"]},
         {"principal": "max@example.org", "name": "Dr Max Moe", "roles": ["safety-physician", "qppv"]},
@@ -39,8 +39,17 @@ class Registry:
     ledger: Ledger
     keys: dict[str, Path]
     allowed_signers: Path
-    policy: ApprovalPolicy = field(default_factory=lambda: ApprovalPolicy.model_validate(POLICY))
+    policy: ApprovalPolicy = field(default_factory=lambda: approval_policy(POLICY))
     policy_digest: str = digest(canonical(POLICY))
+
+    def __post_init__(self) -> None:
+        put_blob(self.store, canonical(POLICY))
+
+    def adopt(self, **approval: Any) -> None:
+        """Put another policy in force: `approval` replaces fields of that section."""
+        document = {**POLICY, "approval": {**APPROVAL, **approval}}
+        self.policy = approval_policy(document)
+        self.policy_digest = put_blob(self.store, canonical(document))
 
     def fields(self, seed: str, **changes: Any) -> dict[str, Any]:
         """The fields of a manifest whose blobs exist; every `seed` is another specification."""
@@ -74,6 +83,7 @@ class Registry:
 
     def request(self, version: Version, action: promotion.Action = "promote", **changes: Any) -> Entry:
         asked = {"report": version.manifest.report, "policy_digest": self.policy_digest, "actor": "retrain"}
+        asked["policy"] = self.policy
         return promotion.request_approval(self.ledger, version, action, **{**asked, **changes})
 
     def sign(self, request: Entry, who: str = JANE, decision: str = "approve", reason: str = "fine") -> str:
@@ -117,7 +127,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path], P
     """Keys of the policy's signers, and the allowed_signers that says so."""
     folder = tmp_path_factory.mktemp("keys")
     allowed = folder / "allowed_signers"
-    names = [signer["principal"] for signer in POLICY["signers"]]  # type: ignore[index,attr-defined]
+    names = [signer["principal"] for signer in POLICY["signers"]]
     return {name: signing.make_key(folder / name.split("@")[0], name, allowed) for name in names}, allowed
 
 
