@@ -12,7 +12,7 @@ from typing import Any
 
 from pvcore.config import Workspace
 from pvcore.cycle import data
-from pvcore.cycle.bases import places, source_of
+from pvcore.cycle.bases import places, read_before, source_of
 from pvcore.cycle.lineage import unseen
 from pvcore.errors import NotFound
 from pvcore.inference.guardrails import GuardrailPolicy
@@ -126,12 +126,13 @@ def train(
             seed=asked.seed,
             keep=settings.mixture.keep,
         )
+        base = base_folder(workspace, asked.settings["base"])
         work = Path(scratch, "rebuild") if rebuild else workspace.checkpoints
         result = train_with(
             wanted(workspace.settings.processes),
             asked,
             {"train": mixed, "tune": tune},
-            base=base_folder(workspace, asked.settings["base"]),
+            base=base,
             parent=parent_folder,
             terms=data.terms(workspace, asked),
             threads=workspace.settings.threads,
@@ -145,7 +146,11 @@ def train(
         "problem": asked.problem,
         "adapter": result.digest,
         "files": files,
-        "consumed": put_blob(workspace.store, canonical(sorted({e.case_id for e in mixed}))),
+        "consumed": put_blob(workspace.store, canonical(result.consumed)),
+        "fitted": put_blob(workspace.store, canonical(result.fitted)),
+        "pretrained": put_blob(
+            workspace.store, canonical(read_before(workspace, base, asked.settings["base"]["digest"]))
+        ),
         "new_rows": len(new),
         "rows": len(mixed),
         "replayed": len(mixed) - min(len(mixed), len(new)),
@@ -176,8 +181,13 @@ def predict(
     examples: Sequence[Example | Question | tuple[str, str]],
     terms: Any,
     policy: GuardrailPolicy,
+    *,
+    exact: bool | None = None,
 ) -> list[Prediction]:
-    """Answers of an adapter, given by its files, to examples, as far as the guardrails let them through."""
+    """Answers of an adapter, given by its files, to examples, as far as the guardrails let them through.
+
+    `exact`, one text at a time, is the workspace's setting where it is not given.
+    """
     from pvcore.inference.kept import on_disk
     from pvcore.inference.predict import load
     from pvcore.training.train import environment
@@ -194,7 +204,7 @@ def predict(
             terms=terms,
             threads=threads,
             policy=policy,
-            exact=workspace.settings.exact,
+            exact=workspace.settings.exact if exact is None else exact,
         )
         if not model.head.vectors:
             return asking()

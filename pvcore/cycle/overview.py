@@ -7,6 +7,7 @@ from typing import Any
 
 from pvcore.config import Workspace
 from pvcore.cycle import arrivals, data, holding
+from pvcore.cycle.absence import check_commitment
 from pvcore.cycle.approval import open_requests
 from pvcore.errors import Fault, NotFound, PvError
 from pvcore.registry import promotion
@@ -167,6 +168,7 @@ def _told(entry: Entry) -> str:
         "DatasetBuilt": lambda: (
             f"{body['dataset'][:12]}, {len(body['batches'])} batches, MedDRA {body['version']}"
         ),
+        "Pretrained": lambda: f"base {body['base'][:12]}, from {body['origin'][:12]}",
         "Trained": lambda: (
             f"{body['problem']}: {body['rows']} rows, {body['seconds']} s, adapter {body['adapter'][:12]}"
         ),
@@ -229,6 +231,10 @@ def _checks_of(workspace: Workspace, version: Version) -> list[Row]:
     if manifest.dictionary:
         rows.append(
             _check(f"{version.name}: dictionary", lambda d=manifest.dictionary: _release(workspace, d))
+        )
+    if manifest.read:
+        rows.append(
+            _check(f"{version.name}: cases that were read", lambda: check_commitment(workspace, manifest))
         )
     state = workspace.ledger.state()
     switches = [e for e in state.history(version.problem) if e.body["version"] == version.digest]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pvcore.config import Workspace
-from pvcore.cycle import data
+from pvcore.cycle import absence, data
 from pvcore.cycle.candidate import curve, load_specification, train
 from pvcore.cycle.judging import Evaluation, evaluation
 from pvcore.dossier import report as pages
@@ -45,6 +45,7 @@ def register(workspace: Workspace, specification: str, key: str) -> str:
         "policy": judged.entry.body["policy"],
         "dossier": put_blob(workspace.store, dossier(workspace, specification, judged).encode()),
         "environment": trained["environment"],
+        "read": absence.commit(workspace, specification),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return enter(workspace.store, workspace.ledger, fields, TRAINER).name
