@@ -108,7 +108,7 @@ def build(cases: Iterable[str], secret: bytes) -> Tree:
 def _nodes(index: Rows, secret: bytes) -> Rows:
     """The node that parts each pair of neighbours, from left to right: what is open waits on a stack."""
     nodes = bytearray(32 * max(len(index) - 1, 0))
-    raw = memoryview(index.tobytes())
+    raw = index.reshape(-1).data
     waiting: list[tuple[int, bytes, int]] = []
     """(depth of a node, its left side, its row) whose right side is not known yet, the deepest last."""
     at = 0

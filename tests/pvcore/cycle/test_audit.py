@@ -128,16 +128,21 @@ def test_cases_of_further_pretraining_count_as_read_even_if_the_folder_forgets(
     town: Any, tmp_path: Path
 ) -> None:
     file = tmp_path / "seen.json"
-    file.write_text(json.dumps([{"id": 1, "data": {"case_id": "SEEN-1", "text": "fever and a rash " * 4}}]))
-    recipe = town.recipes()["seriousness"]
+    task = {"id": 1, "data": {"case_id": "SEEN-1", "text": "fever and a rash " * 4}, "annotations": []}
+    file.write_text(json.dumps([task]))
+    base = town.recipes()["seriousness"].base
+    assert bases.read_before(town, candidate.base_folder(town, base.model_dump()), base.digest) == []
     made = bases.pretrain(town, "seriousness", [file], tmp_path / "base", pretraining.Pretraining(batch=4))
     assert bases.read_before(town, made.folder, made.digest) == ["SEEN-1"]
     (made.folder / pretraining.RECORD).unlink()
     assert bases.read_before(town, made.folder, made.digest) == ["SEEN-1"]
-    assert (
-        bases.read_before(town, candidate.base_folder(town, recipe.base.model_dump()), recipe.base.digest)
-        == []
+    # As if the champion's own base had been made so: what is trained on it has read the case.
+    told = town.ledger.find("Pretrained", f"{made.digest} {digest(canonical(['SEEN-1']))}").body
+    town.ledger.append("Pretrained", {**told, "base": base.digest, "origin": "0" * 64}, actor="pretrain")
+    again = candidate.train(
+        town, resolve(town.store, town.ledger, VERSION).manifest.specification, rebuild=True
     )
+    assert json.loads(get_blob(town.store, again["pretrained"])) == ["SEEN-1"]
 
 
 def test_a_prediction_leads_to_data_people_dictionary_and_approvals(scored: Any) -> None:
