@@ -11,6 +11,7 @@ import typer
 from pvcore.cli.output import console, emit, emit_json, write_whole
 from pvcore.cli.platform import Json, Where
 from pvcore.errors import CaseWasRead, LedgerBroken, RegistryError
+from pvcore.records import canonical
 from pvcore.registry import absence
 
 Version = Annotated[str, typer.Argument(help="seriousness@7, seriousness@champion, or a digest")]
@@ -52,7 +53,7 @@ def absent(
     narrative = text.read_text("utf-8") if text else None
     near, compared = found.near(opened, case, version, narrative, likeness)
     if out:
-        write_whole(out, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+        write_whole(out, canonical(document).decode() + "\n")
     checked = absence.check(document)
     if as_json:
         emit_json({**document, "near": near, "compared": compared})

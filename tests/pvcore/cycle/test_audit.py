@@ -20,6 +20,7 @@ from pvcore.records import canonical, digest
 from pvcore.registry.manifest import resolve
 from pvcore.registry.store import get_blob
 from pvcore.training import pretraining
+from pvcore.training.train import TrainResult
 
 VERSION = "seriousness@2"
 BATCH = "inbox/annotations/second.xml"
@@ -125,7 +126,7 @@ def test_a_commitment_that_training_did_not_make_is_found(town: Any) -> None:
 
 
 def test_cases_of_further_pretraining_count_as_read_even_if_the_folder_forgets(
-    town: Any, tmp_path: Path
+    town: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "seen.json"
     task = {"id": 1, "data": {"case_id": "SEEN-1", "text": "fever and a rash " * 4}, "annotations": []}
@@ -139,10 +140,22 @@ def test_cases_of_further_pretraining_count_as_read_even_if_the_folder_forgets(
     # As if the champion's own base had been made so: what is trained on it has read the case.
     told = town.ledger.find("Pretrained", f"{made.digest} {digest(canonical(['SEEN-1']))}").body
     town.ledger.append("Pretrained", {**told, "base": base.digest, "origin": "0" * 64}, actor="pretrain")
+    ran: list[Any] = []
+
+    def trained(*asked: Any, output: Path, **options: Any) -> TrainResult:
+        ran.append(asked)
+        output.mkdir()
+        (output / "weights").write_bytes(b"made here, because training is not what is looked at")
+        return TrainResult(output, "0" * 64, {}, (), {}, (), 0.0, 0, {}, ("A",), ("A", "B"))
+
+    monkeypatch.setattr("pvcore.training.job.train_with", trained)
     again = candidate.train(
         town, resolve(town.store, town.ledger, VERSION).manifest.specification, rebuild=True
     )
-    assert json.loads(get_blob(town.store, again["pretrained"])) == ["SEEN-1"]
+    read = {
+        name: json.loads(get_blob(town.store, again[name])) for name in ("consumed", "fitted", "pretrained")
+    }
+    assert ran and read == {"consumed": ["A"], "fitted": ["A", "B"], "pretrained": ["SEEN-1"]}
 
 
 def test_a_prediction_leads_to_data_people_dictionary_and_approvals(scored: Any) -> None:
