@@ -59,7 +59,9 @@ def absent(
         emit_json({**document, "near": near, "compared": compared})
     else:
         _told(checked, document["limits"])
-        emit(near, as_json=False, title=f"near-duplicates of {case} ({compared})")
+        console.print(f"{len(near)} near-duplicates, {compared}", markup=False)
+        if near:
+            emit(near, as_json=False, title=f"near-duplicates of {case}")
     _require_absent(checked)
 
 
