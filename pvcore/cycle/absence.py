@@ -30,12 +30,10 @@ def commit(workspace: Workspace, specification: str) -> dict[str, Any] | None:
     None where one of them is of a time that did not record it: of its successors nothing can be proved.
     The secret is drawn anew for each version, so that a key given out with a proof says nothing of others.
     """
-    secret = secrets.token_bytes(32)
-    try:
-        cases = lineage.read(workspace, specification)
-    except NotFound:
+    if not all(set(run.body) >= lineage.READ for run in lineage.runs(workspace, specification)):
         return None
-    tree = absence_tree.build(cases, secret)
+    secret = secrets.token_bytes(32)
+    tree = absence_tree.build(lineage.read(workspace, specification), secret)
     return {"root": tree.root, "records": len(tree.index), "secret": put_blob(workspace.store, secret)}
 
 

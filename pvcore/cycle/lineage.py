@@ -7,7 +7,7 @@ held-out one joins them into one cluster. No model may then be judged by any cas
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 
 from pvcore.annotations import dataset as datasets
 from pvcore.config import Workspace
@@ -18,13 +18,16 @@ from pvcore.registry.manifest import resolve
 from pvcore.registry.store import get_blob
 from pvcore.training.specification import Specification
 
+READ = frozenset({"consumed", "fitted", "pretrained"})
+"""Fields of a Trained entry: blobs of the ids of cases that were read, and for what."""
+
 
 def consumed(workspace: Workspace, specification: str) -> set[str]:
     """Ids of the cases that a finished training run, and those that it continued, were trained on.
 
     Raises NotFound for a specification that was not trained.
     """
-    return _cases(workspace, specification, ("consumed",))
+    return _cases(workspace, specification, {"consumed"})
 
 
 def read(workspace: Workspace, specification: str) -> set[str]:
@@ -33,7 +36,7 @@ def read(workspace: Workspace, specification: str) -> set[str]:
     Those that were trained on, those that thresholds, calibration and guardrails were fitted on, and those that
     the base was pretrained further on. Raises NotFound as `consumed`, and for a run of a time that did not record it.
     """
-    return _cases(workspace, specification, ("consumed", "fitted", "pretrained"))
+    return _cases(workspace, specification, READ)
 
 
 def runs(workspace: Workspace, specification: str) -> Iterator[Entry]:
@@ -48,10 +51,10 @@ def runs(workspace: Workspace, specification: str) -> Iterator[Entry]:
         name = resolve(workspace.store, workspace.ledger, parent).manifest.specification if parent else None
 
 
-def _cases(workspace: Workspace, specification: str, parts: Sequence[str]) -> set[str]:
+def _cases(workspace: Workspace, specification: str, parts: Set[str]) -> set[str]:
     found: set[str] = set()
     for trained in runs(workspace, specification):
-        if absent := [part for part in parts if part not in trained.body]:
+        if absent := sorted(parts - set(trained.body)):
             raise NotFound(f"training run {trained.key[:12]} did not record its {', '.join(absent)} cases")
         for blob in {trained.body[part] for part in parts}:
             found.update(json.loads(get_blob(workspace.store, blob)))

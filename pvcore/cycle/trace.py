@@ -98,10 +98,10 @@ def _version(workspace: Workspace, version: Version, kin: str) -> Iterator[Row]:
     trained = state.find("Trained", manifest.specification)
     rows = f"{trained.body['rows']} rows" if trained else ""
     yield _of(rows, trained, "training", broken="" if trained else "the ledger has no record of it")
-    if manifest.read:
-        yield _row(
-            "read", f"{manifest.read['records']} cases, its ancestors' among them", manifest.read["root"]
-        )
+    read, words = manifest.read, "its training did not commit to what it read"
+    if read:
+        words = f"{read['records']} cases, its ancestors' among them"
+    yield _row("read", words, read["root"] if read else "")
     yield from _tried("dataset", lambda: _dataset(workspace, version))
     yield from _evaluated(workspace, version)
     for signed in signatures(workspace, version.digest):

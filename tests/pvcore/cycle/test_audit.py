@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 from pvcore.annotations import dataset as datasets
 from pvcore.cli import app
 from pvcore.config import open_workspace
-from pvcore.cycle import arrivals, bases, candidate, lineage, scoring
+from pvcore.cycle import absence, arrivals, bases, candidate, lineage, scoring
 from pvcore.errors import CaseWasRead, InputError, LedgerBroken, NotFound, PvError, RegistryError
 from pvcore.records import canonical, digest
 from pvcore.registry.manifest import resolve
@@ -123,6 +124,22 @@ def test_a_commitment_that_training_did_not_make_is_found(town: Any) -> None:
     rows, error = pv("verify", VERSION, "-w", town.root)
     wrong = [row["check"] for row in rows if row["holds"] != "yes"]
     assert isinstance(error, LedgerBroken) and f"{VERSION}: cases that were read" in wrong
+
+
+def test_a_version_of_a_time_before_commits_to_nothing_and_says_so(
+    scored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = resolve(scored.store, scored.ledger, VERSION)
+    old = [
+        dataclasses.replace(run, body={k: v for k, v in run.body.items() if k != "fitted"})
+        for run in lineage.runs(scored, version.manifest.specification)
+    ]
+    monkeypatch.setattr(lineage, "runs", lambda *asked: iter(old))
+    assert absence.commit(scored, version.manifest.specification) is None
+    before = dataclasses.replace(version, manifest=dataclasses.replace(version.manifest, read=None))
+    monkeypatch.setattr(absence, "resolve", lambda *asked: before)
+    _, error = pv("audit", "absent", "EU-999", VERSION, "-w", scored.root)
+    assert isinstance(error, NotFound) and "from scratch" in str(error)
 
 
 def test_cases_of_further_pretraining_count_as_read_even_if_the_folder_forgets(
