@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from pvcore.annotations import dataset as datasets
 from pvcore.cli import app
 from pvcore.config import open_workspace
-from pvcore.cycle import absence, arrivals, bases, candidate, lineage, scoring
+from pvcore.cycle import absence, arrivals, bases, candidate, lineage, registration, scoring
 from pvcore.errors import CaseWasRead, InputError, LedgerBroken, NotFound, PvError, RegistryError
 from pvcore.records import canonical, digest
 from pvcore.registry.manifest import resolve
@@ -140,6 +140,17 @@ def test_a_version_of_a_time_before_commits_to_nothing_and_says_so(
     monkeypatch.setattr(absence, "resolve", lambda *asked: before)
     _, error = pv("audit", "absent", "EU-999", VERSION, "-w", scored.root)
     assert isinstance(error, NotFound) and "from scratch" in str(error)
+
+
+def test_a_rebuild_that_read_other_cases_is_not_the_same(town: Any) -> None:
+    trained = town.ledger.find(
+        "Trained", resolve(town.store, town.ledger, VERSION).manifest.specification
+    ).body
+    town.ledger.append("Rebuilt", trained, actor="train")
+    assert registration.compare_rebuilt(town, VERSION).same
+    town.ledger.append("Rebuilt", {**trained, "consumed": trained["fitted"]}, actor="train")
+    receipt = registration.compare_rebuilt(town, VERSION)
+    assert not receipt.same and "different: the cases consumed" in receipt.line
 
 
 def test_cases_of_further_pretraining_count_as_read_even_if_the_folder_forgets(
