@@ -14,7 +14,8 @@ PvError                     exit code 1; every message says what, where and what
 ├── LeakageError            5  a training set shares a cluster with a held-out set
 ├── TrainingError           6  a base, a specification or a step that cannot be trained
 ├── GateError               7  an evaluation that cannot be decided as asked
-└── PlatformError           8  the Prefect server, a worker or a run
+├── PlatformError           8  the Prefect server, a worker or a run
+└── CaseWasRead             9  what was to be proved absent is there
 """
 
 from __future__ import annotations
@@ -124,3 +125,9 @@ class PlatformError(PvError):
     """The Prefect server, a worker or a run that does not do its part."""
 
     exit_code = 8
+
+
+class CaseWasRead(PvError):
+    """A case of which absence was asked, and which training read: never to be taken for an absence."""
+
+    exit_code = 9

@@ -149,7 +149,8 @@ class Prediction:
     done to the input ("head and tail of 812 tokens") and what was not sure. `criteria` are the
     probabilities of the further findings that the model was able to learn, in the problem's order;
     `met` names those that reach their threshold. `confidence` is the calibrated probability that the
-    answer is right, None where none was calibrated.
+    answer is right, None where none was calibrated. `policy` is the digest of the policy whose guardrails let it
+    through.
 
     An answer that a guardrail stopped is no answer: `answer` is "", `met` is empty, and what would have
     been said stands in `withheld`, for the person who now has to look.
@@ -168,6 +169,7 @@ class Prediction:
     confidence: float | None = None
     guardrails: tuple[Guardrail, ...] = ()
     withheld: str = ""
+    policy: str | None = None
 
     @property
     def said(self) -> str:

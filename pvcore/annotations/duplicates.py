@@ -57,6 +57,15 @@ def clusters(texts: Sequence[str], *, threshold: float = 0.8) -> Ints:
     return distinct[roots][np.searchsorted(distinct, same)]
 
 
+def likeness(text: str, others: Sequence[str]) -> list[float]:
+    """How alike a text is to each of others: the Jaccard similarity of their word triples, 1 for the same words."""
+    if not others:
+        return []
+    shingles, starts = _shingles([_plain(text), *map(_plain, others)])
+    own, *sets = [set(shingles[a:b].tolist()) for a, b in itertools.pairwise(starts.tolist())]
+    return [len(own & found) / len(own | found) for found in sets]
+
+
 def _plain(text: str) -> str:
     """The words of a text in small letters, with one space between."""
     text = text.lower()

@@ -1,4 +1,4 @@
-"""The command `pv`. Exit codes: 0 done, 1 to 8 as errors.py says, 64 wrong usage, 130 interrupted."""
+"""The command `pv`. Exit codes: 0 done, 1 to 9 as errors.py says, 64 wrong usage, 130 interrupted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pvcore.cli import approval, base, conduct, consistency, data, dataset, ledger, platform, registry
+from pvcore.cli import approval, audit, base, conduct, consistency, data, dataset, ledger, platform, registry
 from pvcore.cli.output import errors
 from pvcore.errors import PvError
 
@@ -36,7 +36,7 @@ def settings(
         set_by_flag(set_)
 
 
-for room in (platform, data, dataset, base, consistency, approval, registry, conduct, ledger):
+for room in (platform, data, dataset, base, consistency, approval, registry, conduct, ledger, audit):
     room.add_to(app)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,15 @@ from pvcore import yaml_text
 from pvcore.annotations import batch
 from pvcore.config import Recipe, Workspace, bases, read_recipe
 from pvcore.errors import ConfigError, Fault
+from pvcore.records import canonical
+from pvcore.registry.store import get_blob, put_blob
 
 if TYPE_CHECKING:
     from pvcore.training.loop import Progress
     from pvcore.training.pretraining import Pretrained, Pretraining
 
 RECIPE_SUFFIXES = (".yaml", ".yml")
+PRETRAINED = "Pretrained"
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ def pretrain(
         raise ConfigError(f"{output} is there already: choose another folder for the new base")
     base = resolve_base(source_of(workspace, read.base.source), read.base.digest, **places(workspace))
     narratives = {case.case_id: case.narrative for file in files for case in batch.read(file).cases}
-    return pretrain(
+    found = pretrain(
         narratives,
         settings,
         base=base,
@@ -142,6 +146,32 @@ def pretrain(
         progress=progress,
         threads=workspace.settings.threads,
     )
+    # The folder says the same of itself, but its file can be lost on the way; the weights' digest cannot.
+    cases = put_blob(workspace.store, canonical(sorted(narratives)))
+    body = {"base": found.digest, "origin": read.base.digest, "cases": cases}
+    workspace.ledger.append(PRETRAINED, body, actor="pretrain", key=f"{found.digest} {cases}")
+    return found
+
+
+def read_before(workspace: Workspace, folder: Path, base: str) -> list[str]:
+    """Ids of the cases that the base in `folder`, with the digest `base`, read in further pretraining, sorted.
+
+    What its folder says and what the ledger does, of it and of the bases that it was made from.
+    """
+    from pvcore.training.pretraining import RECORD
+
+    found: set[str] = set()
+    record = json.loads((folder / RECORD).read_bytes()) if (folder / RECORD).is_file() else None
+    origins = {base}
+    while record:
+        found.update(record["cases"])
+        origins.add(record["base"])
+        record = record["before"]
+    for entry in reversed(workspace.ledger.entries()):
+        if entry.kind == PRETRAINED and entry.body["base"] in origins:
+            found.update(json.loads(get_blob(workspace.store, entry.body["cases"])))
+            origins.add(entry.body["origin"])
+    return sorted(found)
 
 
 def source_of(workspace: Workspace, source: str) -> str:

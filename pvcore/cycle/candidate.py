@@ -13,7 +13,7 @@ from typing import Any
 
 from pvcore.config import Workspace
 from pvcore.cycle import data
-from pvcore.cycle.bases import places, source_of
+from pvcore.cycle.bases import places, read_before, source_of
 from pvcore.cycle.lineage import unseen
 from pvcore.errors import NotFound
 from pvcore.inference.guardrails import GuardrailPolicy
@@ -127,12 +127,13 @@ def train(
             seed=asked.seed,
             keep=settings.mixture.keep,
         )
+        base = base_folder(workspace, asked.settings["base"])
         work = Path(scratch, "rebuild") if rebuild else workspace.checkpoints
         result = train_with(
             wanted(workspace.settings.processes),
             asked,
             {"train": mixed, "tune": tune},
-            base=base_folder(workspace, asked.settings["base"]),
+            base=base,
             parent=parent_folder,
             terms=data.terms(workspace, asked),
             threads=workspace.settings.threads,
@@ -146,7 +147,11 @@ def train(
         "problem": asked.problem,
         "adapter": result.digest,
         "files": files,
-        "consumed": put_blob(workspace.store, canonical(sorted({e.case_id for e in mixed}))),
+        "consumed": put_blob(workspace.store, canonical(result.consumed)),
+        "fitted": put_blob(workspace.store, canonical(result.fitted)),
+        "pretrained": put_blob(
+            workspace.store, canonical(read_before(workspace, base, asked.settings["base"]["digest"]))
+        ),
         "new_rows": len(new),
         "rows": len(mixed),
         "replayed": len(mixed) - min(len(mixed), len(new)),
@@ -177,17 +182,25 @@ def predict(
     examples: Sequence[Example | Question | tuple[str, str]],
     terms: Any,
     policy: GuardrailPolicy,
+    *,
+    exact: bool | None = None,
 ) -> list[Prediction]:
-    """Answers of an adapter, given by its files, to examples, as far as the guardrails let them through."""
-    with opened(workspace, files, base) as ask:
+    """Answers of an adapter, given by its files, to examples, as far as the guardrails let them through.
+
+    `exact`, one text at a time, is the workspace's setting where it is not given.
+    """
+    with opened(workspace, files, base, exact=exact) as ask:
         return ask(examples, terms=terms, policy=policy)
 
 
 @contextmanager
 def opened(
-    workspace: Workspace, files: Mapping[str, Any], base: Mapping[str, Any]
+    workspace: Workspace, files: Mapping[str, Any], base: Mapping[str, Any], *, exact: bool | None = None
 ) -> Iterator[Callable[..., list[Prediction]]]:
-    """An adapter fetched out of the store and loaded once: `ask(examples, terms=..., policy=...)`."""
+    """An adapter fetched out of the store and loaded once: `ask(examples, terms=..., policy=...)`.
+
+    `exact` as in `predict`.
+    """
     from pvcore.inference.kept import on_disk
     from pvcore.inference.predict import load
     from pvcore.training.train import environment
@@ -200,7 +213,8 @@ def opened(
         model = load(adapter, base_folder(workspace, base))
         keep = on_disk(model, workspace.state / "vectors", name) if model.head.vectors else nullcontext()
         with keep:
-            yield partial(model.predict, threads=threads, exact=workspace.settings.exact)
+            one_by_one = workspace.settings.exact if exact is None else exact
+            yield partial(model.predict, threads=threads, exact=one_by_one)
 
 
 def curve(workspace: Workspace, specification: str) -> list[tuple[int, float]]:

@@ -7,15 +7,19 @@ held-out one joins them into one cluster. No model may then be judged by any cas
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 
 from pvcore.annotations import dataset as datasets
 from pvcore.config import Workspace
 from pvcore.errors import NotFound
 from pvcore.records import Example
+from pvcore.registry.ledger import Entry
 from pvcore.registry.manifest import resolve
 from pvcore.registry.store import get_blob
 from pvcore.training.specification import Specification
+
+READ = frozenset({"consumed", "fitted", "pretrained"})
+"""Fields of a Trained entry: blobs of the ids of cases that were read, and for what."""
 
 
 def consumed(workspace: Workspace, specification: str) -> set[str]:
@@ -23,15 +27,37 @@ def consumed(workspace: Workspace, specification: str) -> set[str]:
 
     Raises NotFound for a specification that was not trained.
     """
-    found: set[str] = set()
+    return _cases(workspace, specification, {"consumed"})
+
+
+def read(workspace: Workspace, specification: str) -> set[str]:
+    """Ids of all cases that a training run, and those that it continued, read for anything.
+
+    Those that were trained on, those that thresholds, calibration and guardrails were fitted on, and those that
+    the base was pretrained further on. Raises NotFound as `consumed`, and for a run of a time that did not record it.
+    """
+    return _cases(workspace, specification, READ)
+
+
+def runs(workspace: Workspace, specification: str) -> Iterator[Entry]:
+    """The Trained entries of a specification and of all that it was continued from, newest first."""
     name: str | None = specification
     while name:
         trained = workspace.ledger.find("Trained", name)
         if trained is None:
             raise NotFound(f"specification {name[:12]} was not trained: nobody knows what it learned from")
-        found.update(json.loads(get_blob(workspace.store, trained.body["consumed"])))
+        yield trained
         parent = Specification.from_json(get_blob(workspace.store, name)).parent
         name = resolve(workspace.store, workspace.ledger, parent).manifest.specification if parent else None
+
+
+def _cases(workspace: Workspace, specification: str, parts: Set[str]) -> set[str]:
+    found: set[str] = set()
+    for trained in runs(workspace, specification):
+        if absent := sorted(parts - set(trained.body)):
+            raise NotFound(f"training run {trained.key[:12]} did not record its {', '.join(absent)} cases")
+        for blob in {trained.body[part] for part in parts}:
+            found.update(json.loads(get_blob(workspace.store, blob)))
     return found
 
 

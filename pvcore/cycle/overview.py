@@ -7,6 +7,7 @@ from typing import Any
 
 from pvcore.config import Workspace
 from pvcore.cycle import arrivals, data, holding, retention
+from pvcore.cycle.absence import check_commitment
 from pvcore.cycle.approval import open_requests
 from pvcore.cycle.signed import ANSWERS, in_a_line, signatures, under
 from pvcore.cycle.spending import told as spent
@@ -179,6 +180,7 @@ def _told(entry: Entry, state: State) -> str:
         "DatasetBuilt": lambda: (
             f"{body['dataset'][:12]}, {len(body['batches'])} batches, MedDRA {body['version']}"
         ),
+        "Pretrained": lambda: f"base {body['base'][:12]}, from {body['origin'][:12]}",
         "Trained": lambda: (
             f"{body['problem']}: {body['rows']} rows, {body['seconds']} s, adapter {body['adapter'][:12]}"
         ),
@@ -244,6 +246,10 @@ def _checks_of(workspace: Workspace, version: Version) -> list[Row]:
     if manifest.dictionary:
         rows.append(
             _check(f"{version.name}: dictionary", lambda d=manifest.dictionary: _release(workspace, d))
+        )
+    if manifest.read:
+        rows.append(
+            _check(f"{version.name}: cases that were read", lambda: check_commitment(workspace, manifest))
         )
     state = workspace.ledger.state()
     for switch in state.history(version.problem):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pvcore.config import Workspace
-from pvcore.cycle import data
+from pvcore.cycle import absence, data
 from pvcore.cycle.candidate import curve, load_specification, train
 from pvcore.cycle.judging import Evaluation, evaluation
 from pvcore.dossier import report as pages
@@ -45,6 +45,7 @@ def register(workspace: Workspace, specification: str, key: str) -> str:
         "policy": judged.entry.body["policy"],
         "dossier": put_blob(workspace.store, dossier(workspace, specification, judged).encode()),
         "environment": trained["environment"],
+        "read": absence.commit(workspace, specification),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return enter(workspace.store, workspace.ledger, fields, TRAINER).name
@@ -120,7 +121,7 @@ def specification_of(workspace: Workspace, version: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a rebuild showed: the same bytes, or which files differ."""
+    """What a rebuild showed: the same bytes of the same cases, or which files and cases differ."""
 
     same: bool
     line: str
@@ -145,13 +146,16 @@ def compare_rebuilt(workspace: Workspace, version: str) -> Receipt:
         f for f in {*before, *after} if before.get(f, {}).get("sha256") != after.get(f, {}).get("sha256")
     )
     code = load_specification(workspace, name).code
-    if not differs:
+    first = train(workspace, name)
+    read = [part for part in ("consumed", "fitted") if part in first and first[part] != rebuilt.body[part]]
+    if not differs and not read:
         return Receipt(
             True,
             f"{found.name}: trained again, the same {len(before)} files, "
             f"adapter {found.manifest.adapter['digest'][:12]}",
         )
-    reasons = [f"files {', '.join(differs)}"]
+    reasons = [f"files {', '.join(differs)}"] if differs else []
+    reasons += [f"the cases {part}" for part in read]
     if code != code_digest():
         reasons.append(f"the code (then {code[:12]}, now {code_digest()[:12]})")
     then, now = found.manifest.environment, rebuilt.body["environment"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from pvcore.annotations.batch import Batch
 from pvcore.config import Workspace
 from pvcore.cycle import arrivals, candidate, data, releases
 from pvcore.cycle.inbox import version_in_name
+from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.plain import inert
 from pvcore.problems import PROBLEMS
-from pvcore.records import Prediction, canonical
+from pvcore.records import Prediction, Question, canonical
 from pvcore.registry import promotion
 from pvcore.registry.manifest import Version, resolve
-from pvcore.registry.store import put_blob
+from pvcore.registry.store import get_blob, put_blob
+from pvcore.training.specification import code_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +53,58 @@ def trusted(workspace: Workspace, name: str) -> Version:
     return found
 
 
-def score(workspace: Workspace, name: str, batch: Batch) -> tuple[Version, list[Prediction]]:
-    """The predictions of a version on the cases of a batch, in the order of their ids."""
-    version = trusted(workspace, name)
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What an answer depends on beside model and input: the MedDRA version that terms are of, the guardrails'
+    policy by its digest, and whether texts go one at a time.
+    """
+
+    dictionary: str | None
+    policy: str
+    exact: bool
+
+
+def conditions_now(workspace: Workspace, problem: str) -> Conditions:
+    """Those in force: of the release that is adopted, new terms included, and of the policy as it is written.
+
+    The policy is kept in the store, so that a prediction can be reproduced after it has changed.
+    """
+    policy = workspace.policy(workspace.recipe(problem).policy)
+    return Conditions(
+        releases.adopted_version(workspace) if PROBLEMS[problem].terms else None,
+        put_blob(workspace.store, canonical(dict(policy.raw))),
+        workspace.settings.exact,
+    )
+
+
+def answer(
+    workspace: Workspace, version: Version, questions: Sequence[Question], given: Conditions
+) -> list[Prediction]:
+    """The predictions of a version, in the order of their ids."""
     asked = candidate.load_specification(workspace, version.manifest.specification)
-    # Answers are terms of the release that is adopted now, new ones included.
-    adopted = releases.adopted_version(workspace) if PROBLEMS[version.problem].terms else None
-    dictionary = data.load_dictionary(workspace, adopted) if adopted else None
-    questions = PROBLEMS[version.problem].questions(batch.cases)
+    dictionary = data.load_dictionary(workspace, given.dictionary) if given.dictionary else None
+    raw = json.loads(get_blob(workspace.store, given.policy))
     answered = candidate.predict(
         workspace,
         version.manifest.adapter["files"],
         asked.settings["base"],
         questions,
         data.terms_of(version.problem, dictionary),
-        workspace.policy(workspace.recipe(version.problem).policy).guardrails,
+        GuardrailPolicy.model_validate(raw.get("guardrails") or {}),
+        exact=given.exact,
     )
-    marked = [dataclasses.replace(p, version=version.name, dictionary=adopted) for p in answered]
-    return version, sorted(marked, key=lambda p: p.example_id)
+    marked = [
+        dataclasses.replace(p, version=version.name, dictionary=given.dictionary, policy=given.policy)
+        for p in answered
+    ]
+    return sorted(marked, key=lambda p: p.example_id)
+
+
+def score(workspace: Workspace, name: str, batch: Batch) -> tuple[Version, list[Prediction]]:
+    """The predictions of a version on the cases of a batch, in the order of their ids."""
+    version = trusted(workspace, name)
+    questions = PROBLEMS[version.problem].questions(batch.cases)
+    return version, answer(workspace, version, questions, conditions_now(workspace, version.problem))
 
 
 def score_file(
@@ -80,17 +117,23 @@ def score_file(
 
 def score_batch(workspace: Workspace, name: str, batch: str) -> Scored:
     """Score an admitted batch (digest, key or name) and keep the predictions; recorded in the ledger."""
-    version, answered = score(workspace, name, arrivals.load_batch(workspace, batch))
+    from pvcore.training.train import environment
+
+    loaded = arrivals.load_batch(workspace, batch)
+    version, answered = score(workspace, name, loaded)
     blob = put_blob(workspace.store, b"".join(canonical(dataclasses.asdict(p)) + b"\n" for p in answered))
     workspace.ledger.append(
         "Scored",
         {
             "problem": version.problem,
             "version": version.digest,
-            "batch": batch,
+            "batch": loaded.digest,
+            "name": loaded.name,
             "predictions": blob,
             "rows": len(answered),
             "withheld": sum(not p.answer for p in answered),
+            "code": code_digest(),
+            "environment": environment(workspace.settings.threads),
         },
         actor="score",
         key=blob,

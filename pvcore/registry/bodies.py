@@ -57,6 +57,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "DatasetBuilt": {
         "dataset": str, "parent": MAYBE, "version": MAYBE, "batches": [str], "mappings": [str], "counts": dict,
     },
+    "Pretrained": {"base": str, "origin": str, "cases": str},
     "Trained": _TRAINED,
     "Rebuilt": _TRAINED,
     "Evaluated": {

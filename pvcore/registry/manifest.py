@@ -38,7 +38,9 @@ class Manifest:
     that training continued (None: from the base); `decision` has at least {"outcome": "pass" |
     "fail" | "inconclusive"}; `policy` is the digest of the policy that decided. `specification`,
     `dataset`, `report` and `dossier` are blobs of the same store. `dictionary` is the digest of a
-    MedDRA release, whose text is licensed and stays out of the manifest.
+    MedDRA release, whose text is licensed and stays out of the manifest. `read` commits to the cases that its
+    training and its ancestors' read: {"root", "records", "secret" (a blob)} of `absence_tree`; None for a
+    version that was registered before this was recorded.
     """
 
     problem: str
@@ -57,6 +59,7 @@ class Manifest:
     environment: Mapping[str, Any]
     created: str
     format: int = FORMAT
+    read: Mapping[str, Any] | None = None
 
     @property
     def outcome(self) -> str:
@@ -108,6 +111,15 @@ def _faults(fields: Mapping[str, Any]) -> list[str]:
         datetime.fromisoformat(fields["created"])
     except (TypeError, ValueError):
         faults.append(f"created is not an ISO time: {fields['created']!r}")
+    read = fields.get("read")
+    if read is not None and not (
+        isinstance(read, Mapping)
+        and set(read) == {"root", "records", "secret"}
+        and _is_digest(read["root"])
+        and _is_digest(read["secret"])
+        and isinstance(read["records"], int)
+    ):
+        faults.append(f'read is not {{"root", "records", "secret"}}: {read!r}')
     if faults:
         return faults
     if fields["decision"].get("outcome") not in ("pass", "fail", "inconclusive"):
@@ -163,6 +175,7 @@ def register(store: Store, ledger: Ledger, fields: Mapping[str, Any], actor: str
             "version": digest,
             "specification": manifest.specification,
             "adapter": manifest.adapter["digest"],
+            "read": _committed(manifest),
         }
 
     key = f"{manifest.problem} {manifest.specification}"
@@ -176,6 +189,11 @@ def register(store: Store, ledger: Ledger, fields: Mapping[str, Any], actor: str
     return read_version(store, entry)
 
 
+def _committed(manifest: Manifest) -> dict[str, Any] | None:
+    """What a Registered entry says of the cases that were read, so that the entry alone binds a proof."""
+    return {name: manifest.read[name] for name in ("root", "records")} if manifest.read else None
+
+
 def read_version(store: Store, entry: Entry) -> Version:
     """The version of a Registered entry, its manifest verified against its digest."""
     data = get_blob(store, entry.body["version"])
@@ -186,7 +204,8 @@ def read_version(store: Store, entry: Entry) -> Version:
     if not isinstance(fields, dict):
         raise RegistryError(f"ledger entry {entry.sequence} names a blob that is no manifest.")
     manifest = manifest_from(fields)
-    if manifest.problem != entry.body["problem"] or manifest.specification != entry.body["specification"]:
+    said = (entry.body["problem"], entry.body["specification"], entry.body.get("read"))
+    if said != (manifest.problem, manifest.specification, _committed(manifest)):
         raise RegistryError(
             f"ledger entry {entry.sequence} does not fit the manifest {entry.body['version']}."
         )

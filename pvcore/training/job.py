@@ -135,7 +135,8 @@ def _error(file: Path, processes: int, code: int, said: str) -> PvError:
 def _result(file: Path) -> TrainResult:
     found = json.loads(file.with_suffix(RESULT).read_bytes())
     pairs = {name: tuple((step, value) for step, value in found[name]) for name in ("curve", "looks")}
-    return TrainResult(**{**found, **pairs, "adapter": Path(found["adapter"])})
+    cases = {name: tuple(found[name]) for name in ("consumed", "fitted")}
+    return TrainResult(**{**found, **pairs, **cases, "adapter": Path(found["adapter"])})
 
 
 def _example(row: Mapping[str, Any]) -> Example:

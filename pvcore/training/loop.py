@@ -30,11 +30,16 @@ Look = Callable[[], dict[str, float]]
 
 @dataclass(frozen=True)
 class Run:
-    """What a finished loop leaves: (step, loss) of every step, looks at the tune split, where it resumed."""
+    """What a finished loop leaves: (step, loss) of every step, looks at the tune split, where it resumed.
+
+    `read` are the items that were handed out in batches. Those of the steps before a checkpoint stand in the
+    plan, which is the same: a checkpoint of other items is refused.
+    """
 
     curve: tuple[tuple[int, float], ...]
     looks: tuple[tuple[int, dict[str, float]], ...]
     resumed_from: int
+    read: frozenset[int]
 
 
 def seed_of(seed: int, what: int | str) -> int:
@@ -93,12 +98,14 @@ def run(
     # Rows that are each other's negatives are not shared out: every process computes all of them.
     sharing = processes if objective.divisible else ALONE
     resumed, total = state.step, len(objective.plan)
+    read = {item for items in objective.plan[:resumed] for item in items}
     network.train()
     for step in range(resumed + 1, total + 1):
         # Each process draws dropout of its own; the first one's is that of a process alone.
         torch.manual_seed(seed_of(seed, step if sharing.first else f"{step}:{sharing.rank}"))
-        loss = _step(network, objective, settings, objective.plan[step - 1], sharing)
-        loss = sharing.add(weights, loss)
+        items = objective.plan[step - 1]
+        loss = sharing.add(weights, _step(network, objective, settings, items, sharing))
+        read.update(items)
         if not loss < float("inf"):
             raise TrainingError(f"step {step} of {total}: the loss is {loss}. Lower training.learning_rate.")
         torch.nn.utils.clip_grad_norm_(weights.values(), settings.clip)
@@ -116,7 +123,7 @@ def run(
             processes.once(lambda: checkpoint.save(checkpoints, state, objective.content))
         if progress is not None and processes.first:
             progress(step, total, loss)
-    return Run(tuple(map(_pair, state.curve)), tuple(map(_pair, state.looks)), resumed)
+    return Run(tuple(map(_pair, state.curve)), tuple(map(_pair, state.looks)), resumed, frozenset(read))
 
 
 def _step(

@@ -13,7 +13,7 @@ import dataclasses
 import math
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -49,6 +49,8 @@ class TrainResult:
 
     `curve` is (step, loss) of every step, `tune` the metrics on the tune split with the threshold
     chosen there, `looks` those on the way. `resumed_from` is 0 for a run that was not cut off.
+    `consumed` are the cases whose rows were handed out in batches, `fitted` those that head, thresholds,
+    calibration and guardrails were fitted with the rows of, in whole or in part; both sorted.
     """
 
     adapter: Path
@@ -60,6 +62,8 @@ class TrainResult:
     seconds: float
     resumed_from: int
     environment: Mapping[str, str]
+    consumed: tuple[str, ...]
+    fitted: tuple[str, ...]
 
 
 def train(
@@ -122,7 +126,13 @@ def train(
         seconds=time.monotonic() - started,
         resumed_from=run.resumed_from,
         environment=environment(threads, processes.count),
+        consumed=_cases(rows[number] for number in objective.rows(run.read) if number < len(rows)),
+        fitted=_cases([*rows, *tune]),
     )
+
+
+def _cases(rows: Iterable[Example]) -> tuple[str, ...]:
+    return tuple(sorted({row.case_id for row in rows}))
 
 
 def environment(threads: int | None = None, processes: int = 1) -> dict[str, str]:

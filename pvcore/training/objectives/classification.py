@@ -63,7 +63,7 @@ def classification(task: Problem, rows: Sequence[Example], given: Given) -> Obje
     content = content_digest(
         list(labels), [item.ids for item in encoded], targets, truth.tolist(), share.tolist()
     )
-    return Objective(plan, loss, content, lengths=lengths)
+    return Objective(plan, loss, content, lengths=lengths, of=of)
 
 
 def known_criteria(task: Problem, rows: Sequence[Example]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -26,7 +26,8 @@ def generation(task: Problem, rows: Sequence[Example], given: Given) -> Objectiv
     import torch
 
     tokenizer, training = given.tokenizer, given.settings.training
-    made = [item for row in rows for item in items(task, row, given)]
+    parts = [items(task, row, given) for row in rows]
+    made, of = [item for own in parts for item in own], [n for n, own in enumerate(parts) for _ in own]
     sequences = [(*prompt, *answer) for prompt, answer in made]
 
     def loss(network: Any, numbers: Sequence[int]) -> torch.Tensor:
@@ -58,7 +59,7 @@ def generation(task: Problem, rows: Sequence[Example], given: Given) -> Objectiv
 
     lengths = [len(sequence) for sequence in sequences]
     plan = plan_by_length(lengths, epochs=training.epochs, batch=training.batch, seed=given.seed)
-    return Objective(plan, loss, content_digest(made))
+    return Objective(plan, loss, content_digest(made), of=of)
 
 
 def items(task: Problem, row: Example, given: Given) -> list[Item]:

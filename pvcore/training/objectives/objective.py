@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,8 @@ class Objective:
     a contrastive loss is not, because every pair of a step is a negative of the others. `step(network)`
     stands around the losses of a step's parts and their backward passes. `lengths`: tokens of each item, where
     a step may be cut into parts of similar length.
+    `of` is the number of the row that each item was made of; None: item i is row i. Numbers beyond the rows are
+    the dictionary's own.
     """
 
     plan: Plan
@@ -53,6 +55,11 @@ class Objective:
     divisible: bool = True
     step: Callable[[Any], AbstractContextManager[Any]] = nullcontext
     lengths: Sequence[int] | None = None
+    of: Sequence[int] | None = None
+
+    def rows(self, items: Iterable[int]) -> set[int]:
+        """The numbers of the rows that items were made of."""
+        return set(items) if self.of is None else {self.of[item] for item in items}
 
 
 def plan_by_length(

@@ -26,7 +26,8 @@ def tagging(task: Problem, rows: Sequence[Example], given: Given) -> Objective:
     import torch
 
     tokenizer, training = given.tokenizer, given.settings.training
-    made = [item for row in rows for item in items(task, row, given)]
+    parts = [items(task, row, given) for row in rows]
+    made, of = [item for own in parts for item in own], [n for n, own in enumerate(parts) for _ in own]
     encoded, targets = [item for item, _ in made], [target for _, target in made]
 
     def loss(network: Any, numbers: Sequence[int]) -> torch.Tensor:
@@ -47,7 +48,7 @@ def tagging(task: Problem, rows: Sequence[Example], given: Given) -> Objective:
     lengths = [len(e.ids) for e in encoded]
     plan = plan_by_length(lengths, epochs=training.epochs, batch=training.batch, seed=given.seed)
     content = content_digest(list(task.labels), [e.ids for e in encoded], targets)
-    return Objective(plan, loss, content, lengths=lengths)
+    return Objective(plan, loss, content, lengths=lengths, of=of)
 
 
 def items(task: Problem, row: Example, given: Given) -> list[Item]:

@@ -166,6 +166,7 @@ def test_criteria_of_a_text_in_windows(pool, tiny_base, specify, judged, train):
     result = train(
         specify(tiny_base, **OPTIONS["encoder"], **options), judged(80, 1), judged(20, 2), base=tiny_base
     )
+    assert len(result.consumed) == 80  # by case, not by window
     model = load(result.adapter, tiny_base)
     text = "hospital " * 8 + "took drug and felt rash later at home daily " + "well " * 8
     parts = windows(model.tokenizer, text, 12)

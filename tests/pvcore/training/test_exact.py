@@ -67,6 +67,7 @@ def test_a_torn_checkpoint_falls_back_to_the_one_before(tiny_base, specify, rows
     assert again.resumed_from == int(before.stem.removeprefix("step-"))
     assert again.digest == whole.digest
     assert again.curve == whole.curve
+    assert again.consumed == whole.consumed == tuple(sorted(row.case_id for row in rows(40, 1)))
 
 
 def test_a_checkpoint_of_other_rows_is_refused(tiny_base, specify, rows, train, tmp_path):

@@ -142,7 +142,7 @@ def test_a_job_is_its_arguments_and_its_result(tiny_base, specify, rows, tmp_pat
     again = train(
         asked, examples, threads=1, **{**places, "workdir": tmp_path / "w", "output": tmp_path / "a"}
     )
-    for name in ("digest", "files", "curve", "tune", "looks", "environment"):
+    for name in ("digest", "files", "curve", "tune", "looks", "environment", "consumed", "fitted"):
         assert getattr(found, name) == getattr(again, name)
     steps = [job.STEP.match(line) for line in lines]
     assert [(int(s[1]), float(s[3])) for s in steps if s] == list(again.curve)

@@ -14,6 +14,7 @@ from pvcore.inference.predict import Model, load
 from pvcore.problems.pts import PTS
 from pvcore.records import Example
 from pvcore.training import qlora
+from pvcore.training.objectives import OBJECTIVES
 from pvcore.training.thresholds import best_threshold
 
 
@@ -28,6 +29,24 @@ def test_a_classifier_learns_and_answers_as_it_was_measured(tiny_base, specify, 
     right = sum(row.label == answer.answer for row, answer in zip(tune, found, strict=True))
     assert right / len(tune) == result.tune["accuracy"]
     assert 0.0 < model.card.threshold < 1.0
+
+
+def test_consumed_is_what_batches_held_and_not_what_was_given(tiny_base, specify, rows, train, monkeypatch):
+    made = OBJECTIVES["classification"]
+
+    def without_the_third(*asked):
+        objective = made(*asked)
+        plan = [[item for item in step if item != 2] for step in objective.plan]
+        return dataclasses.replace(objective, plan=plan)
+
+    given, tune = rows(24, 1), rows(8, 2)
+    whole = train(specify(tiny_base, training__epochs=1), given, tune, base=tiny_base)
+    monkeypatch.setitem(OBJECTIVES, "classification", without_the_third)
+    less = train(specify(tiny_base, training__epochs=1), given, tune, base=tiny_base)
+    assert whole.consumed == tuple(sorted(row.case_id for row in given))
+    assert set(whole.consumed) - set(less.consumed) == {given[2].case_id}
+    # The head was fitted on it all the same, and thresholds on the tune rows.
+    assert less.fitted == tuple(sorted(row.case_id for row in (*given, *tune)))
 
 
 def test_an_adapter_is_a_plain_peft_folder(tiny_base, specify, rows, train):
@@ -170,6 +189,7 @@ def test_coding_finds_the_term_of_a_wording(tiny_base, specify, verbatims, terms
     after = train(asked, verbatims, tune, base=tiny_base, terms=terms)
     assert after.tune["accuracy_at_1"] > max(0.8, before.tune["accuracy_at_1"])
     found = load(after.adapter, tiny_base).predict([("a", "bad liver pain again")], terms=terms)[0]
+    assert after.consumed == tuple(sorted(row.case_id for row in verbatims))  # and none of the dictionary
     assert found.answer == "90000000"
     assert len(found.ranked) == 5 and found.ranked[0] == (found.answer, found.score)
     assert json.loads((after.adapter / "pv.json").read_text())["pooling"] == "mean"

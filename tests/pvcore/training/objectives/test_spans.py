@@ -72,6 +72,8 @@ def test_a_long_text_is_learned_through_all_its_windows(tiny_base):
     items = windows_of(EXTRACTION, row, given(tiny_base, max_tokens=32))
     assert len(items) > 3
     assert [1 in reaction for _, (_, reaction) in items] == [False] * (len(items) - 1) + [True]
+    objective = OBJECTIVES["tagging"](EXTRACTION, [row, *make_rows(2, 1)], given(tiny_base, max_tokens=32))
+    assert objective.rows(range(len(items))) == {0} and objective.rows(objective.plan[0]) <= {0, 1, 2}
 
 
 def test_the_loss_of_a_step_is_the_mean_over_its_items(tiny_base):
@@ -115,6 +117,7 @@ def raised(prediction) -> dict:
 def test_the_loss_of_generation_stands_on_the_answer_alone(tiny_phi3):
     rows = [make_rows(1, 1)[0], Example("e", "c", "rash", marked("rash", Reaction="rash"), "k")]
     objective = OBJECTIVES["generation"](EXTRACTION, rows, given(tiny_phi3, max_tokens=600))
+    assert objective.rows([0, 1]) == {0, 1}
     prompt, answer = passages_of(EXTRACTION, rows[0], given(tiny_phi3, max_tokens=600))[0]
     tokenizer = load_tokenizer(tiny_phi3)
     text = tokenizer.decode(answer)
