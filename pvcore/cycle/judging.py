@@ -22,7 +22,7 @@ from pvcore.evaluation.baseline import (
     with_criteria,
 )
 from pvcore.evaluation.compare import evaluate as measure
-from pvcore.evaluation.compare import frame, held_out_digest
+from pvcore.evaluation.compare import changed_answers, frame, held_out_digest
 from pvcore.evaluation.gate import Decision, decide
 from pvcore.evaluation.lexicon import lexicon
 from pvcore.evaluation.report import Report
@@ -102,6 +102,9 @@ def evaluate(workspace: Workspace, specification: str) -> str:
             "decision": put_blob(workspace.store, canonical(decision.to_json())),
             "policy": put_blob(workspace.store, canonical(dict(policy.raw))),
             "predictions": put_blob(workspace.store, _lines(answered)),
+            "changed": put_blob(
+                workspace.store, canonical(changed_answers(candidate, before, positive=problem.positive))
+            ),
         },
         actor="evaluate",
         key=key,

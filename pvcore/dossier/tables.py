@@ -11,7 +11,6 @@ from pvcore.dossier import words
 from pvcore.evaluation.checks import Check
 from pvcore.evaluation.criteria import OF_ONE, is_of_one, name_of
 from pvcore.evaluation.gate import CHAMPION, Decision, Policy
-from pvcore.evaluation.reliability import Reliability
 from pvcore.evaluation.report import Estimate, Group, Report
 from pvcore.records import CRITERIA
 
@@ -121,19 +120,6 @@ def criteria_rows(report: Report) -> list[dict[str, Any]]:
         cells = [Cell(number(e.value), interval(e)) for e in (*shown, recall.candidate, precision.candidate)]
         rows.append({"name": spoken(criterion), "met": recall.support, "cells": cells})
     return rows
-
-
-def guardrail_rows(found: Reliability) -> list[dict[str, Any]]:
-    """How often each guardrail did not pass on the held-out rows."""
-    return [
-        {
-            "name": name,
-            "meaning": words.GUARDRAILS.get(name, ""),
-            "warned": outcomes.get("warn", 0),
-            "withheld": outcomes.get("withhold", 0),
-        }
-        for name, outcomes in found.raised.items()
-    ]
 
 
 def slice_rows(report: Report, metric: str) -> list[dict[str, Any]]:
