@@ -62,30 +62,27 @@ def fetch(
     target: Annotated[Path, typer.Argument(help="a folder that does not exist")],
     workspace: Where = None,
 ) -> None:
-    """Fetch a version's LoRA adapter, verified: a PEFT folder that transformers and vLLM load as it is."""
+    """Fetch a version's LoRA adapter, verified: a PEFT folder with its model card and its bill of materials (CycloneDX)."""
     from pvcore.config import open_workspace
     from pvcore.cycle.scoring import trusted
     from pvcore.registry.manifest import fetch_adapter
 
     opened = open_workspace(workspace)
     found = trusted(opened, version)
-    console.print(str(fetch_adapter(opened.store, found, target)), markup=False)
+    console.print(str(fetch_adapter(opened.store, found, target, beside=True)), markup=False)
 
 
 @registry.command()
 def dossier(
     version: Version,
-    target: Annotated[Path, typer.Argument(help="the HTML file to write", dir_okay=False)],
+    target: Annotated[Path, typer.Argument(help="the file to write: .html or .pdf", dir_okay=False)],
     workspace: Where = None,
 ) -> None:
-    """Write a version's dossier: one HTML page with data, results, decision and how to reproduce."""
+    """Write a version's dossier, with all signatures as of now: data, results, decision, how to reproduce."""
     from pvcore.config import open_workspace
-    from pvcore.registry.manifest import resolve
-    from pvcore.registry.store import get_blob
+    from pvcore.cycle.documents import printed
 
-    opened = open_workspace(workspace)
-    found = resolve(opened.store, opened.ledger, version)
-    target.write_bytes(get_blob(opened.store, found.manifest.dossier))
+    target.write_bytes(printed(open_workspace(workspace), version, target.suffix))
     console.print(f"wrote {target}", markup=False)
 
 

@@ -90,7 +90,10 @@ def balance(examples: Mapping[str, Sequence[Example]], named: Callable[[str], st
     # Spans are labels of their own: there are as many as texts.
     if any(label.startswith("{") for label in total):
         marked = {split: _marked(examples.get(split, ())) for split in SPLITS}
-        return [["Marked", *SPLITS], *([name, *(marked[s][name] for s in SPLITS)] for name in marked["train"])]
+        return [
+            ["Marked", *SPLITS],
+            *([name, *(marked[s][name] for s in SPLITS)] for name in marked["train"]),
+        ]
     rows = [[named(label), *(f"{counts[s][label]:,}" for s in SPLITS)] for label, _ in _ranked(total)[:SHOWN]]
     if len(total) > SHOWN:
         rest = [label for label, _ in _ranked(total)[SHOWN:]]

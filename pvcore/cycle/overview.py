@@ -215,6 +215,7 @@ def _checks_of(workspace: Workspace, version: Version) -> list[Row]:
             ("policy", manifest.policy),
             ("dossier", manifest.dossier),
             *((f"adapter file {f}", e["sha256"]) for f, e in manifest.adapter["files"].items()),
+            *((f, e["sha256"]) for f, e in manifest.beside.items()),
         )
     ]
     if rows[2]["holds"] == "yes":

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pvcore.config import Workspace
 from pvcore.cycle import data
 from pvcore.cycle.candidate import curve, load_specification, train
+from pvcore.cycle.documents import beside
 from pvcore.cycle.judging import Evaluation, evaluation
 from pvcore.cycle.material import material, spread
 from pvcore.dossier import report as pages
@@ -45,9 +46,15 @@ def register(workspace: Workspace, specification: str, key: str) -> str:
         "policy": judged.entry.body["policy"],
         "dossier": put_blob(workspace.store, dossier(workspace, specification, judged).encode()),
         "environment": trained["environment"],
+        "beside": beside(workspace, asked, judged, trained, next_number(workspace, asked.problem)),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return enter(workspace.store, workspace.ledger, fields, TRAINER).name
+
+
+def next_number(workspace: Workspace, problem: str) -> int:
+    """The number that a version of `problem` would get now."""
+    return len(workspace.ledger.state().versions(problem)) + 1
 
 
 def dossier(workspace: Workspace, specification: str, judged: Evaluation) -> str:
@@ -57,7 +64,7 @@ def dossier(workspace: Workspace, specification: str, judged: Evaluation) -> str
     policy = workspace.policy(workspace.recipe(asked.problem).policy)
     champion = judged.entry.body["champion"]
     before = resolve(workspace.store, workspace.ledger, champion).name if champion else None
-    number = len(workspace.ledger.state().versions(asked.problem)) + 1
+    number = next_number(workspace, asked.problem)
     migrations = [
         e.body
         for e in workspace.ledger.entries()

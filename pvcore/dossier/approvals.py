@@ -7,7 +7,7 @@ from typing import Any
 
 from pvcore.errors import RegistryError
 
-END = "</main>"
+END = "</body>"
 """Where a page's own text ends; everything before it stays as it was stored."""
 
 
@@ -22,6 +22,8 @@ def with_approvals(page: str, approvals: Sequence[Mapping[str, Any]], *, digest:
 
     start, end, rest = page.rpartition(END)
     if not end:
-        raise RegistryError("the stored dossier has no end to add signatures at: was it made by this platform?")
+        raise RegistryError(
+            "the stored dossier has no end to add signatures at: was it made by this platform?"
+        )
     text = templates().get_template("approvals.html.j2").render(rows=approvals, digest=digest, asof=asof)
     return start + text + end + rest

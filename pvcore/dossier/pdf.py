@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from pvcore.errors import PvError
 
@@ -13,6 +12,11 @@ FACES = (
     ("Dossier Mono", "normal", "DejaVuSansMono.ttf"),
 )
 """Of matplotlib, which draws the plots with them."""
+STYLE = """
+html body { font-family: "Dossier" } html body code { font-family: "Dossier Mono" }
+html body { font-size: 8.5pt } html body table { font-size: 7.5pt }
+"""
+"""DejaVu is wider than what browsers choose."""
 ADVICE = (
     "a PDF needs WeasyPrint and Pango. Run: pip install 'pv-retrain[pdf]' (and on Debian or Ubuntu: "
     "apt install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0); or write the HTML page and print it"
@@ -24,6 +28,7 @@ def to_pdf(page: str) -> bytes:
     try:
         import weasyprint
         from weasyprint.text.fonts import FontConfiguration
+        from weasyprint.urls import URLFetcher
     except (ImportError, OSError) as error:  # OSError: Pango is not there
         raise PvError(f"{ADVICE}. ({str(error).splitlines()[0]})") from None
     from matplotlib import get_data_path
@@ -34,19 +39,10 @@ def to_pdf(page: str) -> bytes:
         for family, weight, file in FACES
     )
     fonts = FontConfiguration()
-    own = weasyprint.CSS(
-        string=faces + 'body { font-family: "Dossier" } code { font-family: "Dossier Mono" }', font_config=fonts
-    )
-    made = weasyprint.HTML(string=page, url_fetcher=_inside).write_pdf(
+    own = weasyprint.CSS(string=faces + STYLE, font_config=fonts)
+    # A page carries everything itself; whatever else it asked for is not fetched.
+    inside = URLFetcher(allowed_protocols=("data",))
+    made = weasyprint.HTML(string=page, url_fetcher=inside).write_pdf(
         stylesheets=[own], font_config=fonts, pdf_tags=True
     )
     return bytes(made)
-
-
-def _inside(url: str, *args: Any, **kwargs: Any) -> Any:
-    """What a page may load: what it carries itself."""
-    from weasyprint.urls import default_url_fetcher
-
-    if not url.startswith("data:"):
-        raise ValueError(f"the page asks for {url}: a dossier carries everything itself")
-    return default_url_fetcher(url, *args, **kwargs)

@@ -101,7 +101,10 @@ def gate_intervals(decision: Decision, *, format: Format = "svg") -> bytes:
 def change(report: Report, *, format: Format = "svg") -> bytes:
     """Candidate minus champion of every metric over all rows, but those of one seriousness criterion."""
     rows = [
-        (f"{name}  (n={result.support})".replace("_", " "), result.against["champion"].difference)
+        (
+            f"{name}{'' if result.higher_is_better else ' ↓'}  (n={result.support})".replace("_", " "),
+            result.against["champion"].difference,
+        )
         for name, result in report.overall.results.items()
         if "champion" in result.against and not is_of_one(name)
     ]

@@ -79,61 +79,69 @@ def dossier(
     metric = slice_metric(report, policy)
     compared = CHAMPION in report.references
     shown_slices = slice_rows(report, metric) if report.slices and metric else []
-    return templates().get_template("page.html.j2").render(
-        words=words,
-        mapping=mapping,
-        titles=titles,
-        dash=DASH,
-        version=version,
-        problem=problem,
-        report=report,
-        decision=decision,
-        champion=champion,
-        champion_seen=compared,
-        created=created,
-        intended=intended,
-        intended_rows=facts(intended.model_dump(include=set(words.INTENDED))),
-        limits=[*intended.limits, *words.LIMITS],
-        positive=positive,
-        percent=f"{report.confidence:.0%}",
-        cards=cards(report, decision),
-        frequencies=frequencies(report, positive),
-        checks=[check_row(check) for check in decision.checks],
-        results=result_rows(report),
-        criteria=criteria_rows(report),
-        confusion=confusion(report, positive),
-        label_line=", ".join(f"{count} {label}" for label, count in report.overall.labels.items())
-        if positive
-        else "",
-        changed=changed,
-        slices=shown_slices,
-        slice_metric=spoken(metric),
-        slice_plot=_image(plots.slice_values(report, metric)) if shown_slices else "",
-        gate_plot=_image(plots.gate_intervals(decision)),
-        reliability=report.reliability,
-        guardrails=guardrail_rows(report.reliability, guardrails or {}) if report.reliability else [],
-        behaviour=behaviour,
-        reliability_plot=_image(plots.reliability_diagram(report.reliability)) if report.reliability else "",
-        risk_plot=_image(plots.risk_coverage(report.reliability)) if report.reliability else "",
-        curve_plot=_image(plots.training_curve(curve)) if curve else "",
-        change_plot=_image(plots.change(report)) if compared else "",
-        dataset=facts(dataset),
-        agreement=facts(agreement),
-        balance=balance,
-        batches=batches,
-        consistency=tables(consistency) if consistency else [],
-        consistency_line=summary(consistency) if consistency else "",
-        dictionary=facts(dictionary),
-        migration=[(name, count, words.MIGRATION.get(name, "")) for name, count in (migration or {}).items()],
-        training=facts(training),
-        specification=facts(specification),
-        environment=facts(environment),
-        approvers=approvers,
-        signatures=signatures,
-        reproduce=reproduce,
-        digests=facts({**(digests or {}), "held-out set": report.held_out}),
-        holm=policy.evaluation.multiple == "holm",
-        contents=titles.items(),
+    return (
+        templates()
+        .get_template("page.html.j2")
+        .render(
+            words=words,
+            mapping=mapping,
+            titles=titles,
+            dash=DASH,
+            version=version,
+            problem=problem,
+            report=report,
+            decision=decision,
+            champion=champion,
+            champion_seen=compared,
+            created=created,
+            intended=intended,
+            intended_rows=facts(intended.model_dump(include=set(words.INTENDED))),
+            limits=[*intended.limits, *words.LIMITS],
+            positive=positive,
+            percent=f"{report.confidence:.0%}",
+            cards=cards(report, decision),
+            frequencies=frequencies(report, positive),
+            checks=[check_row(check) for check in decision.checks],
+            results=result_rows(report),
+            criteria=criteria_rows(report),
+            confusion=confusion(report, positive),
+            label_line=", ".join(f"{count} {label}" for label, count in report.overall.labels.items())
+            if positive
+            else "",
+            changed=changed,
+            slices=shown_slices,
+            slice_metric=spoken(metric),
+            slice_plot=_image(plots.slice_values(report, metric)) if shown_slices else "",
+            gate_plot=_image(plots.gate_intervals(decision)),
+            reliability=report.reliability,
+            guardrails=guardrail_rows(report.reliability, guardrails or {}) if report.reliability else [],
+            behaviour=behaviour,
+            reliability_plot=_image(plots.reliability_diagram(report.reliability))
+            if report.reliability
+            else "",
+            risk_plot=_image(plots.risk_coverage(report.reliability)) if report.reliability else "",
+            curve_plot=_image(plots.training_curve(curve)) if curve else "",
+            change_plot=_image(plots.change(report)) if compared else "",
+            dataset=facts(dataset),
+            agreement=facts(agreement),
+            balance=balance,
+            batches=batches,
+            consistency=tables(consistency) if consistency else [],
+            consistency_line=summary(consistency) if consistency else "",
+            dictionary=facts(dictionary),
+            migration=[
+                (name, count, words.MIGRATION.get(name, "")) for name, count in (migration or {}).items()
+            ],
+            training=facts(training),
+            specification=facts(specification),
+            environment=facts(environment),
+            approvers=approvers,
+            signatures=signatures,
+            reproduce=reproduce,
+            digests=facts({**(digests or {}), "held-out set": report.held_out}),
+            holm=policy.evaluation.multiple == "holm",
+            contents=titles.items(),
+        )
     )
 
 
@@ -207,6 +215,8 @@ def templates() -> Environment:
     """The dossier's templates; every text that is put into one is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    made = Environment(loader=PackageLoader("pvcore.dossier", "."), autoescape=True, undefined=StrictUndefined)
+    made = Environment(
+        loader=PackageLoader("pvcore.dossier", "."), autoescape=True, undefined=StrictUndefined
+    )
     made.tests["digest"] = lambda value: bool(re.fullmatch(r"[0-9a-f]{64}", str(value)))
     return made

@@ -26,6 +26,11 @@ class Cell:
     interval: str = ""
 
 
+def cell(shown: Cell) -> str:
+    """A number with its interval in one line."""
+    return f"{shown.value} ({shown.interval})" if shown.interval else shown.value
+
+
 def cards(report: Report, decision: Decision) -> list[dict[str, str]]:
     """The criteria over all cases, one number each, at most four."""
     seen: list[str] = []
