@@ -303,7 +303,7 @@ def bases() -> dict[str, str]:
 
 
 def init_workspace(root: Path, base: str | None = None) -> list[Path]:
-    """Write a workspace: settings with comments, recipes, policy, intended uses, no keys. Existing files stay as they are.
+    """Write a workspace: settings with comments, recipes, policy, intended uses, no keys. What is there stays.
 
     `base` is one of `bases()`; its recipe takes the place of the default one for its problem. Raises
     ConfigError for a place where no folder can be made, for a base that is not known, and where another

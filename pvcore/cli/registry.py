@@ -62,7 +62,7 @@ def fetch(
     target: Annotated[Path, typer.Argument(help="a folder that does not exist")],
     workspace: Where = None,
 ) -> None:
-    """Fetch a version's LoRA adapter, verified: a PEFT folder with its model card and its bill of materials (CycloneDX)."""
+    """Fetch a version's LoRA adapter, verified: a PEFT folder, with model card and bill of materials (CycloneDX)."""
     from pvcore.config import open_workspace
     from pvcore.cycle.scoring import trusted
     from pvcore.registry.manifest import fetch_adapter

@@ -1,4 +1,4 @@
-"""The documents of a version: its dossier on paper with the signatures of now, its model card, its bill of materials."""
+"""The documents of a version: its dossier with the signatures of now, its model card, its bill of materials."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pvcore.training.specification import Specification
 
 
 def printed(workspace: Workspace, name: str, suffix: str) -> bytes:
-    """A version's dossier as .html or .pdf: the stored page, and behind it every signature as of the ledger's last entry.
+    """A version's dossier as .html or .pdf: the stored page, then every signature as of the ledger's last entry.
 
     Raises ConfigError for another suffix, NotFound, PvError where a PDF cannot be made here.
     """

@@ -21,8 +21,8 @@ from pvcore.evaluation.baseline import (
     tfidf_sets,
     with_criteria,
 )
-from pvcore.evaluation.compare import evaluate as measure
 from pvcore.evaluation.compare import changed_answers, frame, held_out_digest
+from pvcore.evaluation.compare import evaluate as measure
 from pvcore.evaluation.gate import Decision, decide
 from pvcore.evaluation.lexicon import lexicon
 from pvcore.evaluation.report import Report

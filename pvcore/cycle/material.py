@@ -32,6 +32,7 @@ def material(
     body = judged.entry.body
     examples = data.examples(workspace, asked.problem, asked.dataset, asked.settings)
     excerpts = workspace.policy(workspace.recipe(asked.problem).policy).personal_data.excerpts
+    report = json.loads(get_blob(workspace.store, body["report"]))
     predictions = get_blob(workspace.store, body["predictions"]).splitlines()
     return {
         "intended": intended_use(workspace.root, asked.problem),
@@ -41,7 +42,8 @@ def material(
             excerpts,
             _named(workspace, asked),
         ),
-        "behaviour": json.loads(get_blob(workspace.store, body["report"])).get("conduct"),
+        "behaviour": report.get("behaviour"),
+        "effects": report.get("effects"),
         "guardrails": count(predictions),
         "balance": balance(examples, _named(workspace, asked)),
         "batches": _batches(workspace, asked.dataset),

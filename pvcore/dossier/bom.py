@@ -24,7 +24,7 @@ PURPOSES = {"encoder": "encoder transformer with LoRA", "causal": "causal transf
 
 
 def bill(version: Described) -> bytes:
-    """The document as UTF-8. The same version gives the same bytes: its serial number follows from its specification."""
+    """The document as UTF-8. One version has one sequence of bytes: its specification gives the serial number."""
     data = [_dataset(version), *([_dictionary(version)] if version.dictionary else [])]
     libraries = [
         _library(name, version.environment[name]) for name in LIBRARIES if name in version.environment

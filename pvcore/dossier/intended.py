@@ -57,13 +57,11 @@ class IntendedUse(BaseModel):
 
 
 def intended_use(root: Path, problem: str) -> IntendedUse:
-    """What the workspace at `root` says, else what is shipped, else nothing. Raises ConfigError, all faults together."""
+    """What the workspace at `root` says, else what is shipped, else nothing. Raises ConfigError with all faults."""
     file = root / FOLDER / f"{problem}.yaml"
     shipped = resources.files("pvcore.recipes") / FOLDER / f"{problem}.yaml"
-    if file.exists():
-        said = read_yaml(file)
-    else:
-        said = yaml_text.load(shipped.read_text("utf-8")) if shipped.is_file() else {}
+    generic = yaml_text.load(shipped.read_text("utf-8")) if shipped.is_file() else {}
+    said = read_yaml(file) if file.exists() else generic
     try:
         return IntendedUse.model_validate(said)
     except ValidationError as error:

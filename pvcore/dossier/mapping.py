@@ -64,7 +64,7 @@ PART11 = (
         "11.10(f)",
         "“Operational system checks to enforce permitted sequencing of steps and events …”",
         ("decision", "approval"),
-        "A version is registered after it was judged, asked for after the gate passed it, promoted after it was signed.",
+        "A version is registered after it was judged, asked for after it passed, promoted after it was signed.",
         "Steps outside the platform.",
     ),
     Part(

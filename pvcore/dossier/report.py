@@ -18,6 +18,7 @@ from pvcore.dossier.tables import (
     check_row,
     confusion,
     criteria_rows,
+    effect_rows,
     facts,
     frequencies,
     inert,
@@ -47,6 +48,7 @@ def dossier(
     intended: IntendedUse | None = None,
     changed: Mapping[str, Any] | None = None,
     behaviour: Mapping[str, Any] | None = None,
+    effects: Mapping[str, Any] | None = None,
     guardrails: Mapping[str, Mapping[str, Any]] | None = None,
     dataset: Mapping[str, Any] | None = None,
     balance: Sequence[Sequence[Any]] = (),
@@ -69,8 +71,8 @@ def dossier(
 
     `version` and `champion` are names ("seriousness@7"). `positive` is the label that recall counts;
     with it the answers are shown as counts and in sentences. `changed` comes from `failures.shown`,
-    `guardrails` from `guardrails.count`, `behaviour` is the JSON of the behaviour tests in the report, and
-    `consistency` that of an `annotations.consistency` report. `balance` and `batches` are tables, names of
+    `guardrails` from `guardrails.count`, `behaviour` and `effects` (of a new dictionary, apart from the
+    model) are JSON of the report, `consistency` that of an `annotations.consistency` report. `balance` and `batches` are tables, names of
     the columns first; `migration` counts rows by class. The other mappings are shown as they are, nested
     keys joined by a colon, in their order. All texts are escaped.
     """
@@ -79,69 +81,63 @@ def dossier(
     metric = slice_metric(report, policy)
     compared = CHAMPION in report.references
     shown_slices = slice_rows(report, metric) if report.slices and metric else []
-    return (
-        templates()
-        .get_template("page.html.j2")
-        .render(
-            words=words,
-            mapping=mapping,
-            titles=titles,
-            dash=DASH,
-            version=version,
-            problem=problem,
-            report=report,
-            decision=decision,
-            champion=champion,
-            champion_seen=compared,
-            created=created,
-            intended=intended,
-            intended_rows=facts(intended.model_dump(include=set(words.INTENDED))),
-            limits=[*intended.limits, *words.LIMITS],
-            positive=positive,
-            percent=f"{report.confidence:.0%}",
-            cards=cards(report, decision),
-            frequencies=frequencies(report, positive),
-            checks=[check_row(check) for check in decision.checks],
-            results=result_rows(report),
-            criteria=criteria_rows(report),
-            confusion=confusion(report, positive),
-            label_line=", ".join(f"{count} {label}" for label, count in report.overall.labels.items())
-            if positive
-            else "",
-            changed=changed,
-            slices=shown_slices,
-            slice_metric=spoken(metric),
-            slice_plot=_image(plots.slice_values(report, metric)) if shown_slices else "",
-            gate_plot=_image(plots.gate_intervals(decision)),
-            reliability=report.reliability,
-            guardrails=guardrail_rows(report.reliability, guardrails or {}) if report.reliability else [],
-            behaviour=behaviour,
-            reliability_plot=_image(plots.reliability_diagram(report.reliability))
-            if report.reliability
-            else "",
-            risk_plot=_image(plots.risk_coverage(report.reliability)) if report.reliability else "",
-            curve_plot=_image(plots.training_curve(curve)) if curve else "",
-            change_plot=_image(plots.change(report)) if compared else "",
-            dataset=facts(dataset),
-            agreement=facts(agreement),
-            balance=balance,
-            batches=batches,
-            consistency=tables(consistency) if consistency else [],
-            consistency_line=summary(consistency) if consistency else "",
-            dictionary=facts(dictionary),
-            migration=[
-                (name, count, words.MIGRATION.get(name, "")) for name, count in (migration or {}).items()
-            ],
-            training=facts(training),
-            specification=facts(specification),
-            environment=facts(environment),
-            approvers=approvers,
-            signatures=signatures,
-            reproduce=reproduce,
-            digests=facts({**(digests or {}), "held-out set": report.held_out}),
-            holm=policy.evaluation.multiple == "holm",
-            contents=titles.items(),
-        )
+    page = templates().get_template("page.html.j2")
+    return page.render(
+        words=words,
+        mapping=mapping,
+        titles=titles,
+        dash=DASH,
+        version=version,
+        problem=problem,
+        report=report,
+        decision=decision,
+        champion=champion,
+        champion_seen=compared,
+        created=created,
+        intended=intended,
+        intended_rows=facts(intended.model_dump(include=set(words.INTENDED))),
+        limits=[*intended.limits, *words.LIMITS],
+        positive=positive,
+        percent=f"{report.confidence:.0%}",
+        cards=cards(report, decision),
+        frequencies=frequencies(report, positive),
+        checks=[check_row(check) for check in decision.checks],
+        results=result_rows(report),
+        criteria=criteria_rows(report),
+        confusion=confusion(report, positive),
+        label_line=", ".join(f"{count} {label}" for label, count in report.overall.labels.items())
+        if positive
+        else "",
+        changed=changed,
+        slices=shown_slices,
+        slice_metric=spoken(metric),
+        slice_plot=_image(plots.slice_values(report, metric)) if shown_slices else "",
+        gate_plot=_image(plots.gate_intervals(decision)),
+        reliability=report.reliability,
+        guardrails=guardrail_rows(report.reliability, guardrails or {}) if report.reliability else [],
+        behaviour=behaviour,
+        effects={**effects, "results": effect_rows(effects)} if effects else None,
+        reliability_plot=_image(plots.reliability_diagram(report.reliability)) if report.reliability else "",
+        risk_plot=_image(plots.risk_coverage(report.reliability)) if report.reliability else "",
+        curve_plot=_image(plots.training_curve(curve)) if curve else "",
+        change_plot=_image(plots.change(report)) if compared else "",
+        dataset=facts(dataset),
+        agreement=facts(agreement),
+        balance=balance,
+        batches=batches,
+        consistency=tables(consistency) if consistency else [],
+        consistency_line=summary(consistency) if consistency else "",
+        dictionary=facts(dictionary),
+        migration=[(name, count, words.MIGRATION.get(name, "")) for name, count in (migration or {}).items()],
+        training=facts(training),
+        specification=facts(specification),
+        environment=facts(environment),
+        approvers=approvers,
+        signatures=signatures,
+        reproduce=reproduce,
+        digests=facts({**(digests or {}), "held-out set": report.held_out}),
+        holm=policy.evaluation.multiple == "holm",
+        contents=titles.items(),
     )
 
 

@@ -127,6 +127,18 @@ def criteria_rows(report: Report) -> list[dict[str, Any]]:
     return rows
 
 
+def effect_rows(effects: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row a metric: champion in the old and in the new dictionary, candidate, and what each of the two changed."""
+    states, changes = ("champion_old", "champion_new", "candidate_new"), ("dictionary", "model")
+    rows = []
+    for found in effects["results"]:
+        parts = {name: Estimate(**found[name]) for name in (*states, *changes)}
+        cells = [Cell(number(parts[name].value), interval(parts[name])) for name in states]
+        cells += [Cell(number(parts[name].value, "+"), interval(parts[name], "+")) for name in changes]
+        rows.append({"name": spoken(found["metric"]), "cells": cells})
+    return rows
+
+
 def slice_rows(report: Report, metric: str) -> list[dict[str, Any]]:
     def row(group: Group) -> dict[str, Any]:
         result = group.results[metric]

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
 
@@ -160,7 +161,7 @@ def test_a_page_can_be_read_by_a_screen_reader(passed):
     html = page(passed, behaviour=BEHAVIOUR, balance=[["Label", "train"], ["serious", 3]])
     levels = [int(level) for level in re.findall(r"<h([1-6])", html)]
     assert levels[0] == 1 and levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(levels))
     for table in re.findall(r"<table.*?</table>", html, re.DOTALL):
         assert "<caption>" in table or table.startswith('<table class="facts">'), table[:200]
         assert all("scope=" in header for header in re.findall(r"<th[ >][^>]*", table)), table[:200]
@@ -188,6 +189,18 @@ def test_behaviour_tests_are_shown_with_their_failures(passed, first):
     assert "negation 12 11 12 0.500 1" in text
     assert "She was <b>not</b> admitted. → serious non-serious passed" in text and "<b>not</b>" not in html
     assert "Champion passed" not in read(page(first, behaviour=BEHAVIOUR, champion=None)).text
+
+
+def test_a_dictionarys_effect_is_told_from_the_models(passed):
+    value = {"value": 0.5, "low": 0.4, "high": 0.6, "error": 0.05}
+    states = dict.fromkeys(("champion_old", "champion_new", "candidate_new", "dictionary", "model"), value)
+    effects = {"old": "26.1", "new": "27.0", "words": "The dictionary alone.", "cases": 90, "relabelled": 4}
+    rows = [{"metric": "accuracy", "higher_is_better": True, **states}]
+    text = read(page(passed, effects={**effects, "results": rows})).text
+    assert "90 held-out examples, 4 of them with another label in MedDRA 27.0 than in 26.1" in text
+    assert "accuracy 0.500 0.400 to 0.600" in text and "+0.500 +0.400 to +0.600" in text
+    bare = read(page(passed, effects={**effects, "results": []})).text
+    assert "The dictionary alone." in bare and "From the model" not in bare
 
 
 def test_an_intended_use_that_nobody_stated_says_so(passed):

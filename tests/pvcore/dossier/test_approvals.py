@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from pvcore.dossier.approvals import with_approvals
+from pvcore.errors import RegistryError
+
+PAGE = "<html><body><main><h1>seriousness@2</h1></main></body></html>"
+ROW = {
+    "name": "Dr Jane <b>Roe</b>", "principal": "jane@example.org", "time": "2030-01-02T03:04:05Z",
+    "meaning": "approved: promote seriousness@2", "reason": "as tested", "key": "SHA256:abc",
+}  # fmt: skip
+
+
+def test_every_signature_stands_with_name_time_and_meaning_behind_the_stored_page() -> None:
+    made = with_approvals(PAGE, [ROW], digest="ab" * 32, asof="entry 7")
+    assert made.startswith(PAGE.removesuffix("</body></html>")) and made.endswith("</body></html>")
+    for part in (
+        "Jane &lt;b&gt;Roe",
+        ROW["time"],
+        ROW["meaning"],
+        ROW["reason"],
+        ROW["key"],
+        "entry 7",
+        "ab" * 32,
+    ):
+        assert part in made
+    assert made == with_approvals(PAGE, [ROW], digest="ab" * 32, asof="entry 7")
+    assert "Nobody has signed anything" in with_approvals(PAGE, [], digest="", asof="")
+
+
+def test_a_page_without_an_end_is_refused() -> None:
+    with pytest.raises(RegistryError, match="no end to add signatures"):
+        with_approvals("<p>no page", [ROW], digest="", asof="")
