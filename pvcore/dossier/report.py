@@ -71,10 +71,10 @@ def dossier(
 
     `version` and `champion` are names ("seriousness@7"). `positive` is the label that recall counts;
     with it the answers are shown as counts and in sentences. `changed` comes from `failures.shown`,
-    `guardrails` from `guardrails.count`, `behaviour` and `effects` (of a new dictionary, apart from the
-    model) are JSON of the report, `consistency` that of an `annotations.consistency` report. `balance` and `batches` are tables, names of
-    the columns first; `migration` counts rows by class. The other mappings are shown as they are, nested
-    keys joined by a colon, in their order. All texts are escaped.
+    `guardrails` from `guardrails.count`; `behaviour` and `effects` (a new dictionary's, apart from the model's)
+    are JSON of the report, `consistency` is that of an `annotations.consistency` report. `balance` and
+    `batches` are tables, names of the columns first; `migration` counts rows by class. The other mappings
+    are shown as they are, nested keys joined by a colon, in their order. All texts are escaped.
     """
     intended = intended or IntendedUse()
     titles = _titles(bool(report.slices), bool(report.reliability), bool(dictionary or migration))
