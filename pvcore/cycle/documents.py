@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pvcore.annotations import dataset as datasets
@@ -43,7 +44,7 @@ def printed(workspace: Workspace, name: str, suffix: str) -> bytes:
 
 
 def beside(
-    workspace: Workspace, asked: Specification, judged: Evaluation, trained: dict[str, Any], number: int
+    workspace: Workspace, asked: Specification, judged: Evaluation, trained: Mapping[str, Any], number: int
 ) -> dict[str, dict[str, Any]]:
     """What goes where the adapter goes, as blobs: file name -> {"sha256", "size"}."""
     described = describe(workspace, asked, judged, trained, number)
@@ -56,7 +57,7 @@ def beside(
 
 
 def describe(
-    workspace: Workspace, asked: Specification, judged: Evaluation, trained: dict[str, Any], number: int
+    workspace: Workspace, asked: Specification, judged: Evaluation, trained: Mapping[str, Any], number: int
 ) -> Described:
     """The version that a candidate becomes, as its card and its bill of materials say it."""
     built, problem = data.dataset_entry(workspace, asked.dataset).body, PROBLEMS[asked.problem]
