@@ -22,6 +22,8 @@ from pvcore.training.specification import Specification
 SHOWN = 12
 """Labels, sources, countries or languages that a table names; the others are counted together."""
 HIDDEN = "(not shown)"
+NAME = 60
+"""Characters of a source's name, which is a free text of a case, too."""
 SPLITS = ("train", "tune", "test")
 
 
@@ -80,7 +82,7 @@ def spread(workspace: Workspace, dataset: str) -> dict[str, Any]:
     if days and unknown:
         found["cases received"] += f" ({unknown:,} without a date)"
     for name, column in (("sources", "source"), ("countries", "country"), ("languages", "language")):
-        counts = Counter(str(value or "not known") for value in cases[column])
+        counts = Counter(excerpt(str(value or "not known"), NAME) for value in cases[column])
         found[name] = ", ".join(f"{key} {number:,}" for key, number in _top(counts))
     return found
 
