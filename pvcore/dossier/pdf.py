@@ -13,10 +13,10 @@ FACES = (
 )
 """Of matplotlib, which draws the plots with them."""
 STYLE = """
-html body { font-family: "Dossier" } html body code { font-family: "Dossier Mono" }
-html body { font-size: 8.5pt } html body table { font-size: 7.5pt }
+body { font-family: "Dossier" !important; font-size: 8.5pt !important } table { font-size: 7.5pt !important }
+code { font-family: "Dossier Mono" !important }
 """
-"""DejaVu is wider than what browsers choose."""
+"""Important, as the page's own style wins otherwise; smaller, as DejaVu is wider than what browsers choose."""
 ADVICE = (
     "a PDF needs WeasyPrint and Pango. Run: pip install 'pv-retrain[pdf]' (and on Debian or Ubuntu: "
     "apt install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0); or write the HTML page and print it"
