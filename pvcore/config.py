@@ -1,7 +1,7 @@
 """A recipe and the settings of a workspace, composed from what each area declares of its own.
 
-A workspace is a folder with `pv.yaml`, `recipes/`, `allowed_signers` and the ignored folder `.pv/`
-that holds all state. Settings come from flags, then the environment (`PV_...`), then `pv.yaml`,
+A workspace is a folder with `pv.yaml`, `recipes/`, `intended_use/`, `allowed_signers` and the ignored folder
+`.pv/` that holds all state. Settings come from flags, then the environment (`PV_...`), then `pv.yaml`,
 then the defaults below. Secrets come from the environment only: a secret in `pv.yaml` is refused.
 """
 
@@ -182,7 +182,7 @@ def load_settings(root: Path, **flags: Any) -> Settings:
     try:
         return FromFile(**{key: value for key, value in flags.items() if value is not None})
     except ValidationError as error:
-        raise ConfigError(_explain(f"{file} or PV_...", error)) from None
+        raise ConfigError(explain(f"{file} or PV_...", error)) from None
     except SettingsError as error:  # a value in the environment that should be JSON
         raise ConfigError(f"the environment: {error}. Write JSON, or set it in {file}.") from None
 
@@ -293,7 +293,7 @@ class Workspace:
             loaded = LoadedPolicy.model_validate(raw.get("loaded") or {})
             retention = RetentionPolicy.model_validate(raw.get("retention") or {})
         except ValidationError as error:
-            raise ConfigError(_explain(str(file), error)) from None
+            raise ConfigError(explain(str(file), error)) from None
         return PolicyDocument(gate, approval, annotations, personal_data, guardrails, loaded, retention, raw)
 
 
@@ -318,7 +318,7 @@ def bases() -> dict[str, str]:
 
 
 def init_workspace(root: Path, base: str | None = None) -> list[Path]:
-    """Write a workspace: settings with comments, recipes, policy, no keys. Existing files stay as they are.
+    """Write a workspace: settings with comments, recipes, policy, intended uses, no keys. What is there stays.
 
     `base` is one of `bases()`; its recipe takes the place of the default one for its problem. Raises
     ConfigError for a place where no folder can be made, for a base that is not known, and where another
@@ -327,6 +327,7 @@ def init_workspace(root: Path, base: str | None = None) -> list[Path]:
     chosen = _recipe_of(root, base) if base else {}
     try:
         (root / "recipes").mkdir(parents=True, exist_ok=True)
+        (root / "intended_use").mkdir(exist_ok=True)
         (root / STATE).mkdir(exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{root} cannot be a workspace: {error.strerror}.") from None
@@ -334,6 +335,8 @@ def init_workspace(root: Path, base: str | None = None) -> list[Path]:
     recipes = sorted((file for file in source.iterdir() if file.name.endswith(".yaml")), key=lambda f: f.name)
     texts = {root / "recipes" / file.name: file.read_text("utf-8") for file in recipes}
     texts |= chosen
+    meant = (source / "intended_use").iterdir()
+    texts |= {root / "intended_use" / file.name: file.read_text("utf-8") for file in meant}
     texts[root / SETTINGS_FILE] = _settings_text()
     texts[root / "allowed_signers"] = (
         "# One line a key: principal options key-type key. Example (see ssh-keygen(1), ALLOWED SIGNERS):\n"
@@ -384,7 +387,7 @@ def read_recipe(file: Path) -> Recipe:
     try:
         return Recipe.model_validate(read_yaml(file))
     except ValidationError as error:
-        raise ConfigError(_explain(str(file), error)) from None
+        raise ConfigError(explain(str(file), error)) from None
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
@@ -429,7 +432,8 @@ def _with_events(policy: Path, raw: dict[str, Any]) -> dict[str, Any]:
     return {**raw, "designated_events": [event for event in events if event]}
 
 
-def _explain(where: str, error: ValidationError) -> str:
+def explain(where: str, error: ValidationError) -> str:
+    """All faults of a file in one text, without values that may be secrets."""
     faults = [
         f"  {'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
         # A value under a name that is not known, or a URL with a password in it, may be a secret.

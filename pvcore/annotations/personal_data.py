@@ -24,7 +24,8 @@ DRUG = "drug"
 
 
 class PersonalDataPolicy(BaseModel):
-    """Section `personal_data` of the policy: what is done with a batch for each kind that its texts hold."""
+    """Section `personal_data` of the policy: what is done with a batch for each kind that its texts hold,
+    and how much of a text leaves the dataset."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,6 +37,12 @@ class PersonalDataPolicy(BaseModel):
     date_of_birth: Action = Field(default="warn", description="a day, said to be that of the birth")
     titled_name: Action = Field(default="quarantine", description="Mr, Mrs, Dr ... with a name")
     address: Action = Field(default="quarantine", description="a street and number with a postcode")
+    excerpts: int = Field(
+        default=0,
+        ge=0,
+        description="characters of a text that a dossier shows of a wrong answer, what looks like an identifier "
+        "blotted out; 0: none",
+    )
 
     def action(self, kind: Kind) -> Action:
         """What is done with a batch that holds this kind."""
@@ -44,10 +51,10 @@ class PersonalDataPolicy(BaseModel):
 
 
 def strictest(policies: Sequence[PersonalDataPolicy]) -> PersonalDataPolicy:
-    """For each kind the strictest action of one policy or more."""
+    """For each kind the strictest action of one policy or more, and the shortest excerpts."""
     actions = get_args(Action)
     chosen = {kind: min((p.action(kind) for p in policies), key=actions.index) for kind in KINDS}
-    return PersonalDataPolicy.model_validate(chosen)
+    return PersonalDataPolicy.model_validate({**chosen, "excerpts": min(p.excerpts for p in policies)})
 
 
 @dataclass(frozen=True, slots=True)

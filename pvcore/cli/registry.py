@@ -68,37 +68,32 @@ def fetch(
     target: Annotated[Path, typer.Argument(help="a folder that does not exist")],
     workspace: Where = None,
 ) -> None:
-    """Fetch a version's LoRA adapter, verified: a PEFT folder that transformers and vLLM load as it is."""
+    """Fetch a version's LoRA adapter, verified: a PEFT folder, with model card and bill of materials (CycloneDX)."""
     from pvcore.config import open_workspace
     from pvcore.cycle.scoring import trusted
     from pvcore.registry.manifest import fetch_adapter
 
     opened = open_workspace(workspace)
     found = trusted(opened, version)
-    console.print(str(fetch_adapter(opened.store, found, target)), markup=False)
+    console.print(str(fetch_adapter(opened.store, found, target, beside=True)), markup=False)
 
 
 @registry.command()
 def dossier(
     version: Version,
-    target: Annotated[Path, typer.Argument(help="the HTML file to write", dir_okay=False)],
+    target: Annotated[Path, typer.Argument(help="the file to write: .html or .pdf", dir_okay=False)],
     as_registered: Annotated[
-        bool, typer.Option("--as-registered", help="the registered bytes, without later signatures")
+        bool, typer.Option("--as-registered", help="the registered page, without later signatures")
     ] = False,
     workspace: Where = None,
 ) -> None:
-    """Write a version's dossier, one HTML page: data, results, decision, every signature so far, how to reproduce."""
+    """Write a version's dossier, with all signatures as of now: data, results, decision, how to reproduce."""
     from pvcore.config import open_workspace
-    from pvcore.cycle.overview import dossier_page
-    from pvcore.registry.manifest import resolve
-    from pvcore.registry.store import get_blob
+    from pvcore.cycle.documents import printed
 
-    opened = open_workspace(workspace)
-    found = resolve(opened.store, opened.ledger, version)
-    if as_registered:
-        target.write_bytes(get_blob(opened.store, found.manifest.dossier))
-    else:
-        target.write_text(dossier_page(opened, found), "utf-8")
+    target.write_bytes(
+        printed(open_workspace(workspace), version, target.suffix, as_registered=as_registered)
+    )
     console.print(f"wrote {target}", markup=False)
 
 

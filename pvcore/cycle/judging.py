@@ -25,8 +25,8 @@ from pvcore.evaluation.baseline import (
     tfidf_sets,
     with_criteria,
 )
+from pvcore.evaluation.compare import changed_answers, frame
 from pvcore.evaluation.compare import evaluate as measure
-from pvcore.evaluation.compare import frame
 from pvcore.evaluation.comparing import CHAMPION
 from pvcore.evaluation.gate import Decision, decide
 from pvcore.evaluation.lexicon import lexicon
@@ -138,6 +138,9 @@ def evaluate(workspace: Workspace, specification: str) -> str:
                 workspace.store, _lines([r.prediction for row in replied for r in row if r.prediction])
             ),
             "loaded": policy.loaded.required,
+            "changed": put_blob(
+                workspace.store, canonical(changed_answers(candidate, theirs, positive=problem.positive))
+            ),
         }
 
     workspace.ledger.append("Evaluated", record, actor="evaluate", key=key)

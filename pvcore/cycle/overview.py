@@ -11,7 +11,6 @@ from pvcore.cycle.absence import check_commitment
 from pvcore.cycle.approval import open_requests
 from pvcore.cycle.signed import ANSWERS, in_a_line, signatures, under
 from pvcore.cycle.spending import told as spent
-from pvcore.dossier.approvals import with_signatures
 from pvcore.errors import Fault, NotFound, PvError
 from pvcore.registry import promotion
 from pvcore.registry.ledger import Entry, State
@@ -132,17 +131,6 @@ def _last_evaluated(workspace: Workspace, problem: str) -> Row:
     return next((e.body for e in entries if e.kind == "Evaluated" and e.body["problem"] == problem), {})
 
 
-def dossier_page(workspace: Workspace, version: Version) -> str:
-    """A version's dossier with the signatures that the ledger has by now."""
-    digest = version.manifest.dossier
-    return with_signatures(
-        get_blob(workspace.store, digest).decode(),
-        signatures(workspace, version.digest),
-        digest=digest,
-        entry=workspace.ledger.state().head.sequence,
-    )
-
-
 def history(workspace: Workspace, problem: str = "") -> list[Row]:
     """The ledger's entries in order, a line each; only those of `problem` if it is given."""
     state = workspace.ledger.state()
@@ -232,6 +220,7 @@ def _checks_of(workspace: Workspace, version: Version) -> list[Row]:
             ("policy", manifest.policy),
             ("dossier", manifest.dossier),
             *((f"adapter file {f}", e["sha256"]) for f, e in manifest.adapter["files"].items()),
+            *((f, e["sha256"]) for f, e in manifest.beside.items()),
         )
     ]
     if rows[2]["holds"] == "yes":

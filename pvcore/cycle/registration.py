@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pvcore.config import Workspace
 from pvcore.cycle import absence, data
 from pvcore.cycle.candidate import curve, load_specification, train
+from pvcore.cycle.documents import beside
 from pvcore.cycle.judging import Evaluation, evaluation
+from pvcore.cycle.material import material, spread
 from pvcore.dossier import report as pages
 from pvcore.errors import NotFound
 from pvcore.problems import PROBLEMS
 from pvcore.registry.manifest import register as enter
 from pvcore.registry.manifest import resolve
-from pvcore.registry.store import get_blob, put_blob
+from pvcore.registry.store import put_blob
 from pvcore.training.specification import code_digest
 
 TRAINER = "retrain"
@@ -46,9 +47,15 @@ def register(workspace: Workspace, specification: str, key: str) -> str:
         "dossier": put_blob(workspace.store, dossier(workspace, specification, judged).encode()),
         "environment": trained["environment"],
         "read": absence.commit(workspace, specification),
+        "beside": beside(workspace, asked, judged, trained, next_number(workspace, asked.problem)),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return enter(workspace.store, workspace.ledger, fields, TRAINER).name
+
+
+def next_number(workspace: Workspace, problem: str) -> int:
+    """The number that a version of `problem` would get now."""
+    return len(workspace.ledger.state().versions(problem)) + 1
 
 
 def dossier(workspace: Workspace, specification: str, judged: Evaluation) -> str:
@@ -58,7 +65,7 @@ def dossier(workspace: Workspace, specification: str, judged: Evaluation) -> str
     policy = workspace.policy(workspace.recipe(asked.problem).policy)
     champion = judged.entry.body["champion"]
     before = resolve(workspace.store, workspace.ledger, champion).name if champion else None
-    number = len(workspace.ledger.state().versions(asked.problem)) + 1
+    number = next_number(workspace, asked.problem)
     migrations = [
         e.body
         for e in workspace.ledger.entries()
@@ -77,11 +84,19 @@ def dossier(workspace: Workspace, specification: str, judged: Evaluation) -> str
         policy=policy.gate,
         champion=before,
         positive=PROBLEMS[asked.problem].positive,
-        dataset={"digest": asked.dataset, "batches": len(built.body["batches"]), **built.body["counts"]},
-        agreement={f"kappa, {who}": f"{value} over {of}" for who, (value, of) in built.body["kappa"].items()},
-        consistency=json.loads(get_blob(workspace.store, built.body["consistency"]))
-        if "consistency" in built.body
-        else None,
+        **material(workspace, asked, judged, built.body.get("consistency")),
+        dataset={
+            "digest": asked.dataset,
+            "batches": len(built.body["batches"]),
+            **built.body["counts"],
+            "left out": built.body.get("excluded"),
+            **spread(workspace, asked.dataset),
+        },
+        agreement={
+            f"kappa, {who}": f"{value} over {of}"
+            for who, (value, of) in built.body["kappa"].items()
+            if who.startswith(f"{asked.problem}: ")
+        },
         dictionary={"MedDRA version": version, "digest": data.dictionary_digest(workspace, asked.dataset)}
         if version
         else None,
@@ -102,7 +117,8 @@ def dossier(workspace: Workspace, specification: str, judged: Evaluation) -> str
         specification={**asked.settings, "family": asked.family, "seed": asked.seed, "code": asked.code},
         environment=trained["environment"],
         approvers=", ".join(f"{s.name} ({', '.join(s.roles)})" for s in policy.approval.signers),
-        reproduce=(f"pv run rebuild version={asked.problem}@{number}",),
+        signatures=policy.approval.signatures,
+        reproduce=pages.commands(f"{asked.problem}@{number}"),
         digests={
             "specification": specification,
             "dataset": asked.dataset,

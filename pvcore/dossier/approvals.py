@@ -1,39 +1,29 @@
-"""The signatures under a version, put into its dossier when that is read: the page is written before anybody signs."""
+"""Signatures that came after a page was written: an appendix to it, as of now."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
-HEADING = '<h2 id="approval">Approval</h2>'
-COLUMNS = ("name", "time", "meaning", "reason", "roles", "key")
+from pvcore.errors import RegistryError
+
+END = "</body>"
+"""Where a page's own text ends; everything before it stays as it was stored."""
 
 
-def with_signatures(page: str, rows: Sequence[Mapping[str, Any]], *, digest: str, entry: int) -> str:
-    """The page with a table of signatures as of ledger entry `entry`; `digest` is that of the page as registered.
+def with_approvals(page: str, approvals: Sequence[Mapping[str, Any]], *, digest: str, asof: str) -> str:
+    """The stored page with an appendix: every answer that was signed, with name, time, meaning, reason and key.
 
-    A row has name, time, meaning, reason, roles and key. The same arguments give the same bytes.
+    `approvals` are rows of `pvcore.cycle.overview.signatures`, `digest` is the stored page's, `asof` the time
+    at which the ledger was read. A printed record of a signature shows these (21 CFR 11.50). Raises RegistryError
+    for a page that has no place for it.
     """
-    told = (
-        f"<p>The signatures of the ledger up to entry {entry}, added to the page that was registered "
-        f"(SHA-256 <code>{digest}</code>, written before anybody could sign).</p>"
-    )
-    if rows:
-        heads = "".join(f"<th>{column.capitalize()}</th>" for column in COLUMNS)
-        body = "".join(
-            f"<tr>{''.join(f'<td>{escape(_text(row[column]))}</td>' for column in COLUMNS)}</tr>"
-            for row in rows
+    from pvcore.dossier.report import templates
+
+    start, end, rest = page.rpartition(END)
+    if not end:
+        raise RegistryError(
+            "the stored dossier has no end to add signatures at: was it made by this platform?"
         )
-        told += f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
-    else:
-        told += "<p>Nobody has signed.</p>"
-    before, found, after = page.partition(HEADING)
-    if not found:
-        before, _, after = page.rpartition("</body>")
-        return f"{before}{HEADING}{told}</body>{after}"
-    return f"{before}{HEADING}{told}{after}"
-
-
-def _text(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    text = templates().get_template("approvals.html.j2").render(rows=approvals, digest=digest, asof=asof)
+    return start + text + end + rest

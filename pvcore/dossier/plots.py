@@ -12,6 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from pvcore.evaluation.checks import Check
+from pvcore.evaluation.criteria import is_of_one
 from pvcore.evaluation.gate import Decision
 from pvcore.evaluation.reliability import Reliability
 from pvcore.evaluation.report import Estimate, Report
@@ -95,6 +96,28 @@ def gate_intervals(decision: Decision, *, format: Format = "svg") -> bytes:
 
     rows = sum(len(checks) for _, checks in panels)
     return drawn(draw, 0.5 + 0.75 * len(panels) + 0.34 * rows, format)
+
+
+def change(report: Report, *, format: Format = "svg") -> bytes:
+    """Candidate minus champion of every metric over all rows, but those of one seriousness criterion."""
+    rows = [
+        (
+            f"{name}{'' if result.higher_is_better else ' ↓'}  (n={result.support})".replace("_", " "),
+            result.against["champion"].difference,
+        )
+        for name, result in report.overall.results.items()
+        if "champion" in result.against and not is_of_one(name)
+    ]
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for number, (_, difference) in enumerate(rows):
+            _interval(axes, number, difference, BLUE, "o")
+        axes.axvline(0, color=GREY, linewidth=0.8, zorder=0)
+        _rows(axes, [name for name, _ in rows])
+        axes.set_xlabel("candidate minus champion")
+
+    return drawn(draw, 0.7 + 0.3 * len(rows), format)
 
 
 def slice_values(report: Report, metric: str, *, format: Format = "svg") -> bytes:

@@ -9,15 +9,18 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pvcore.annotations.consistency_tables import summary, tables
-from pvcore.dossier import plots, words
+from pvcore.dossier import mapping, plots, words
+from pvcore.dossier.guardrails import guardrail_rows
+from pvcore.dossier.intended import IntendedUse
 from pvcore.dossier.tables import (
+    DASH,
     cards,
     check_row,
     confusion,
     criteria_rows,
+    effect_rows,
     facts,
     frequencies,
-    guardrail_rows,
     number,
     result_rows,
     slice_metric,
@@ -30,7 +33,7 @@ from pvcore.evaluation.report import Report
 from pvcore.plain import inert
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment
 
 
 def dossier(
@@ -42,10 +45,14 @@ def dossier(
     policy: Policy,
     champion: str | None = None,
     positive: str | None = None,
-    purpose: str = "",
-    limits: Sequence[str] = words.LIMITS,
+    intended: IntendedUse | None = None,
     changed: Mapping[str, Any] | None = None,
+    behaviour: Mapping[str, Any] | None = None,
+    effects: Mapping[str, Any] | None = None,
+    guardrails: Mapping[str, Mapping[str, Any]] | None = None,
     dataset: Mapping[str, Any] | None = None,
+    balance: Sequence[Sequence[Any]] = (),
+    batches: Sequence[Sequence[Any]] = (),
     agreement: Mapping[str, Any] | None = None,
     consistency: Mapping[str, Any] | None = None,
     dictionary: Mapping[str, Any] | None = None,
@@ -54,8 +61,8 @@ def dossier(
     curve: Sequence[tuple[int, float]] = (),
     specification: Mapping[str, Any] | None = None,
     environment: Mapping[str, Any] | None = None,
-    approval: Mapping[str, Any] | None = None,
     approvers: str = "",
+    signatures: int = 1,
     reproduce: Sequence[str] = (),
     digests: Mapping[str, str] | None = None,
     created: str = "",
@@ -63,16 +70,23 @@ def dossier(
     """The page as HTML that loads nothing from elsewhere. The same arguments give the same bytes.
 
     `version` and `champion` are names ("seriousness@7"). `positive` is the label that recall counts;
-    with it the answers are shown as counts and in sentences. `changed` comes from
-    `evaluation.compare.changed_answers`, `consistency` is the JSON of an `annotations.consistency`
-    report. `migration` counts rows by class. The other mappings are shown as they are, nested keys
-    joined by a colon, in their order; their texts are escaped.
+    with it the answers are shown as counts and in sentences. `changed` comes from `failures.shown`,
+    `guardrails` from `guardrails.count`; `behaviour` and `effects` (a new dictionary's, apart from the model's)
+    are JSON of the report, `consistency` is that of an `annotations.consistency` report. `balance` and
+    `batches` are tables, names of the columns first; `migration` counts rows by class. The other mappings
+    are shown as they are, nested keys joined by a colon, in their order. All texts are escaped.
     """
+    intended = intended or IntendedUse()
+    titles = _titles(bool(report.slices), bool(report.reliability), bool(dictionary or migration))
     metric = slice_metric(report, policy)
     compared = CHAMPION in report.references
     shown_slices = slice_rows(report, metric) if report.slices and metric else []
-    return _page().render(
+    page = templates().get_template("page.html.j2")
+    return page.render(
         words=words,
+        mapping=mapping,
+        titles=titles,
+        dash=DASH,
         version=version,
         problem=problem,
         report=report,
@@ -80,8 +94,10 @@ def dossier(
         champion=champion,
         champion_seen=compared,
         created=created,
-        purpose=purpose or words.PURPOSES.get(problem, ""),
-        limits=limits,
+        intended=intended,
+        intended_rows=facts(intended.model_dump(include=set(words.INTENDED))),
+        limits=[*intended.limits, *words.LIMITS],
+        positive=positive,
         percent=f"{report.confidence:.0%}",
         cards=cards(report, decision),
         frequencies=frequencies(report, positive),
@@ -98,12 +114,17 @@ def dossier(
         slice_plot=_image(plots.slice_values(report, metric)) if shown_slices else "",
         gate_plot=_image(plots.gate_intervals(decision)),
         reliability=report.reliability,
-        guardrails=guardrail_rows(report.reliability) if report.reliability else [],
+        guardrails=guardrail_rows(report.reliability, guardrails or {}) if report.reliability else [],
+        behaviour=behaviour,
+        effects={**effects, "results": effect_rows(effects)} if effects else None,
         reliability_plot=_image(plots.reliability_diagram(report.reliability)) if report.reliability else "",
         risk_plot=_image(plots.risk_coverage(report.reliability)) if report.reliability else "",
         curve_plot=_image(plots.training_curve(curve)) if curve else "",
+        change_plot=_image(plots.change(report)) if compared else "",
         dataset=facts(dataset),
         agreement=facts(agreement),
+        balance=balance,
+        batches=batches,
         consistency=tables(consistency) if consistency else [],
         consistency_line=summary(consistency) if consistency else "",
         dictionary=facts(dictionary),
@@ -111,12 +132,12 @@ def dossier(
         training=facts(training),
         specification=facts(specification),
         environment=facts(environment),
-        approval=facts(approval),
         approvers=approvers,
+        signatures=signatures,
         reproduce=reproduce,
         digests=facts({**(digests or {}), "held-out set": report.held_out}),
         holm=policy.evaluation.multiple == "holm",
-        contents=_contents(bool(shown_slices), bool(report.reliability), bool(dictionary or migration)),
+        contents=titles.items(),
     )
 
 
@@ -163,13 +184,21 @@ def _criteria_table(report: Report) -> list[str]:
     return lines
 
 
-def _contents(slices: bool, guardrails: bool, dictionary: bool) -> list[tuple[str, str]]:
-    sections = [("decision", "Decision"), ("use", "Use and limits"), ("results", "Results")]
-    sections += [("slices", "Groups")] if slices else []
-    sections += [("guardrails", "Guardrails")] if guardrails else []
-    sections += [("data", "Data")]
-    sections += [("dictionary", "MedDRA")] if dictionary else []
-    return [*sections, ("training", "Training"), ("approval", "Approval"), ("reproduce", "Reproduce")]
+def commands(version: str) -> tuple[str, ...]:
+    """What a reader runs to check a version and to make it again."""
+    return (
+        f"pv verify {version}",
+        f"pv history {version.partition('@')[0]}",
+        f"pv run rebuild version={version}",
+        f"pv registry show {version}",
+        f"pv audit absent CASE {version}",
+    )
+
+
+def _titles(slices: bool, guardrails: bool, dictionary: bool) -> dict[str, str]:
+    """Id -> short title of every section that the page has, in its order."""
+    left_out = {"slices": not slices, "guardrails": not guardrails, "dictionary": not dictionary}
+    return {name: title for name, title in words.SECTIONS.items() if not left_out.get(name)}
 
 
 def _image(svg: bytes) -> str:
@@ -178,11 +207,12 @@ def _image(svg: bytes) -> str:
 
 
 @cache
-def _page() -> Template:
+def templates() -> Environment:
+    """The dossier's templates; every text that is put into one is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
+    made = Environment(
         loader=PackageLoader("pvcore.dossier", "."), autoescape=True, undefined=StrictUndefined
     )
-    environment.tests["digest"] = lambda value: bool(re.fullmatch(r"[0-9a-f]{64}", str(value)))
-    return environment.get_template("page.html.j2")
+    made.tests["digest"] = lambda value: bool(re.fullmatch(r"[0-9a-f]{64}", str(value)))
+    return made

@@ -10,7 +10,6 @@ from pvcore.dossier import words
 from pvcore.evaluation.checks import Check
 from pvcore.evaluation.criteria import OF_ONE, is_of_one, name_of
 from pvcore.evaluation.gate import CHAMPION, Decision, Policy
-from pvcore.evaluation.reliability import Reliability
 from pvcore.evaluation.report import Estimate, Group, Report
 from pvcore.records import CRITERIA
 
@@ -24,6 +23,11 @@ class Cell:
 
     value: str
     interval: str = ""
+
+
+def cell(shown: Cell) -> str:
+    """A number with its interval in one line."""
+    return f"{shown.value} ({shown.interval})" if shown.interval else shown.value
 
 
 def cards(report: Report, decision: Decision) -> list[dict[str, str]]:
@@ -122,17 +126,16 @@ def criteria_rows(report: Report) -> list[dict[str, Any]]:
     return rows
 
 
-def guardrail_rows(found: Reliability) -> list[dict[str, Any]]:
-    """How often each guardrail did not pass on the held-out rows."""
-    return [
-        {
-            "name": name,
-            "meaning": words.GUARDRAILS.get(name, ""),
-            "warned": outcomes.get("warn", 0),
-            "withheld": outcomes.get("withhold", 0),
-        }
-        for name, outcomes in found.raised.items()
-    ]
+def effect_rows(effects: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row a metric: champion in the old and in the new dictionary, candidate, and what each of the two changed."""
+    states, changes = ("champion_old", "champion_new", "candidate_new"), ("dictionary", "model")
+    rows = []
+    for found in effects["results"]:
+        parts = {name: Estimate(**found[name]) for name in (*states, *changes)}
+        cells = [Cell(number(parts[name].value), interval(parts[name])) for name in states]
+        cells += [Cell(number(parts[name].value, "+"), interval(parts[name], "+")) for name in changes]
+        rows.append({"name": spoken(found["metric"]), "cells": cells})
+    return rows
 
 
 def slice_rows(report: Report, metric: str) -> list[dict[str, Any]]:

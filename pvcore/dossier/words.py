@@ -1,30 +1,7 @@
-"""What the dossier says in plain words: purposes, metrics, rules and classes."""
+"""What the dossier says in plain words: limits, metrics, rules and classes."""
 
 from __future__ import annotations
 
-PURPOSES = {
-    "seriousness": (
-        "Suggests whether an individual case safety report is serious in the sense of ICH E2A (death, "
-        "life-threatening, hospitalisation or its prolongation, disability, congenital anomaly, other "
-        "medically important condition) and which of these it names, from its narrative, so that serious "
-        "cases are looked at first."
-    ),
-    "coding": (
-        "Suggests MedDRA Lowest Level Terms for a reporter's verbatim, best first, for a coder to accept or "
-        "change."
-    ),
-    "extraction": (
-        "Marks the drugs and the adverse reactions that a narrative names, for a person to accept or change."
-    ),
-    "triage": (
-        "Suggests how soon an individual case safety report must go to authorities, by the policy table of the "
-        "recipe (ICH E2A, E2D and the company's own rules), so that the most urgent cases are looked at first."
-    ),
-    "ddi": (
-        "Suggests whether two drugs interact, from what is known of both (name, structure, organisms and genes), "
-        "so that a pharmacologist looks at the likeliest pairs first. No interaction found is no proof of none."
-    ),
-}
 LIMITS = (
     "The model suggests; a qualified person decides. It must not close, downgrade or submit a case itself.",
     "It was judged on held-out cases from the same sources as its training data. Other sources, languages or "
@@ -104,4 +81,24 @@ MIGRATION = {
     "needs_review": "no rule applies; a coder has to decide",
     "unknown_code": "the code is in neither dictionary",
 }
+SECTIONS = {
+    "decision": "Decision",
+    "use": "Use and limits",
+    "results": "Results",
+    "slices": "Groups",
+    "guardrails": "Guardrails",
+    "behaviour": "Behaviour tests",
+    "failures": "Failures",
+    "data": "Data",
+    "dictionary": "MedDRA",
+    "training": "Training",
+    "approval": "Approval",
+    "reproduce": "Reproduce",
+    "mapping": "For auditors",
+}
+"""Id of a heading -> its short title."""
+INTENDED = (
+    "question_of_interest", "context_of_use", "users", "oversight", "model_influence", "decision_consequence",
+)  # fmt: skip
+"""What of an intended use stands in a table."""
 EMPTY = "not recorded"

@@ -193,6 +193,7 @@ def changed_answers(
         "withheld": int((given == "").sum()),
         "rows": [
             {
+                "example_id": str(rows.at[i, "example_id"]),
                 "case_id": str(rows.at[i, "case_id"]),
                 "label": str(rows.at[i, "label"]),
                 "candidate": str(rows.at[i, "answer"]),

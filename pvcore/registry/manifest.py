@@ -40,7 +40,8 @@ class Manifest:
     `dataset`, `report` and `dossier` are blobs of the same store. `dictionary` is the digest of a
     MedDRA release, whose text is licensed and stays out of the manifest. `read` commits to the cases that its
     training and its ancestors' read: {"root", "records", "secret" (a blob)} of `absence_tree`; None for a
-    version that was registered before this was recorded.
+    version that was registered before this was recorded. `beside` are documents that go where the adapter
+    goes, file name -> {"sha256"}: its model card and its bill of materials.
     """
 
     problem: str
@@ -60,6 +61,7 @@ class Manifest:
     created: str
     format: int = FORMAT
     read: Mapping[str, Any] | None = None
+    beside: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def outcome(self) -> str:
@@ -84,7 +86,7 @@ class Version:
 def manifest_from(fields: Mapping[str, Any]) -> Manifest:
     """A manifest of these fields, checked. Raises RegistryError that lists all faults."""
     declared = {field.name: field for field in dataclasses.fields(Manifest)}
-    missing = sorted(n for n, f in declared.items() if n not in fields and f.default is dataclasses.MISSING)
+    missing = sorted(n for n, f in declared.items() if n not in fields and _required(f))
     faults = [f"{name} is missing" for name in missing]
     faults += [f"{name} is not a field of a manifest" for name in sorted(set(fields) - set(declared))]
     if not faults:
@@ -92,6 +94,10 @@ def manifest_from(fields: Mapping[str, Any]) -> Manifest:
     if faults:
         raise RegistryError("the manifest cannot be used:\n" + "\n".join(f"  {fault}" for fault in faults))
     return Manifest(**json.loads(canonical(dict(fields))))
+
+
+def _required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _faults(fields: Mapping[str, Any]) -> list[str]:
@@ -104,8 +110,8 @@ def _faults(fields: Mapping[str, Any]) -> list[str]:
         optional = name in ("parent", "champion", "dictionary")
         if not (optional and fields[name] is None) and not _is_digest(fields[name]):
             faults.append(f"{name} is not a digest: {fields[name]!r}")
-    for name in ("adapter", "base", "recipe", "decision", "environment"):
-        if not isinstance(fields[name], Mapping):
+    for name in ("adapter", "base", "recipe", "decision", "environment", "beside"):
+        if not isinstance(fields.get(name, {}), Mapping):
             faults.append(f"{name} is not a mapping: {fields[name]!r}")
     try:
         datetime.fromisoformat(fields["created"])
@@ -124,7 +130,9 @@ def _faults(fields: Mapping[str, Any]) -> list[str]:
         return faults
     if fields["decision"].get("outcome") not in ("pass", "fail", "inconclusive"):
         faults.append(f"decision has no outcome of pass, fail, inconclusive: {dict(fields['decision'])!r}")
-    return faults + _adapter_faults(fields["adapter"])
+    beside, files = fields.get("beside", {}), fields["adapter"].get("files") or {}
+    faults += [f"beside: {name} is a file of the adapter" for name in sorted({*beside} & {*files})]
+    return faults + _adapter_faults(fields["adapter"]) + _files_faults("beside", beside)
 
 
 def _adapter_faults(adapter: Mapping[str, Any]) -> list[str]:
@@ -133,14 +141,18 @@ def _adapter_faults(adapter: Mapping[str, Any]) -> list[str]:
         return ['adapter is not {"digest": 64 hex digits, "files": {...}}']
     if not isinstance(files, Mapping) or not files:
         return ["adapter has no files"]
+    return _files_faults("adapter", files)
+
+
+def _files_faults(part: str, files: Mapping[str, Any]) -> list[str]:
     faults = []
     for name, entry in files.items():
         try:
             check_key(name)
         except RegistryError as error:
-            faults.append(f"adapter: {error}")
+            faults.append(f"{part}: {error}")
         if not isinstance(entry, Mapping) or not _is_digest(entry.get("sha256")):
-            faults.append(f"adapter: {name} has no sha256")
+            faults.append(f"{part}: {name} has no sha256")
     return faults
 
 
@@ -158,6 +170,7 @@ def register(store: Store, ledger: Ledger, fields: Mapping[str, Any], actor: str
     """
     manifest = manifest_from(fields)
     files = {f"adapter file {name}": entry["sha256"] for name, entry in manifest.adapter["files"].items()}
+    files |= {name: entry["sha256"] for name, entry in manifest.beside.items()}
     named = {**files, **{name: getattr(manifest, name) for name in _KEPT_AS_BLOB}}
     absent = [f"  {name}: {digest}" for name, digest in named.items() if not blob_exists(store, digest)]
     if absent:
@@ -275,6 +288,10 @@ def _names(versions: tuple[Entry, ...]) -> str:
     return f"{last.body['problem']}@1" + (f" to @{last.body['number']}" if len(versions) > 1 else "")
 
 
-def fetch_adapter(store: Store, version: Version, target: Path) -> Path:
-    """The adapter as a plain PEFT folder at `target`, every byte verified; nothing there if it fails."""
-    return get_folder(store, version.manifest.adapter["files"], target)
+def fetch_adapter(store: Store, version: Version, target: Path, *, beside: bool = False) -> Path:
+    """The adapter as a plain PEFT folder at `target`, every byte verified; nothing there if it fails.
+
+    With `beside`, also the documents that go with it: model card and bill of materials.
+    """
+    manifest = version.manifest
+    return get_folder(store, {**manifest.adapter["files"], **(manifest.beside if beside else {})}, target)

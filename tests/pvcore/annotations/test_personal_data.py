@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pvcore.annotations.generate import generate_cases
-from pvcore.annotations.personal_data import KINDS, PersonalDataPolicy, find, flags, shape, texts
+from pvcore.annotations.personal_data import KINDS, PersonalDataPolicy, find, flags, shape, strictest, texts
 from pvcore.meddra.generate import Truth
 from pvcore.records import Annotation, Case, Drug, Reaction
 
@@ -108,4 +108,10 @@ def test_a_text_that_is_said_again_is_searched_once_and_codes_are_not_the_annota
 def test_the_policy_has_a_line_for_every_kind() -> None:
     policy = PersonalDataPolicy(phone="warn")
     assert [policy.action(kind) for kind in KINDS][:2] == ["quarantine", "warn"]
-    assert set(PersonalDataPolicy.model_fields) == set(KINDS)
+    assert set(PersonalDataPolicy.model_fields) == {*KINDS, "excerpts"}
+    loose = PersonalDataPolicy(excerpts=200)
+    assert (
+        policy.excerpts == 0
+        and strictest([loose, policy]).excerpts == 0
+        and strictest([loose]).excerpts == 200
+    )

@@ -1,31 +1,34 @@
-"""Signatures in a page that was written before anybody signed."""
-
 from __future__ import annotations
 
-from pvcore.dossier.approvals import HEADING, with_signatures
+import pytest
 
+from pvcore.dossier.approvals import with_approvals
+from pvcore.errors import RegistryError
+
+PAGE = "<html><body><main><h1>seriousness@2</h1></main></body></html>"
 ROW = {
-    "name": "Dr <Jane> Roe",
-    "time": "2030-01-02T03:04:05.000Z",
-    "meaning": "Dr Jane Roe approves",
-    "reason": "fine & good",
-    "roles": ["qppv", "safety-physician"],
-    "key": "SHA256:abc",
-}
+    "name": "Dr Jane <b>Roe</b>", "principal": "jane@example.org", "time": "2030-01-02T03:04:05Z",
+    "meaning": "approved: promote seriousness@2", "reason": "as tested", "key": "SHA256:abc",
+}  # fmt: skip
 
 
-def test_name_time_and_meaning_stand_in_the_section() -> None:
-    page = with_signatures(f"<body>{HEADING}<p>old</p></body>", [ROW], digest="d" * 64, entry=7)
-    section = page.split(HEADING)[1]
-    assert "up to entry 7" in section and "d" * 64 in section
-    assert (
-        "<td>Dr &lt;Jane&gt; Roe</td><td>2030-01-02T03:04:05.000Z</td><td>Dr Jane Roe approves</td>"
-        in section
-    )
-    assert "<td>fine &amp; good</td><td>qppv, safety-physician</td>" in section
-    assert section.endswith("<p>old</p></body>")
+def test_every_signature_stands_with_name_time_and_meaning_behind_the_stored_page() -> None:
+    made = with_approvals(PAGE, [ROW], digest="ab" * 32, asof="entry 7")
+    assert made.startswith(PAGE.removesuffix("</body></html>")) and made.endswith("</body></html>")
+    for part in (
+        "Jane &lt;b&gt;Roe",
+        ROW["time"],
+        ROW["meaning"],
+        ROW["reason"],
+        ROW["key"],
+        "entry 7",
+        "ab" * 32,
+    ):
+        assert part in made
+    assert made == with_approvals(PAGE, [ROW], digest="ab" * 32, asof="entry 7")
+    assert "Nobody has signed anything" in with_approvals(PAGE, [], digest="", asof="")
 
 
-def test_nobody_signed_and_a_page_without_the_section() -> None:
-    page = with_signatures("<body>x</body>", [], digest="d" * 64, entry=1)
-    assert page.startswith(f"<body>x{HEADING}") and "Nobody has signed." in page and page.endswith("</body>")
+def test_a_page_without_an_end_is_refused() -> None:
+    with pytest.raises(RegistryError, match="no end to add signatures"):
+        with_approvals("<p>no page", [ROW], digest="", asof="")

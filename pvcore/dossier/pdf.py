@@ -1,0 +1,48 @@
+"""A page of the dossier as PDF, by WeasyPrint and with fonts that come along: the same page, the same bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pvcore.errors import PvError
+
+FACES = (
+    ("Dossier", "normal", "DejaVuSans.ttf"),
+    ("Dossier", "bold", "DejaVuSans-Bold.ttf"),
+    ("Dossier Mono", "normal", "DejaVuSansMono.ttf"),
+)
+"""Of matplotlib, which draws the plots with them."""
+STYLE = """
+body { font-family: "Dossier" !important; font-size: 8.5pt !important } table { font-size: 7.5pt !important }
+code { font-family: "Dossier Mono" !important }
+"""
+"""Important, as the page's own style wins otherwise; smaller, as DejaVu is wider than what browsers choose."""
+ADVICE = (
+    "a PDF needs WeasyPrint and Pango. Run: pip install 'pv-retrain[pdf]' (and on Debian or Ubuntu: "
+    "apt install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0); or write the HTML page and print it"
+)
+
+
+def to_pdf(page: str) -> bytes:
+    """A4, with page numbers. Nothing is loaded but the page itself. Raises PvError where a program is missing."""
+    try:
+        import weasyprint
+        from weasyprint.text.fonts import FontConfiguration
+        from weasyprint.urls import URLFetcher
+    except (ImportError, OSError) as error:  # OSError: Pango is not there
+        raise PvError(f"{ADVICE}. ({str(error).splitlines()[0]})") from None
+    from matplotlib import get_data_path
+
+    folder = Path(get_data_path(), "fonts", "ttf")
+    faces = "".join(
+        f'@font-face {{ font-family: "{family}"; font-weight: {weight}; src: url("{(folder / file).as_uri()}") }}\n'
+        for family, weight, file in FACES
+    )
+    fonts = FontConfiguration()
+    own = weasyprint.CSS(string=faces + STYLE, font_config=fonts)
+    # A page carries everything itself; whatever else it asked for is not fetched.
+    inside = URLFetcher(allowed_protocols=("data",))
+    made = weasyprint.HTML(string=page, url_fetcher=inside).write_pdf(
+        stylesheets=[own], font_config=fonts, pdf_tags=True
+    )
+    return bytes(made)
