@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from pvcore.config import Workspace
+from pvcore.config import PolicyDocument, Workspace, policy_of
 from pvcore.cycle import data
 from pvcore.cycle.candidate import champion_of, load_specification, predict, train
 from pvcore.cycle.lineage import unseen
+from pvcore.cycle.program import program_digest
 from pvcore.errors import NotFound
 from pvcore.evaluation import reliability
 from pvcore.evaluation.baseline import (
@@ -23,14 +24,15 @@ from pvcore.evaluation.baseline import (
 )
 from pvcore.evaluation.compare import evaluate as measure
 from pvcore.evaluation.compare import frame, held_out_digest
-from pvcore.evaluation.gate import Decision, decide
+from pvcore.evaluation.gate import CHAMPION, Decision, Policy, decide
 from pvcore.evaluation.lexicon import lexicon
 from pvcore.evaluation.report import Report
 from pvcore.problems import PROBLEMS, Problem
-from pvcore.records import Example, Prediction, canonical, digest
+from pvcore.records import Example, Guardrail, Prediction, canonical, digest
 from pvcore.registry.ledger import Entry
 from pvcore.registry.manifest import Version, resolve
 from pvcore.registry.store import get_blob, put_blob
+from pvcore.training.specification import Specification
 
 Splits = Mapping[str, list[Example]]
 
@@ -48,44 +50,21 @@ def evaluate(workspace: Workspace, specification: str) -> str:
     champion = champion_of(workspace, asked.problem)
     if champion and champion.manifest.specification == specification:
         # Asked again after its own promotion: the record of that time stands.
-        return str(_evaluations(workspace, specification)[-1].key)
+        return str(evaluations(workspace, specification)[-1].key)
     key = digest([specification, policy.digest, champion.digest if champion else None])
     if workspace.ledger.find("Evaluated", key):
         return key
     trained = train(workspace, specification)
-    problem = PROBLEMS[asked.problem]
-    examples = data.examples(workspace, asked.problem, asked.dataset, asked.settings)
-    lines = [specification, *([champion.manifest.specification] if champion else [])]
-    held, terms = examples.get("test", []), data.terms(workspace, asked)
-    test = unseen(workspace, asked.dataset, held, lines)
+    problem, terms = PROBLEMS[asked.problem], data.terms(workspace, asked)
+    examples, test = asked_of(workspace, asked, champion)
     answered = predict(workspace, trained["files"], asked.settings["base"], test, terms, policy.guardrails)
-    before = None
+    others = {}
     if champion:
         theirs = load_specification(workspace, champion.manifest.specification)
         files = champion.manifest.adapter["files"]
-        before = frame(
-            test,
-            predict(workspace, files, theirs.settings["base"], test, terms, policy.guardrails),
-            problem.judged,
-        )
-    candidate = frame(test, answered, problem.judged)
-    held_out = held_out_digest(candidate)
-    report = measure(
-        asked.problem,
-        {
-            **problem.metrics_for(data.dictionary_by_digest(workspace, asked.dictionary)),
-            **reliability.METRICS,
-        },
-        candidate,
-        before,
-        policy.gate,
-        asked.seed,
-        baselines={
-            name: frame(test, found, problem.judged)
-            for name, found in baselines(problem, {**examples, "test": test}, terms).items()
-        },
-        uses=1 + _uses(workspace, held_out),
-    )
+        others[CHAMPION] = predict(workspace, files, theirs.settings["base"], test, terms, policy.guardrails)
+    others |= baselines(problem, {**examples, "test": test}, terms)
+    report = reported(workspace, asked, test, answered, others, policy.gate)
     decision = decide(report, policy.gate, first=champion is None)
     workspace.ledger.append(
         "Evaluated",
@@ -96,17 +75,58 @@ def evaluate(workspace: Workspace, specification: str) -> str:
             "champion": champion.digest if champion else None,
             "outcome": decision.outcome,
             "reasons": list(decision.reasons),
-            "held_out": held_out,
-            "seen": len(held) - len(test),
+            "held_out": report.held_out,
+            "seen": len(examples.get("test", [])) - len(test),
             "report": put_blob(workspace.store, canonical(report.to_json())),
             "decision": put_blob(workspace.store, canonical(decision.to_json())),
             "policy": put_blob(workspace.store, canonical(dict(policy.raw))),
             "predictions": put_blob(workspace.store, _lines(answered)),
+            # Whoever verifies the report later needs everything that it was made of, and by what.
+            "answers": {name: put_blob(workspace.store, _lines(found)) for name, found in others.items()},
+            "program": program_digest(),
         },
         actor="evaluate",
         key=key,
     )
     return key
+
+
+def asked_of(
+    workspace: Workspace, asked: Specification, champion: Version | None
+) -> tuple[Splits, list[Example]]:
+    """All examples of a candidate's dataset, and those it is judged by: held out, and learned from by neither model."""
+    examples = data.examples(workspace, asked.problem, asked.dataset, asked.settings)
+    lines = [asked.digest, *([champion.manifest.specification] if champion else [])]
+    return examples, unseen(workspace, asked.dataset, examples.get("test", []), lines)
+
+
+def reported(
+    workspace: Workspace,
+    asked: Specification,
+    test: Sequence[Example],
+    answered: Sequence[Prediction],
+    others: Mapping[str, Sequence[Prediction]],
+    policy: Policy,
+    before: int | None = None,
+) -> Report:
+    """The report on a candidate's answers, beside those of the champion and the baselines by name.
+
+    The held-out set's uses are counted up to ledger entry `before` (default: all), with this one.
+    """
+    problem = PROBLEMS[asked.problem]
+    frames = {name: frame(test, found, problem.judged) for name, found in others.items()}
+    candidate = frame(test, answered, problem.judged)
+    dictionary = data.dictionary_by_digest(workspace, asked.dictionary)
+    return measure(
+        asked.problem,
+        {**problem.metrics_for(dictionary), **reliability.METRICS},
+        candidate,
+        frames.pop(CHAMPION, None),
+        policy,
+        asked.seed,
+        baselines=frames,
+        uses=1 + _uses(workspace, held_out_digest(candidate), before),
+    )
 
 
 def baselines(problem: Problem, examples: Splits, terms: Any) -> dict[str, list[Prediction]]:
@@ -156,20 +176,41 @@ BASELINES: Mapping[str, Baseline] = {
 the wordings that were marked before."""
 
 
-def _uses(workspace: Workspace, held_out: str) -> int:
-    return sum(e.kind == "Evaluated" and e.body["held_out"] == held_out for e in workspace.ledger.entries())
+def _uses(workspace: Workspace, held_out: str, before: int | None = None) -> int:
+    entries = workspace.ledger.entries()[: None if before is None else before - 1]
+    return sum(e.kind == "Evaluated" and e.body["held_out"] == held_out for e in entries)
 
 
 def _lines(predictions: list[Prediction]) -> bytes:
     return b"".join(canonical(dataclasses.asdict(p)) + b"\n" for p in predictions)
 
 
-def _evaluations(workspace: Workspace, specification: str) -> list[Entry]:
+def read_answers(data: bytes) -> list[Prediction]:
+    """The predictions of a stored blob, as they were given."""
+    found = []
+    for line in data.splitlines():
+        fields = {name: _frozen(value) for name, value in json.loads(line).items()}
+        checks = tuple(Guardrail(**check) for check in fields.pop("guardrails"))
+        found.append(Prediction(**fields, guardrails=checks))
+    return found
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+
+
+def evaluations(workspace: Workspace, specification: str) -> list[Entry]:
+    """The Evaluated entries of a specification, oldest first."""
     return [
         entry
         for entry in workspace.ledger.entries()
         if entry.kind == "Evaluated" and entry.body["specification"] == specification
     ]
+
+
+def stored_policy(workspace: Workspace, name: str) -> PolicyDocument:
+    """The policy of this digest, as it was when it judged. Raises NotFound."""
+    return policy_of(json.loads(get_blob(workspace.store, name)), f"the policy {name[:12]}")
 
 
 @dataclass(frozen=True)
@@ -193,7 +234,7 @@ def evaluation(workspace: Workspace, key: str) -> Evaluation:
 
 def latest_evaluation(workspace: Workspace, version: Version) -> Evaluation:
     """What the gate said last of a version: it is judged again when the champion or the policy changes."""
-    return evaluation(workspace, _evaluations(workspace, version.manifest.specification)[-1].key)
+    return evaluation(workspace, evaluations(workspace, version.manifest.specification)[-1].key)
 
 
 def stale(workspace: Workspace, version: str) -> bool:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from pvcore.config import Workspace
-from pvcore.cycle import arrivals, data, holding
+from pvcore.cycle import arrivals, holding
 from pvcore.cycle.approval import open_requests
-from pvcore.errors import Fault, NotFound, PvError
+from pvcore.errors import NotFound, PvError
 from pvcore.registry import promotion
 from pvcore.registry.ledger import Entry
-from pvcore.registry.manifest import Version, find, read_version, resolve
-from pvcore.registry.store import check_blob, get_blob
+from pvcore.registry.manifest import read_version, resolve
 
 Row = dict[str, Any]
 
@@ -171,6 +169,7 @@ def _told(entry: Entry) -> str:
             f"{body['problem']}: {body['rows']} rows, {body['seconds']} s, adapter {body['adapter'][:12]}"
         ),
         "Rebuilt": lambda: f"{body['problem']}: adapter {body['adapter'][:12]}",
+        "RebuildCompared": lambda: body["line"],
         "Evaluated": lambda: f"{body['problem']}: {body['outcome']}",
         "Registered": lambda: f"{body['problem']}@{body['number']}",
         "ApprovalRequested": lambda: f"{body['action']} {body['name']}",
@@ -181,92 +180,3 @@ def _told(entry: Entry) -> str:
         "Scored": lambda: f"{body['rows']} predictions",
     }.get(entry.kind)
     return told() if told else ""
-
-
-def verify_version(workspace: Workspace, name: str) -> list[Row]:
-    """Check everything that a version rests on, up to its first ancestor; one row a check, none skipped.
-
-    Where a manifest does not hold, nobody knows what it rests on: that row is the last.
-    """
-    state = workspace.ledger.state()
-    rows = [_check("ledger: chain of digests", lambda: _none(workspace.ledger.verify()))]
-    at: str | None = find(state, name).body["version"]
-    while at:
-        entry = state.version(at)
-        called = f"{entry.body['problem']}@{entry.body['number']}" if entry else at[:12]
-        try:
-            version = resolve(workspace.store, workspace.ledger, at)
-        except PvError as error:
-            return [*rows, {"check": f"{called}: manifest", "holds": "no", "why": str(error)}]
-        rows += _checks_of(workspace, version)
-        at = version.manifest.parent
-    return rows
-
-
-def _checks_of(workspace: Workspace, version: Version) -> list[Row]:
-    manifest, store = version.manifest, workspace.store
-    rows = [
-        _check(f"{version.name}: {part}", lambda d=digest: check_blob(store, d))
-        for part, digest in (
-            ("manifest", version.digest),
-            ("specification", manifest.specification),
-            ("dataset", manifest.dataset),
-            ("report", manifest.report),
-            ("policy", manifest.policy),
-            ("dossier", manifest.dossier),
-            *((f"adapter file {f}", e["sha256"]) for f, e in manifest.adapter["files"].items()),
-        )
-    ]
-    if rows[2]["holds"] == "yes":
-        named = json.loads(get_blob(store, manifest.dataset))
-        parts = [(part, named[part]) for part in ("cases", "annotations", "labels", "aside", "open")]
-        parts += [(f"mapping {name[:12]}", name) for name in named["mappings"]]
-        parts += [(f"batch {name[:12]}", name) for name in named["batches"]]
-        rows += [
-            _check(f"{version.name}: dataset, {part}", lambda d=digest: check_blob(store, d))
-            for part, digest in parts
-        ]
-    if manifest.dictionary:
-        rows.append(
-            _check(f"{version.name}: dictionary", lambda d=manifest.dictionary: _release(workspace, d))
-        )
-    state = workspace.ledger.state()
-    switches = [e for e in state.history(version.problem) if e.body["version"] == version.digest]
-    if switches:
-        rows.append(
-            _check(
-                f"{version.name}: signatures of its {len(switches)} switch(es)",
-                lambda: _signed(workspace, switches),
-            )
-        )
-    return rows
-
-
-def _signed(workspace: Workspace, switches: list[Entry]) -> None:
-    for switch in switches:
-        promotion.verify_switch(
-            workspace.ledger.state(),
-            workspace.store,
-            switch,
-            allowed_signers=workspace.allowed_signers,
-            revoked=workspace.revoked_keys,
-        )
-
-
-def _release(workspace: Workspace, name: str) -> None:
-    """The dictionary of this digest, read again from its blob."""
-    if data.dictionary_by_digest(workspace, name) is None:
-        raise NotFound(f"no release with the digest {name} was admitted")
-
-
-def _none(faults: list[Fault]) -> None:
-    if faults:
-        raise NotFound("; ".join(str(fault) for fault in faults))
-
-
-def _check(what: str, call: Any) -> Row:
-    try:
-        call()
-    except PvError as error:
-        return {"check": what, "holds": "no", "why": str(error)}
-    return {"check": what, "holds": "yes", "why": ""}

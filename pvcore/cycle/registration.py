@@ -1,22 +1,19 @@
-"""A judged candidate becomes a version: its dossier, its entry in the registry, and the proof of a rebuild."""
+"""A judged candidate becomes a version: its dossier and its entry in the registry."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pvcore.config import Workspace
 from pvcore.cycle import data
 from pvcore.cycle.candidate import curve, load_specification, train
-from pvcore.cycle.judging import Evaluation, evaluation
+from pvcore.cycle.judging import Evaluation, evaluation, stored_policy
 from pvcore.dossier import report as pages
-from pvcore.errors import NotFound
 from pvcore.problems import PROBLEMS
 from pvcore.registry.manifest import register as enter
 from pvcore.registry.manifest import resolve
 from pvcore.registry.store import get_blob, put_blob
-from pvcore.training.specification import code_digest
 
 TRAINER = "retrain"
 """The actor under which candidates are registered; it has no key and can approve nothing."""
@@ -50,14 +47,14 @@ def register(workspace: Workspace, specification: str, key: str) -> str:
     return enter(workspace.store, workspace.ledger, fields, TRAINER).name
 
 
-def dossier(workspace: Workspace, specification: str, judged: Evaluation) -> str:
-    """The candidate's dossier: one HTML page that needs nothing else."""
+def dossier(workspace: Workspace, specification: str, judged: Evaluation, number: int | None = None) -> str:
+    """The candidate's dossier: one HTML page that needs nothing else; again, by `number`, for one that has it."""
     asked, trained = load_specification(workspace, specification), train(workspace, specification)
     built = data.dataset_entry(workspace, asked.dataset)
-    policy = workspace.policy(workspace.recipe(asked.problem).policy)
+    policy = stored_policy(workspace, judged.entry.body["policy"])
     champion = judged.entry.body["champion"]
     before = resolve(workspace.store, workspace.ledger, champion).name if champion else None
-    number = len(workspace.ledger.state().versions(asked.problem)) + 1
+    number = number or len(workspace.ledger.state().versions(asked.problem)) + 1
     migrations = [
         e.body
         for e in workspace.ledger.entries()
@@ -101,7 +98,7 @@ def dossier(workspace: Workspace, specification: str, judged: Evaluation) -> str
         specification={**asked.settings, "family": asked.family, "seed": asked.seed, "code": asked.code},
         environment=trained["environment"],
         approvers=", ".join(f"{s.name} ({', '.join(s.roles)})" for s in policy.approval.signers),
-        reproduce=(f"pv run rebuild version={asked.problem}@{number}",),
+        reproduce=(f"pv verify {asked.problem}@{number}", f"pv rebuild {asked.problem}@{number}"),
         digests={
             "specification": specification,
             "dataset": asked.dataset,
@@ -116,48 +113,3 @@ def dossier(workspace: Workspace, specification: str, judged: Evaluation) -> str
 def specification_of(workspace: Workspace, version: str) -> str:
     """The specification that a version was trained by. Raises NotFound."""
     return resolve(workspace.store, workspace.ledger, version).manifest.specification
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What a rebuild showed: the same bytes, or which files differ."""
-
-    same: bool
-    line: str
-
-
-def compare_rebuilt(workspace: Workspace, version: str) -> Receipt:
-    """Compare the newest rebuild of a version with what is registered, file by file."""
-    found = resolve(workspace.store, workspace.ledger, version)
-    name = found.manifest.specification
-    rebuilt = next(
-        (
-            e
-            for e in reversed(workspace.ledger.entries())
-            if e.kind == "Rebuilt" and e.body["specification"] == name
-        ),
-        None,
-    )
-    if rebuilt is None:
-        raise NotFound(f"{version} was not rebuilt. Start the deployment rebuild/rebuild.")
-    before, after = found.manifest.adapter["files"], rebuilt.body["files"]
-    differs = sorted(
-        f for f in {*before, *after} if before.get(f, {}).get("sha256") != after.get(f, {}).get("sha256")
-    )
-    code = load_specification(workspace, name).code
-    if not differs:
-        return Receipt(
-            True,
-            f"{found.name}: trained again, the same {len(before)} files, "
-            f"adapter {found.manifest.adapter['digest'][:12]}",
-        )
-    reasons = [f"files {', '.join(differs)}"]
-    if code != code_digest():
-        reasons.append(f"the code (then {code[:12]}, now {code_digest()[:12]})")
-    then, now = found.manifest.environment, rebuilt.body["environment"]
-    reasons += [
-        f"{k} (then {then.get(k)}, now {now.get(k)})"
-        for k in sorted({*then, *now})
-        if then.get(k) != now.get(k)
-    ]
-    return Receipt(False, f"{found.name}: trained again and different: {'; '.join(reasons)}")

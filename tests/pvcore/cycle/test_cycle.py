@@ -24,6 +24,7 @@ from pvcore.cycle import (
     registration,
     releases,
     scoring,
+    verification,
 )
 from pvcore.errors import GateError, NotFound, PvError, RegistryError, SignatureRefused, TrainingError
 from pvcore.registry.manifest import resolve
@@ -165,7 +166,7 @@ def test_new_terms_are_a_slice_of_the_coding_problem(told: Any) -> None:
 
 
 def test_verify_checks_the_lineage(told: Any) -> None:
-    rows = overview.verify_version(told.workspace, "coding@champion")
+    rows = verification.verify_version(told.workspace, "coding@champion")
     assert {row["holds"] for row in rows} == {"yes"}
     assert any(row["check"].startswith("coding@1: signatures") for row in rows)
 
@@ -178,7 +179,7 @@ def test_verify_finds_an_altered_blob(told: Any) -> None:
     file.chmod(0o644)
     try:
         file.write_bytes(kept.replace(b"seriousness", b"seriousnesS", 1))
-        rows = overview.verify_version(ws, "seriousness@1")
+        rows = verification.verify_version(ws, "seriousness@1")
         assert [row["check"] for row in rows if row["holds"] == "no"] == ["seriousness@1: report"]
     finally:
         file.write_bytes(kept)
@@ -404,7 +405,7 @@ def test_a_switch_that_cites_anothers_approval_is_found(own: Any) -> None:
     ws.ledger.append(
         "Promoted", {**genuine.body, "version": other, "name": "coding@1"}, actor="x", key="forged"
     )
-    rows = overview.verify_version(ws, "coding@1")
+    rows = verification.verify_version(ws, "coding@1")
     (wrong,) = [row["check"] for row in rows if row["holds"] == "no"]
     assert wrong.startswith("coding@1: signatures of its")
     with pytest.raises(RegistryError, match="switches to another version"):
@@ -419,7 +420,7 @@ def test_verify_finds_altered_data(own: Any, part: str) -> None:
     kept = file.read_bytes()
     file.chmod(0o644)
     file.write_bytes(kept + b" ")
-    wrong = [row["check"] for row in overview.verify_version(ws, "coding@2") if row["holds"] == "no"]
+    wrong = [row["check"] for row in verification.verify_version(ws, "coding@2") if row["holds"] == "no"]
     assert wrong == [f"coding@2: dataset, {part}"]
 
 

@@ -1,0 +1,85 @@
+"""`pv verify`, `export`, `rebuild`: what a version rests on, for us, for an outsider, and trained again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import inf
+from typing import Annotated
+
+import typer
+
+from pvcore.cli.output import console, emit, errors
+from pvcore.cli.platform import Json, Where
+from pvcore.cli.registry import Version
+from pvcore.errors import ConfigError, LedgerBroken, PlatformError, RegistryError
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this room's commands."""
+    app.command()(verify)
+    app.command()(rebuild)
+
+
+def verify(
+    version: Version,
+    checkpoint: Annotated[
+        str | None, typer.Option(metavar="NUMBER:DIGEST", help="a ledger entry that was kept elsewhere")
+    ] = None,
+    workspace: Where = None,
+    as_json: Json = False,
+) -> None:
+    """Check a version down to the first champion: digests, records, signatures, and its dossier's claims made again.
+
+    Exit code 4 if anything does not hold; what could not be checked is told as such.
+    """
+    from pvcore.config import open_workspace
+    from pvcore.cycle.checks import BROKEN
+    from pvcore.cycle.verification import verify_version
+    from pvcore.registry.ledger import Checkpoint
+
+    kept = None
+    if checkpoint:
+        number, colon, digest = checkpoint.partition(":")
+        if not (number.isdigit() and colon and digest):
+            raise ConfigError(f"--checkpoint {checkpoint}: expected NUMBER:DIGEST, as of a ledger entry.")
+        kept = Checkpoint(int(number), digest)
+    checks = verify_version(open_workspace(workspace), version, kept)
+    emit(checks, as_json=as_json, title=f"verification of {version}")
+    counts = Counter(check["holds"] for check in checks)
+    if wrong := [check for check in checks if check["holds"] == BROKEN]:
+        told = "".join(f"\n  {check['check']}: {check['why']}" for check in wrong)
+        raise LedgerBroken(f"{version}: {len(wrong)} of {len(checks)} checks do not hold{told}")
+    if not as_json:
+        console.print(
+            f"{version} holds: {', '.join(f'{n} {kind}' for kind, n in counts.items())}", markup=False
+        )
+
+
+def rebuild(
+    version: Version,
+    parents: Annotated[
+        bool, typer.Option("--parents", help="all that it was continued from too, from the first on")
+    ] = False,
+    workspace: Where = None,
+    as_json: Json = False,
+) -> None:
+    """Train a version again from its manifest on the running platform, and wait for the receipt.
+
+    Exit code 4 if the bytes are not the same; the receipt says what differs.
+    """
+    from pvcore.config import open_workspace
+    from pvcore.cycle.rebuilding import receipts
+    from pvcore.platform import embedded
+
+    opened = open_workspace(workspace)
+    platform = embedded.attach(opened.root)
+    before = len(opened.ledger.entries())
+    started = platform.run("rebuild", {"version": version, "parents": parents})
+    with errors.status(f"{version} is trained again: {platform.flow_run(started).url}"):
+        done = platform.wait(started, timeout=inf)
+    rows = receipts(opened, before)
+    emit(rows, as_json=as_json, title=f"{version} trained again", columns=("version", "same", "receipt"))
+    if done.state != "COMPLETED" and done.state_name != "Different":
+        raise PlatformError(f"the run ended {done.state_name}: {done.message}. See {done.url}")
+    if not all(row["same"] for row in rows):
+        raise RegistryError(f"{version} is not what its manifest gives: {rows[-1]['receipt']}")
