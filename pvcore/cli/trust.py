@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from math import inf
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,7 @@ from pvcore.errors import ConfigError, LedgerBroken, PlatformError, RegistryErro
 def add_to(app: typer.Typer) -> None:
     """Register this room's commands."""
     app.command()(verify)
+    app.command()(export)
     app.command()(rebuild)
 
 
@@ -25,6 +27,7 @@ def verify(
     checkpoint: Annotated[
         str | None, typer.Option(metavar="NUMBER:DIGEST", help="a ledger entry that was kept elsewhere")
     ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="do not make report and dossier again")] = False,
     workspace: Where = None,
     as_json: Json = False,
 ) -> None:
@@ -43,7 +46,7 @@ def verify(
         if not (number.isdigit() and colon and digest):
             raise ConfigError(f"--checkpoint {checkpoint}: expected NUMBER:DIGEST, as of a ledger entry.")
         kept = Checkpoint(int(number), digest)
-    checks = verify_version(open_workspace(workspace), version, kept)
+    checks = verify_version(open_workspace(workspace), version, kept, quick=quick)
     emit(checks, as_json=as_json, title=f"verification of {version}")
     counts = Counter(check["holds"] for check in checks)
     if wrong := [check for check in checks if check["holds"] == BROKEN]:
@@ -53,6 +56,26 @@ def verify(
         console.print(
             f"{version} holds: {', '.join(f'{n} {kind}' for kind, n in counts.items())}", markup=False
         )
+
+
+def export(
+    version: Version,
+    target: Annotated[Path, typer.Argument(help="a folder that does not exist")],
+    with_data: Annotated[
+        bool, typer.Option("--with-data", help="cases, labels and answers too: personal data")
+    ] = False,
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option(help="a signed checkpoint to put in; repeatable", exists=True, dir_okay=False),
+    ] = None,
+    workspace: Where = None,
+) -> None:
+    """Write a folder with which an outsider verifies a version: records, ledger, adapter, and the verifier itself."""
+    from pvcore.config import open_workspace
+    from pvcore.cycle.export import export as write
+
+    write(open_workspace(workspace), version, target, with_data=with_data, checkpoints=checkpoint or ())
+    console.print(f"wrote {target}; verify it: python3 -I {target}/verify.py {target}", markup=False)
 
 
 def rebuild(

@@ -14,11 +14,9 @@ from pvcore.errors import NotFound, PlatformError, RegistryError, SignatureRefus
 from pvcore.evaluation.criteria import is_of_one
 from pvcore.evaluation.gate import Decision
 from pvcore.evaluation.report import Report
-from pvcore.records import canonical
 from pvcore.registry import promotion, signing
 from pvcore.registry.ledger import PROMOTED, Entry
 from pvcore.registry.manifest import resolve
-from pvcore.registry.store import put_blob
 
 if TYPE_CHECKING:
     from pvcore.platform.prefect_api import Platform
@@ -58,7 +56,6 @@ def request(workspace: Workspace, version: str, action: str, occasion: str = "")
     """
     found = resolve(workspace.store, workspace.ledger, version)
     policy = workspace.policy(workspace.recipe(found.problem).policy)
-    put_blob(workspace.store, canonical(dict(policy.raw)))  # a rollback's may have judged nothing yet
     entry = promotion.request_approval(
         workspace.ledger,
         found,

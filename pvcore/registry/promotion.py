@@ -250,7 +250,8 @@ def verify_switch(
     if request.body["version"] != switch.body["version"] or SWITCH[request.body["action"]] != switch.kind:
         raise RegistryError(f"ledger entry {switch.sequence} switches to another version than was asked for.")
     signed = [entry_at(state, **reference, kind=APPROVED) for reference in switch.body["approvals"]]
-    needed = policy.signatures if policy else switch.body["signatures"]
+    # Whoever forges a switch writes that it needs none.
+    needed = policy.signatures if policy else max(1, switch.body["signatures"])
     if len({approval.body["key"] for approval in signed}) < needed:
         raise SignatureRefused(
             f"{request.body['name']} became champion on {len(signed)} of {needed} signatures."

@@ -165,26 +165,6 @@ def test_new_terms_are_a_slice_of_the_coding_problem(told: Any) -> None:
     assert marked and marked <= fresh
 
 
-def test_verify_checks_the_lineage(told: Any) -> None:
-    rows = verification.verify_version(told.workspace, "coding@champion")
-    assert {row["holds"] for row in rows} == {"yes"}
-    assert any(row["check"].startswith("coding@1: signatures") for row in rows)
-
-
-def test_verify_finds_an_altered_blob(told: Any) -> None:
-    ws = told.workspace
-    blob = overview.version_page(ws, "seriousness@1")["report"]
-    file = Path(ws.root, ".pv", "store", "blobs", "sha256", blob)
-    kept = file.read_bytes()
-    file.chmod(0o644)
-    try:
-        file.write_bytes(kept.replace(b"seriousness", b"seriousnesS", 1))
-        rows = verification.verify_version(ws, "seriousness@1")
-        assert [row["check"] for row in rows if row["holds"] == "no"] == ["seriousness@1: report"]
-    finally:
-        file.write_bytes(kept)
-
-
 def test_the_same_cases_scored_twice_are_the_same_bytes(told: Any) -> None:
     ws = told.workspace
     batch = arrivals.load_batch(ws, "inbox/annotations/second.xml")
@@ -407,7 +387,7 @@ def test_a_switch_that_cites_anothers_approval_is_found(own: Any) -> None:
     )
     rows = verification.verify_version(ws, "coding@1")
     (wrong,) = [row["check"] for row in rows if row["holds"] == "no"]
-    assert wrong.startswith("coding@1: signatures of its")
+    assert wrong.startswith("coding@1: signatures of its switch")
     with pytest.raises(RegistryError, match="switches to another version"):
         scoring.trusted(ws, "coding@champion")
 
