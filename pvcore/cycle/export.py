@@ -24,8 +24,6 @@ from pvcore.registry.manifest import Version, fetch_adapter, read_version, resol
 from pvcore.registry.store import copy_blob, get_blob
 from pvcore.standalone import verify as verifier
 
-LEFT_OUT = "left out, as they are personal data and codes of licensed dictionaries (pv export --with-data)"
-
 
 def export(
     workspace: Workspace,
@@ -57,18 +55,11 @@ def export(
                 (work / place).write_bytes(get_blob(workspace.store, digest))
                 kept.add(digest)
         fetch_adapter(workspace.store, version, work / "adapter")
-        named = _data(workspace, version)
-        for place, digest in named.items() if with_data else ():
+        for place, digest in _data(workspace, version).items() if with_data else ():
             (work / "data").mkdir(exist_ok=True)
             copy_blob(workspace.store, digest, work / "data" / place)
         _beside(workspace, work, checkpoints)
-        about = {
-            "version": version.digest,
-            "name": version.name,
-            "last": list(state.checkpoint),
-            "data": named,
-            "left_out": LEFT_OUT,
-        }
+        about = {"version": version.digest, "name": version.name, "last": list(state.checkpoint)}
         (work / verifier.ABOUT).write_text(json.dumps(about, indent=2, sort_keys=True) + "\n", "utf-8")
         (work / "README.md").write_text(_readme(version, len(state.entries), with_data), "utf-8")
         _sums(work)
@@ -175,10 +166,10 @@ A checkpoint of the ledger that you kept (`--checkpoint FILE`) shows that no ent
 |---|---|
 | `dossier.html` | the validation report, to be read in a browser |
 | `adapter/` | the LoRA adapter, a PEFT folder |
-| `ledger.jsonl` | every entry of the ledger: who did what when. It names people who signed, and files |
-| `versions/` | manifests, specifications, dataset records, reports, policies, decisions, of this version and of all before it |
+| `ledger.jsonl` | every entry of the ledger: who did what when; it names people who signed, and files |
+| `versions/` | manifests, specifications, records of datasets, reports, policies, decisions: of it and all before it |
 | `allowed_signers`, `revoked_keys`, `checkpoints/` | what its owner says of keys and of the ledger |
-| `export.json`, `MANIFEST.sha256` | what this folder is about; the digest of every file (`sha256sum -c MANIFEST.sha256`) |
+| `export.json`, `MANIFEST.sha256` | what this folder is about; every file's digest (`sha256sum -c MANIFEST.sha256`) |
 
 {data_line} The MedDRA releases are licensed and never exported.
 """

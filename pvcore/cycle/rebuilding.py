@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pvcore.config import Workspace
@@ -61,23 +62,18 @@ def refused(workspace: Workspace, version: str) -> Receipt | None:
 
 
 def _altered(workspace: Workspace, version: Version) -> dict[str, str]:
-    checks = Checks()
-    provenance.check(workspace, version, lambda digest: check_blob(workspace.store, digest), checks)
-    found = {row["check"]: row["why"] for row in checks.rows if row["holds"] == BROKEN}
-    manifest = version.manifest
-    try:
-        base_folder(workspace, manifest.base)
-    except PvError as error:
-        found["base"] = str(error)
-    try:
-        check_blob(workspace.store, manifest.specification)
-        check_blob(workspace.store, manifest.dataset)
-        parent = resolve(workspace.store, workspace.ledger, manifest.parent) if manifest.parent else None
-        for file in parent.manifest.adapter["files"].values() if parent else ():
-            check_blob(workspace.store, file["sha256"])
-    except PvError as error:
-        found["specification, dataset or parent"] = str(error)
-    return found
+    """What a training run would read that is not as it was: name -> why."""
+    manifest, name = version.manifest, version.name
+    blob, checks = partial(check_blob, workspace.store), Checks()
+    checks.make(f"{name}: base", lambda: str(base_folder(workspace, manifest.base)))
+    checks.make(f"{name}: specification", partial(blob, manifest.specification))
+    checks.make(f"{name}: dataset", partial(blob, manifest.dataset))
+    provenance.check(workspace, version, blob, checks)
+    if manifest.parent:
+        parent = resolve(workspace.store, workspace.ledger, manifest.parent)
+        for file, entry in parent.manifest.adapter["files"].items():
+            checks.make(f"{parent.name}: adapter file {file}", partial(blob, entry["sha256"]))
+    return {row["check"]: row["why"] for row in checks.rows if row["holds"] == BROKEN}
 
 
 def compare(workspace: Workspace, version: str) -> Receipt:

@@ -68,8 +68,8 @@ class _Blobs:
                 self.found[digest] = None
             except PvError as error:
                 self.found[digest] = error
-        if error := self.found[digest]:
-            raise error
+        if known := self.found[digest]:
+            raise known
 
 
 def _lineage(workspace: Workspace, state: State, asked: Entry, checks: Checks) -> list[Version]:

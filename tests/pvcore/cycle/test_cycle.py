@@ -225,13 +225,6 @@ def test_criteria_are_measured_and_stand_in_the_dossier(told: Any) -> None:
     assert b"The seriousness criteria (ICH E2B(R3) E.i.3.2)" in page
 
 
-def test_a_rebuild_gives_the_same_bytes(told: Any) -> None:
-    ws = told.workspace
-    candidate.train(ws, told.specifications["seriousness"], rebuild=True)
-    receipt = registration.compare_rebuilt(ws, "seriousness@2")
-    assert receipt.same, receipt.line
-
-
 def test_a_worker_trains_with_as_many_processes_as_its_settings_say(
     told: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
