@@ -258,32 +258,28 @@ class Workspace:
         found = [policy.personal_data for policy in self.policies().values()]
         return strictest(found or [self.policy().personal_data])
 
-    def policy(self, name: str = DEFAULT_POLICY) -> PolicyDocument:
+    def policy(self, name: str = DEFAULT_POLICY, stored: Mapping[str, Any] | None = None) -> PolicyDocument:
         """The gate's policy, the approvers, what is asked of annotations and free texts, and the guardrails.
 
-        Raises ConfigError.
+        `stored` is a policy as it was kept when it judged; `name` only names it then. Raises ConfigError.
         """
         file = self.root / "recipes" / name
-        return policy_of(read_yaml(file), str(file))
-
-
-def policy_of(raw: Mapping[str, Any], where: str) -> PolicyDocument:
-    """The policy that these sections say; `where` they stand is for the message. Raises ConfigError."""
-    unknown = set(raw) - POLICY_SECTIONS
-    if unknown:
-        raise ConfigError(f"{where}: unknown sections {sorted(unknown)}. See docs/reference/settings.md.")
-    asked = raw.get("approval") or {}
-    if not isinstance(asked, dict):
-        raise ConfigError(f"{where}: approval is a mapping with signatures and roles, not {asked!r}.")
-    try:
-        gate = Policy.model_validate({key: raw[key] for key in ("problems", "evaluation") if key in raw})
-        approval = ApprovalPolicy.model_validate({**asked, "signers": raw.get("signers") or []})
-        annotations = AnnotationPolicy.model_validate(raw.get("annotations") or {})
-        personal_data = PersonalDataPolicy.model_validate(raw.get("personal_data") or {})
-        guardrails = GuardrailPolicy.model_validate(raw.get("guardrails") or {})
-    except ValidationError as error:
-        raise ConfigError(_explain(where, error)) from None
-    return PolicyDocument(gate, approval, annotations, personal_data, guardrails, raw)
+        raw = read_yaml(file) if stored is None else stored
+        unknown = set(raw) - POLICY_SECTIONS
+        if unknown:
+            raise ConfigError(f"{file}: unknown sections {sorted(unknown)}. See docs/reference/settings.md.")
+        asked = raw.get("approval") or {}
+        if not isinstance(asked, dict):
+            raise ConfigError(f"{file}: approval is a mapping with signatures and roles, not {asked!r}.")
+        try:
+            gate = Policy.model_validate({key: raw[key] for key in ("problems", "evaluation") if key in raw})
+            approval = ApprovalPolicy.model_validate({**asked, "signers": raw.get("signers") or []})
+            annotations = AnnotationPolicy.model_validate(raw.get("annotations") or {})
+            personal_data = PersonalDataPolicy.model_validate(raw.get("personal_data") or {})
+            guardrails = GuardrailPolicy.model_validate(raw.get("guardrails") or {})
+        except ValidationError as error:
+            raise ConfigError(_explain(str(file), error)) from None
+        return PolicyDocument(gate, approval, annotations, personal_data, guardrails, raw)
 
 
 def open_workspace(root: str | Path | None = None, **flags: Any) -> Workspace:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from pvcore.config import PolicyDocument, Workspace, policy_of
+from pvcore.config import PolicyDocument, Workspace
 from pvcore.cycle import data
 from pvcore.cycle.candidate import champion_of, load_specification, predict, train
 from pvcore.cycle.lineage import unseen
@@ -210,7 +210,7 @@ def evaluations(workspace: Workspace, specification: str) -> list[Entry]:
 
 def stored_policy(workspace: Workspace, name: str) -> PolicyDocument:
     """The policy of this digest, as it was when it judged. Raises NotFound."""
-    return policy_of(json.loads(get_blob(workspace.store, name)), f"the policy {name[:12]}")
+    return workspace.policy(name, stored=json.loads(get_blob(workspace.store, name)))
 
 
 @dataclass(frozen=True)
