@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pvcore.cli import approval, base, consistency, data, dataset, platform, registry, trust
+from pvcore.cli import approval, base, consistency, data, dataset, ledger, platform, registry, trust
 from pvcore.cli.output import errors
 from pvcore.errors import PvError
 
@@ -36,7 +36,7 @@ def settings(
         set_by_flag(set_)
 
 
-for room in (platform, data, dataset, base, consistency, approval, registry, trust):
+for room in (platform, data, dataset, base, consistency, approval, registry, ledger, trust):
     room.add_to(app)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pvcore.cli.output import console, emit, emit_json
 from pvcore.cli.platform import Json, Where
+
+if TYPE_CHECKING:
+    from pvcore.config import Workspace
 
 Version = Annotated[
     str, typer.Argument(help="seriousness@7, seriousness@champion, seriousness@previous, or a digest")
@@ -100,6 +103,9 @@ def probe(workspace: Where = None) -> None:
 
 def history(
     problem: Annotated[str, typer.Argument(help="only this problem, such as coding; default: all")] = "",
+    at: Annotated[
+        str, typer.Option(help="who was champion on a day (2026-03-01) or at a time (2026-03-01T12:00:00Z)")
+    ] = "",
     workspace: Where = None,
     as_json: Json = False,
 ) -> None:
@@ -107,7 +113,23 @@ def history(
     from pvcore.config import open_workspace
     from pvcore.cycle.overview import history as told
 
+    if at:
+        _champions_at(open_workspace(workspace), problem, at, as_json)
+        return
     emit(told(open_workspace(workspace), problem), as_json=as_json, title="ledger")
+
+
+def _champions_at(workspace: Workspace, problem: str, at: str, as_json: bool) -> None:
+    from pvcore.cycle.past import champions_at
+
+    rows = champions_at(workspace, problem, at)
+    if as_json:
+        emit_json(rows)
+        return
+    columns = ("version", "since", "until", "by", "signed", "digest")
+    emit(rows, as_json=False, title=f"champion of {problem} at {at}", columns=columns)
+    signatures = [{"version": row["version"], **signature} for row in rows for signature in row["signatures"]]
+    emit(signatures, as_json=False, title="signatures")
 
 
 def predict(

@@ -12,7 +12,7 @@ import typer
 from pvcore.cli.output import console, emit, errors
 from pvcore.cli.platform import Json, Where
 from pvcore.cli.registry import Version
-from pvcore.errors import ConfigError, LedgerBroken, PlatformError, RegistryError
+from pvcore.errors import LedgerBroken, PlatformError, RegistryError
 
 
 def add_to(app: typer.Typer) -> None:
@@ -25,7 +25,8 @@ def add_to(app: typer.Typer) -> None:
 def verify(
     version: Version,
     checkpoint: Annotated[
-        str | None, typer.Option(metavar="NUMBER:DIGEST", help="a ledger entry that was kept elsewhere")
+        list[Path] | None,
+        typer.Option(help="a checkpoint that was kept elsewhere; repeatable", exists=True, dir_okay=False),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="do not make report and dossier again")] = False,
     workspace: Where = None,
@@ -38,15 +39,8 @@ def verify(
     from pvcore.config import open_workspace
     from pvcore.cycle.checks import BROKEN
     from pvcore.cycle.verification import verify_version
-    from pvcore.registry.ledger import Checkpoint
 
-    kept = None
-    if checkpoint:
-        number, colon, digest = checkpoint.partition(":")
-        if not (number.isdigit() and colon and digest):
-            raise ConfigError(f"--checkpoint {checkpoint}: expected NUMBER:DIGEST, as of a ledger entry.")
-        kept = Checkpoint(int(number), digest)
-    checks = verify_version(open_workspace(workspace), version, kept, quick=quick)
+    checks = verify_version(open_workspace(workspace), version, checkpoint or (), quick=quick)
     emit(checks, as_json=as_json, title=f"verification of {version}")
     counts = Counter(check["holds"] for check in checks)
     if wrong := [check for check in checks if check["holds"] == BROKEN]:

@@ -59,7 +59,7 @@ def export(
             (work / "data").mkdir(exist_ok=True)
             copy_blob(workspace.store, digest, work / "data" / place)
         _beside(workspace, work, checkpoints)
-        about = {"version": version.digest, "name": version.name, "last": list(state.checkpoint)}
+        about = {"version": version.digest, "name": version.name, "last": list(state.head)}
         (work / verifier.ABOUT).write_text(json.dumps(about, indent=2, sort_keys=True) + "\n", "utf-8")
         (work / "README.md").write_text(_readme(version, len(state.entries), with_data), "utf-8")
         _sums(work)

@@ -35,8 +35,9 @@ def trusted(workspace: Workspace, name: str) -> Version:
 
     Raises NotFound, SignatureRefused, LedgerBroken, RegistryError.
     """
+    state = workspace.ledger.state()  # the whole ledger: what answers does not rest on a snapshot of it
     found = resolve(workspace.store, workspace.ledger, name)
-    if workspace.ledger.state().champion(found.problem) == found.digest:
+    if state.champion(found.problem) == found.digest:
         # By the roles and the number of signatures of that time: who leaves the team has signed all the same.
         found, _ = promotion.verify_champion(
             workspace.ledger,

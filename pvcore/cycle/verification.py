@@ -6,33 +6,35 @@ champion, then what the version's own report and dossier claim. A check that can
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 from pvcore.config import Workspace
-from pvcore.cycle import claims, judging, provenance
+from pvcore.cycle import checkpoints, claims, judging, provenance
 from pvcore.cycle.checks import BROKEN, OPEN, Checks, NotChecked, Row, require_same
 from pvcore.cycle.rebuilding import COMPARED
-from pvcore.errors import Fault, NotFound, PvError, RegistryError
+from pvcore.errors import PvError, RegistryError
 from pvcore.registry import approval, promotion
-from pvcore.registry.ledger import Checkpoint, Entry, State
+from pvcore.registry.ledger import Entry, State
 from pvcore.registry.manifest import Version, find, read_version
 from pvcore.registry.store import check_blob
 
 
 def verify_version(
-    workspace: Workspace, name: str, checkpoint: Checkpoint | None = None, *, quick: bool = False
+    workspace: Workspace, name: str, kept: Sequence[Path] = (), *, quick: bool = False
 ) -> list[Row]:
     """Check a version: rows of check, holds ("yes", "no", "not checked") and why.
 
     `quick` leaves report and dossier as they are: making them again takes as long as the evaluation did.
 
-    Where the manifest does not hold nobody knows what the version rests on: that row is the last. With a
-    `checkpoint` that was kept elsewhere, entries cut off at the end and a ledger written anew are found.
+    Where the manifest does not hold nobody knows what the version rests on: that row is the last. With
+    checkpoints that were `kept` elsewhere, entries cut off at the end and a ledger written anew are found.
     """
     state, checks = workspace.ledger.state(), Checks()
-    checks.make("ledger: chain of digests", lambda: _none(workspace.ledger.verify(checkpoint)))
-    if checkpoint is None:
+    for row in checkpoints.verify(workspace, kept)[1]:
+        checks.rows.append({"check": f"ledger: {row['what']}", "holds": row["holds"], "why": row["found"]})
+    if not kept:
         why = "give a checkpoint that was kept elsewhere (--checkpoint): only it shows entries cut off at the end"
         checks.rows.append({"check": "ledger: its end", "holds": OPEN, "why": why})
     asked = find(state, name)
@@ -188,8 +190,3 @@ def _rebuilt(workspace: Workspace, version: Version) -> str:
     if not newest.body["same"]:
         raise RegistryError(told)
     return told
-
-
-def _none(faults: list[Fault]) -> None:
-    if faults:
-        raise NotFound("; ".join(str(fault) for fault in faults))

@@ -36,7 +36,7 @@ BESIDE = (
 """What stands beside the weights and decides what a text becomes: pinned in every adapter."""
 KEPT = (*BESIDE, "*.json", "*.txt", "*.jinja", "LICENSE*", "NOTICE*")
 """What of a base is fetched and stored beside the weights; its licence goes where it goes."""
-OF_THE_STORE = ("blobs", "ledger", "inbox", "quarantine", "probe")
+OF_THE_STORE = ("blobs", "ledger", "snapshots", "inbox", "quarantine", "probe")
 """First parts of keys that have a meaning of their own (registry/store.py)."""
 
 

@@ -6,122 +6,44 @@ history in one). Nothing is ever changed or removed; champions and versions are 
 
 What the chain shows and what it cannot: an entry that was altered, exchanged or taken out of the
 middle is always found. Entries cut off at the end, or a whole chain written anew, are found only by
-whoever kept a `Checkpoint` (number and digest of an entry) elsewhere; signed approvals are such
-checkpoints, since each names the digest of its request.
+whoever kept a signed checkpoint (checkpoint.py) or a `Head` (number and digest of an entry) elsewhere;
+signed approvals are such, since each names the digest of its request.
 """
 
 from __future__ import annotations
 
-import json
 import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from pvcore.errors import Fault, LedgerBroken, NotFound, RegistryError
 from pvcore.records import canonical
-from pvcore.records import digest as digest_of
-from pvcore.registry import bodies
+from pvcore.registry import bodies, chain, snapshots
+from pvcore.registry.entry import (
+    FORMAT,
+    ORIGIN,
+    PREFIX,
+    PROMOTED,
+    REGISTERED,
+    ROLLED_BACK,
+    Entry,
+    Head,
+    entry_key,
+    is_entry_key,
+    parse,
+)
+from pvcore.registry.state import State
 from pvcore.registry.store import Store
 
-FORMAT = 1
-PREFIX = "ledger/"
-ORIGIN = "0" * 64
-"""What the first entry names as its predecessor."""
-REGISTERED, PROMOTED, ROLLED_BACK = "Registered", "Promoted", "RolledBack"
-SWITCHES = (PROMOTED, ROLLED_BACK)
-FIELDS = {"format", "sequence", "previous", "time", "kind", "actor", "key", "body", "nonce"}
+__all__ = [
+    "ORIGIN", "PREFIX", "PROMOTED", "REGISTERED", "ROLLED_BACK", "Entry", "Head", "Ledger", "State", "entry_key",
+]  # fmt: skip
+
 ATTEMPTS = 1000
-
-
-class Checkpoint(NamedTuple):
-    """Number and digest of an entry; kept outside the store it shows that nothing was cut off."""
-
-    sequence: int
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One event. `time` is the writer's clock, UTC; `digest` the SHA-256 of the stored bytes.
-
-    `key` names what the event is about: (kind, key) happens at most once where key is not empty.
-    `nonce` lets a writer whose request was cut off find out whether it was written.
-    """
-
-    sequence: int
-    previous: str
-    time: str
-    kind: str
-    actor: str
-    key: str
-    body: dict[str, Any]
-    nonce: str
-    digest: str
-
-
-@dataclass(frozen=True)
-class State:
-    """What the entries amount to: which versions exist and which is champion. Entries in order."""
-
-    entries: tuple[Entry, ...]
-
-    @property
-    def checkpoint(self) -> Checkpoint:
-        """The last entry, or (0, ORIGIN) of an empty ledger."""
-        last = self.entries[-1:]
-        return Checkpoint(last[0].sequence, last[0].digest) if last else Checkpoint(0, ORIGIN)
-
-    def find(self, kind: str, key: str) -> Entry | None:
-        """The entry of this kind and key, of which there is at most one."""
-        return self._by_key.get((kind, key))
-
-    def last(self, kind: str) -> Entry | None:
-        """The newest entry of this kind, or None."""
-        return next((entry for entry in reversed(self.entries) if entry.kind == kind), None)
-
-    def versions(self, problem: str) -> tuple[Entry, ...]:
-        """The Registered entries of a problem, by number."""
-        return tuple(e for e in self._of(REGISTERED) if e.body["problem"] == problem)
-
-    def version(self, digest: str) -> Entry | None:
-        """The Registered entry of a version, by the version's digest."""
-        return self._by_version.get(digest)
-
-    def problems(self) -> tuple[str, ...]:
-        """Problems that have a version, sorted."""
-        return tuple(sorted({e.body["problem"] for e in self._of(REGISTERED)}))
-
-    def history(self, problem: str) -> tuple[Entry, ...]:
-        """Every switch of a problem's champion (Promoted, RolledBack), oldest first."""
-        return tuple(e for e in self._of(*SWITCHES) if e.body["problem"] == problem)
-
-    def champion(self, problem: str) -> str | None:
-        """Digest of the version that is champion now, or None before the first promotion."""
-        history = self.history(problem)
-        return history[-1].body["version"] if history else None
-
-    def previous(self, problem: str) -> str | None:
-        """Digest of the version that the champion replaced, or None."""
-        history = self.history(problem)
-        return history[-1].body["expected"] if history else None
-
-    def _of(self, *kinds: str) -> list[Entry]:
-        return [entry for entry in self.entries if entry.kind in kinds]
-
-    @cached_property
-    def _by_key(self) -> dict[tuple[str, str], Entry]:
-        return {(e.kind, e.key): e for e in reversed(self.entries) if e.key}
-
-    @cached_property
-    def _by_version(self) -> dict[str, Entry]:
-        return {e.body["version"]: e for e in self._of(REGISTERED)}
 
 
 class Ledger:
@@ -132,6 +54,11 @@ class Ledger:
         self._entries: list[Entry] = []
         self._state = State(())
         self._lock = threading.RLock()
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the entries were read, so that only new ones are read from now on."""
+        return bool(self._entries)
 
     def entries(self) -> tuple[Entry, ...]:
         """All entries, oldest first, read up to this moment. Raises LedgerBroken."""
@@ -179,7 +106,7 @@ class Ledger:
             existing = state.find(kind, key) if key else None
             if existing:
                 return existing
-            head = state.checkpoint
+            head = state.head
             fields = {
                 "format": FORMAT,
                 "sequence": head.sequence + 1,
@@ -203,6 +130,7 @@ class Ledger:
                 return written
             written = self._written(nonce)
             if written is not None:
+                snapshots.write(self.store, self._entries[: written.sequence])
                 return written
             # Overtaken: wait in proportion to what a try costs here, so that many writers thin out.
             time.sleep(random.uniform(0, min((time.monotonic() - began) * min(attempt + 1, 8), 2.0)))
@@ -210,135 +138,44 @@ class Ledger:
             f"{self.store.url}: {ATTEMPTS} attempts to write {kind} were overtaken. Try again later."
         )
 
-    def verify(self, checkpoint: Checkpoint | None = None) -> list[Fault]:
+    def verify(self, kept: Head | None = None) -> list[Fault]:
         """Read everything anew from the store and return all faults; empty means that the chain holds.
 
-        With a `checkpoint` that was kept elsewhere, entries cut off at the end and a chain written
-        anew are found too; what this object has read before serves as one in any case.
+        With a head that was kept elsewhere, entries cut off at the end and a chain written anew are
+        found too; what this object has read before serves as one in any case. Where the chain holds,
+        snapshots that do not say what the entries amount to are faults as well.
         """
-        entries, faults = read_chain(self.store)
+        contents, faults = chain.read(self.store)
+        entries, found = chain.check(contents)
+        faults += found
         with self._lock:
-            seen = State(tuple(self._entries)).checkpoint
-        for sequence, expected in {point for point in (checkpoint, seen) if point and point.sequence}:
-            known = {entry.sequence: entry.digest for entry in entries}
-            if sequence not in known and not any(fault.where == entry_key(sequence) for fault in faults):
-                faults.append(
-                    Fault(
-                        entry_key(sequence),
-                        "is gone: entries were cut off at the end",
-                        "restore them from a backup",
-                    )
-                )
+            seen = State(tuple(self._entries)).head
+        known = {entry.sequence: entry.digest for entry in entries}
+        for sequence, expected in {head for head in (kept, seen) if head and head.sequence}:
+            where = entry_key(sequence)
+            if sequence not in known and not any(fault.where == where for fault in faults):
+                said = "is gone: entries were cut off at the end"
+                faults.append(Fault(where, said, "restore them from a backup"))
             elif known.get(sequence, expected) != expected:
-                faults.append(
-                    Fault(
-                        entry_key(sequence), f"is not the entry {expected[:12]} that was kept as a checkpoint"
-                    )
-                )
-        return faults
+                faults.append(Fault(where, f"is not the entry {expected[:12]} that was kept as a checkpoint"))
+        return faults or snapshots.faults(self.store, entries)
 
     def _written(self, nonce: str) -> Entry | None:
         with self._lock:
             return next((e for e in reversed(self.state().entries[-ATTEMPTS:]) if e.nonce == nonce), None)
 
 
-def entry_key(sequence: int) -> str:
-    """The key of entry `sequence` (1, 2, ...)."""
-    return f"{PREFIX}{sequence:012d}"
-
-
-def read_chain(store: Store) -> tuple[list[Entry], list[Fault]]:
-    """All entries that can be read, and every fault of the chain."""
-    keys = [item.key for item in store.list(PREFIX)]
-    numbered = {int(k.removeprefix(PREFIX)) for k in keys if _is_entry_key(k)}
-    faults = [Fault(k, "is no entry of the ledger", "move it away") for k in keys if not _is_entry_key(k)]
-    last = max(numbered, default=0)
-    for number in sorted(set(range(1, last + 1)) - numbered)[:1000]:
-        faults.append(Fault(entry_key(number), "is missing", "restore it from a backup"))
-    order = sorted(numbered)
-    with ThreadPoolExecutor(16) as pool:
-        contents = list(pool.map(store.get, map(entry_key, order)))
-    entries: list[Entry] = []
-    previous: dict[int, str] = {0: ORIGIN}
-    seen: dict[tuple[str, str], int] = {}
-    for number, data in zip(order, contents, strict=True):
-        previous[number] = digest_of(data)
-        entry, found = _parse(number, data, previous.get(number - 1))
-        if entry and entry.key:
-            first = seen.setdefault((entry.kind, entry.key), number)
-            if first != number:
-                found = [
-                    *found,
-                    Fault(entry_key(number), f"repeats {entry.kind} {entry.key!r} of entry {first}"),
-                ]
-        faults.extend(found)
-        if entry:
-            entries.append(entry)
-    return entries, faults
-
-
-def _is_entry_key(key: str) -> bool:
-    name = key.removeprefix(PREFIX)
-    return len(name) == 12 and name.isascii() and name.isdigit() and int(name) > 0
-
-
 def _read_all(store: Store) -> list[Entry]:
-    entries, faults = read_chain(store)
-    _raise(store.url, [fault for fault in faults if _is_entry_key(fault.where)])
+    contents, faults = chain.read(store)
+    entries, found = chain.check(contents)
+    chain.refuse(store.url, [fault for fault in faults + found if is_entry_key(fault.where)])
     return entries
 
 
 def _follow(entries: list[Entry], data: bytes) -> Entry:
-    head = State(tuple(entries[-1:])).checkpoint
-    entry, faults = _parse(head.sequence + 1, data, head.digest)
-    _raise("ledger", faults)
+    head = State(tuple(entries[-1:])).head
+    entry, faults = parse(head.sequence + 1, data, head.digest)
+    chain.refuse("ledger", faults)
     if entry is None:
         raise LedgerBroken(f"ledger: entry {head.sequence + 1} cannot be read.")
     return entry
-
-
-def _raise(where: str, faults: Iterable[Fault]) -> None:
-    told = [f"  {fault}" for fault in faults]
-    if told:
-        shown = "\n".join(told[:20])
-        raise LedgerBroken(
-            f"{where}: the ledger does not hold, {len(told)} fault(s)\n{shown}\n"
-            "Nothing is read from it or written to it until it is restored from a backup."
-        )
-
-
-def _parse(number: int, data: bytes, previous: str | None) -> tuple[Entry | None, list[Fault]]:
-    """The entry in `data` and what is wrong with it. `previous` None: the predecessor is missing."""
-    where = entry_key(number)
-    try:
-        fields = json.loads(data)
-        if not isinstance(fields, dict) or set(fields) != FIELDS or canonical(fields) != data:
-            raise ValueError("not the canonical JSON of an entry")
-        if fields["format"] != FORMAT:
-            return None, [Fault(where, f"has format {fields['format']!r}", "use a newer pv-retrain")]
-        texts = ("previous", "time", "kind", "actor", "key", "nonce")
-        if any(not isinstance(fields[name], str) for name in texts) or not isinstance(fields["body"], dict):
-            raise ValueError("a field has the wrong type")
-        datetime.fromisoformat(fields["time"])
-    except (ValueError, RecursionError) as error:
-        return None, [Fault(where, f"was altered: {str(error)[:100]}", "restore it from a backup")]
-    faults = []
-    if fields["sequence"] != number or isinstance(fields["sequence"], bool):
-        faults.append(Fault(where, f"holds entry {fields['sequence']}", "restore it from a backup"))
-    if previous is not None and fields["previous"] != previous:
-        faults.append(
-            Fault(
-                where,
-                f"follows {fields['previous'][:12]}, but its predecessor is {previous[:12]}: one was altered",
-            )
-        )
-    faults += [
-        Fault(
-            where,
-            f"{fields['kind']}: {odd}",
-            "restore it from a backup; if a newer pv-retrain wrote it, use that",
-        )
-        for odd in bodies.faults(fields["kind"], fields["body"])
-    ]
-    del fields["format"]
-    return Entry(**fields, digest=digest_of(data)), faults

@@ -19,6 +19,7 @@ from typing import Any
 
 from pvcore.errors import NotFound, RegistryError
 from pvcore.records import canonical
+from pvcore.registry import snapshots
 from pvcore.registry.ledger import REGISTERED, Entry, Ledger, State
 from pvcore.registry.store import Store, blob_exists, check_key, get_blob, get_folder, put_blob
 
@@ -196,9 +197,11 @@ def resolve(store: Store, ledger: Ledger, name: str) -> Version:
     """The version called `seriousness@7`, `@champion`, `@previous`, `@latest`, or by its digest.
 
     `@previous` is what the champion replaced, `@latest` the highest number; a digest may be cut to 8
-    or more digits. Raises NotFound that names what there is.
+    or more digits. A ledger that was not read yet is not read for a name that its newest snapshot tells
+    (snapshots.py says what is trusted then). Raises NotFound that names what there is.
     """
-    return read_version(store, find(ledger.state(), name))
+    known = None if ledger.is_read else snapshots.find(store, name)
+    return read_version(store, known or find(ledger.state(), name))
 
 
 def name_of(problem: str, which: str) -> str:

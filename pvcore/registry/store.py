@@ -3,7 +3,7 @@
 Creating a key that does not exist is the one atomic step that local disks and S3 servers share, so
 it is the only one used: nothing is ever overwritten or deleted here. Keys:
 
-    blobs/sha256/<digest>   ledger/<sequence>   inbox/...   quarantine/...   probe/<nonce>/...
+    blobs/sha256/<digest>   ledger/<sequence>   snapshots/<sequence>   inbox/...   quarantine/...   probe/<nonce>/...
 """
 
 from __future__ import annotations

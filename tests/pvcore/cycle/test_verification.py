@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pvcore.cli import app
-from pvcore.cycle import approval, claims, judging, scoring, verification
+from pvcore.cycle import approval, checkpoints, claims, judging, scoring, verification
 from pvcore.errors import RegistryError, SignatureRefused
 from pvcore.records import canonical
 from pvcore.registry import signing
@@ -202,13 +202,17 @@ def test_a_switch_without_a_valid_approval(own: Any, tmp_path: Path, signed: boo
         scoring.trusted(ws, "coding@champion")
 
 
-def test_a_checkpoint_shows_what_was_cut_off(own: Any) -> None:
-    ws = own.workspace
+def test_a_checkpoint_shows_what_was_cut_off(own: Any, tmp_path: Path) -> None:
+    ws, key, kept = own.workspace, tmp_path / "key", tmp_path / "kept"
+    signing.make_key(key, "keeper@example.org", tmp_path / "signers")
+    line = (tmp_path / "signers").read_text().replace("pv-approval", "pv-checkpoint")
+    ws.allowed_signers.write_text(ws.allowed_signers.read_text() + line)
+    kept.write_text(str(checkpoints.make(ws, key, "keeper@example.org")))
+    command = ["verify", "seriousness@1", "--quick", "--checkpoint", str(kept), "-w", str(ws.root), "--json"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0 and "signed by keeper@example.org" in done.stdout
     last = ws.ledger.entries()[-1]
-    root = str(ws.root)
-    kept = f"{last.sequence}:{last.digest}"
     Path(ws.root, ".pv", "store", "ledger", f"{last.sequence:012d}").unlink()
-    done = CliRunner().invoke(app, ["verify", "seriousness@1", "--quick", "--checkpoint", kept, "-w", root])
-    assert isinstance(done.exception, RegistryError) and "cut off at the end" in str(done.exception)
-    done = CliRunner().invoke(app, ["verify", "seriousness@1", "--checkpoint", "last", "-w", root])
-    assert "expected NUMBER:DIGEST" in str(done.exception)
+    done = CliRunner().invoke(app, command)
+    assert isinstance(done.exception, RegistryError) and done.exception.exit_code == 4
+    assert "they were cut off at the end" in str(done.exception)

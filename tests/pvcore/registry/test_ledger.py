@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pvcore.errors import LedgerBroken, NotFound, RegistryError
 from pvcore.records import canonical, digest
-from pvcore.registry.ledger import ORIGIN, Checkpoint, Ledger, State, entry_key
+from pvcore.registry.ledger import ORIGIN, Head, Ledger, State, entry_key
 from pvcore.registry.store import ObjectInfo, open_store
 
 LENGTH = 6
@@ -54,14 +54,14 @@ def chain(length: int = LENGTH) -> dict[str, bytes]:
 
 
 CHAIN = chain()
-HEAD = Ledger(Memory(CHAIN)).state().checkpoint
+HEAD = Ledger(Memory(CHAIN)).state().head
 NUMBERS = st.integers(1, LENGTH)
 
 
-def found(data: dict[str, bytes], checkpoint: Checkpoint | None = None) -> list[str]:
+def found(data: dict[str, bytes], kept: Head | None = None) -> list[str]:
     """What `verify` says; and where the chain is broken, reading and writing must be refused too."""
-    faults = Ledger(Memory(data)).verify(checkpoint)
-    if faults and checkpoint is None:
+    faults = Ledger(Memory(data)).verify(kept)
+    if faults and kept is None:
         ledger = Ledger(Memory(data))
         with pytest.raises(LedgerBroken, match="does not hold"):
             ledger.entries()
@@ -169,7 +169,7 @@ def test_same_kind_and_key_once() -> None:
     assert ledger.find("A", "k") == first and ledger.find("A", "none") is None
     # Two of them can only come from another program; the chain says so.
     fields = json.loads(ledger.store.get(entry_key(1)))
-    head = ledger.state().checkpoint
+    head = ledger.state().head
     fields.update(sequence=head.sequence + 1, previous=head.digest)
     ledger.store.put_if_absent(entry_key(head.sequence + 1), canonical(fields))
     assert "repeats A 'k' of entry 1" in Ledger(ledger.store).verify()[0].what

@@ -1,0 +1,90 @@
+"""Who was champion when: the switches that were in force at a time, with the signatures that made them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from pvcore.config import Workspace
+from pvcore.errors import ConfigError, NotFound, PvError
+from pvcore.registry import promotion
+from pvcore.registry.entry import Entry, utc
+from pvcore.registry.state import State
+
+Row = dict[str, Any]
+
+
+def champions_at(workspace: Workspace, problem: str, at: str) -> list[Row]:
+    """The champion at a time, or every champion of a day ("2026-03-01", UTC), oldest first.
+
+    `signed` is "yes" where the signatures are verified to ask for just this switch, else why they are not.
+    Times are the clocks of those who wrote the ledger; `until` is None while a switch is in force. Raises
+    NotFound for an unknown problem and for a time before its first champion, ConfigError for no time.
+    """
+    first, last = _span(at)
+    state = workspace.ledger.state()
+    if problem not in state.problems():
+        known = ", ".join(state.problems()) or "none"
+        raise NotFound(f"the ledger knows no problem {problem!r}. It knows: {known}.")
+    history = state.history(problem)
+    before = state.champion_at(problem, first)
+    switches = [entry for entry in history if entry is before or first < entry.moment <= last]
+    if not switches:
+        told = f"the first one since {history[0].time}" if history else "and has none yet"
+        raise NotFound(f"{problem} had no champion at {at}, {told}.")
+    return [_row(workspace, state, entry) for entry in switches]
+
+
+def _span(at: str) -> tuple[datetime, datetime]:
+    """First and last moment of what was asked: of a day, or twice the same of a time."""
+    try:
+        moment = utc(at).astimezone(UTC)
+    except ValueError:
+        raise ConfigError(
+            f"{at!r} is no time: write 2026-03-01 for a day, or 2026-03-01T12:00:00Z (UTC where no zone stands)."
+        ) from None
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", at):
+        start = datetime.combine(moment.date(), time(), UTC)
+        return start, start + timedelta(days=1) - timedelta(microseconds=1)
+    return moment, moment
+
+
+def _row(workspace: Workspace, state: State, switch: Entry) -> Row:
+    later = [e for e in state.history(switch.body["problem"]) if e.sequence > switch.sequence]
+    approvals = [state.entries[reference["sequence"] - 1] for reference in switch.body["approvals"]]
+    asked = state.entries[switch.body["request"]["sequence"] - 1]
+    return {
+        "version": switch.body["name"],
+        "since": switch.time,
+        "until": later[0].time if later else None,
+        "by": f"{switch.kind}, entry {switch.sequence}",
+        "signatures": [
+            {
+                "name": approval.body["name"],
+                "principal": approval.body["principal"],
+                "time": approval.time,
+                "meaning": f"{approval.kind.lower()}: {asked.body['action']} {asked.body['name']}",
+                "reason": approval.body["reason"],
+                "key": approval.body["key"],
+            }
+            for approval in approvals
+        ],
+        "signed": _proven(workspace, state, switch),
+        "digest": switch.body["version"],
+        "switch": switch.digest,
+    }
+
+
+def _proven(workspace: Workspace, state: State, switch: Entry) -> str:
+    try:
+        promotion.verify_switch(
+            state,
+            workspace.store,
+            switch,
+            allowed_signers=workspace.allowed_signers,
+            revoked=workspace.revoked_keys,
+        )
+    except PvError as error:
+        return f"no: {error}"
+    return "yes"

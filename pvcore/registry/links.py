@@ -1,0 +1,111 @@
+"""The chain and the tree by the bytes of the entries alone: for ledgers of a million entries.
+
+That each entry names its number and the digest of the one before, at the place where the canonical form
+has them, is enough to see that nothing was changed. What the entries say is looked at by `chain.check`,
+which costs many times as much and also tells what is wrong with which.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from operator import itemgetter
+
+import numpy as np
+
+from pvcore.registry import merkle
+from pvcore.registry.entry import ORIGIN
+
+PART = 2**10
+"""Entries that are looked at in one go: few, so that they stay in the processor's cache; a power of two, so that
+they are a subtree."""
+_WORTH_IT = 2**16
+"""Entries from which on several processes are faster than one."""
+_BEFORE, _BETWEEN, _AFTER = b'","previous":"', b'","sequence":', b',"time":"'
+_TIME = len('2030-01-02T03:04:05.678Z"}')
+_DIGEST = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Whether entries 1, 2, ... follow each other as they are written today, and the roots of their parts.
+
+    `holds` False is a doubt, not a finding: `chain.check` tells.
+    """
+
+    contents: Sequence[bytes]
+    holds: bool
+    parts: tuple[bytes, ...]
+
+    def root(self, size: int) -> bytes:
+        """The root of the Merkle tree over the first `size` entries."""
+        whole = size // PART
+        rest = [leaf(data) for data in self.contents[whole * PART : size]]
+        return merkle.root([*self.parts[:whole], *([merkle.root(rest)] if rest else [])])
+
+
+def leaf(entry: bytes) -> bytes:
+    """The leaf hash of an entry: a leaf of the tree is the digest (32 bytes) by which its successor names it.
+
+    So whoever knows the digests of a ledger can compute its roots, an entry is proven to be in it without
+    showing what it says, and each is hashed once.
+    """
+    return merkle.leaf_hash(sha256(entry).digest())
+
+
+def look(contents: Sequence[bytes], processes: int = 1) -> Look:
+    """Look at entries 1, 2, ... by their bytes, with several processes where there is work for them."""
+    global _shared
+    _shared = contents  # processes that are forked have it without a copy
+    starts = range(0, len(contents), PART)
+    try:
+        if processes > 1 and len(contents) >= _WORTH_IT and "fork" in multiprocessing.get_all_start_methods():
+            with multiprocessing.get_context("fork").Pool(processes) as pool:
+                found = pool.map(_part, starts, chunksize=16)
+        else:
+            found = [_part(start) for start in starts]
+    finally:
+        _shared = ()
+    return Look(contents, all(holds for holds, _ in found), tuple(root for _, root in found))
+
+
+_shared: Sequence[bytes] = ()
+
+
+def _part(start: int) -> tuple[bool, bytes]:
+    """Whether the part that begins after `start` entries follows what is before it, and its root."""
+    part = _shared[start : start + PART]
+    before = sha256(_shared[start - 1]).digest() if start else bytes.fromhex(ORIGIN)
+    digests = [sha256(data).digest() for data in part]
+    root = merkle.root([sha256(b"\0" + digest).digest() for digest in digests])
+    at, holds, named = 0, True, [before, *digests]
+    while at < len(part):  # numbers of as many digits have the link at the same place
+        width = len(str(start + at + 1))
+        until = min(len(part), 10**width - start - 1)
+        holds &= _linked(part[at:until], b"".join(named[at:until]), start + at + 1, width)
+        at = until
+    return holds, root
+
+
+def _linked(contents: Sequence[bytes], previous: bytes, first: int, width: int) -> bool:
+    """Whether all end in `","previous":"<digest>","sequence":<number>,"time":"<24 signs>"}`."""
+    parts = (_BEFORE, previous.hex().encode(), _BETWEEN, _numbers(first, len(contents)), _AFTER)
+    widths = (len(_BEFORE), _DIGEST, len(_BETWEEN), width, len(_AFTER))
+    length = sum(widths) + _TIME
+    joined = b"".join(map(itemgetter(slice(-length, None)), contents))
+    if len(joined) != length * len(contents):
+        return False
+    tails = np.frombuffer(joined, np.uint8).reshape(len(contents), length)
+    at = 0
+    for part, size in zip(parts, widths, strict=True):
+        # the same for all, or the rows one after the other
+        if (tails[:, at : at + size] != np.frombuffer(part, np.uint8).reshape(-1, size)).any():
+            return False
+        at += size
+    return True
+
+
+def _numbers(first: int, count: int) -> bytes:
+    return "".join(map(str, range(first, first + count))).encode()
