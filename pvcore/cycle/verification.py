@@ -160,8 +160,9 @@ def _claims(workspace: Workspace, version: Version, checks: Checks) -> None:
     name = version.name
     try:
         entry = claims.evaluated(workspace, version)
-    except PvError:
-        return  # said already: the records do not fit
+    except PvError as error:
+        checks.rows.append({"check": f"{name}: report, dossier", "holds": OPEN, "why": str(error)})
+        return
     where = f"{name}: evaluation, entry {entry.sequence}"
     answers = ["answers", *(f"answers of {who}" for who in entry.body.get("answers", ()))]
     checks.make(
