@@ -271,13 +271,13 @@ class Workspace:
         found = [policy.personal_data for policy in self.policies().values()]
         return strictest(found or [self.policy().personal_data])
 
-    def policy(self, name: str = DEFAULT_POLICY) -> PolicyDocument:
+    def policy(self, name: str = DEFAULT_POLICY, stored: Mapping[str, Any] | None = None) -> PolicyDocument:
         """The gate's policy, the approvers, what is asked of annotations and free texts, and the guardrails.
 
-        Raises ConfigError.
+        `stored` is a policy as it was kept when it judged; `name` only names it then. Raises ConfigError.
         """
         file = self.root / "recipes" / name
-        raw = _with_events(file, read_yaml(file))
+        raw = _with_events(file, read_yaml(file)) if stored is None else dict(stored)
         unknown = set(raw) - POLICY_SECTIONS
         if unknown:
             raise ConfigError(f"{file}: unknown sections {sorted(unknown)}. See docs/reference/settings.md.")

@@ -12,8 +12,8 @@ from prefect.cache_policies import NO_CACHE
 from pvcore.config import open_workspace
 from pvcore.cycle import approval as approvals
 from pvcore.cycle import candidate as candidates
-from pvcore.cycle import judging, loaded, pictures, registration
-from pvcore.cycle.registration import Receipt
+from pvcore.cycle import judging, loaded, pictures, rebuilding, registration
+from pvcore.cycle.rebuilding import Receipt
 from pvcore.registry.manifest import name_of as name_of
 from tasks.inbox import show
 
@@ -108,8 +108,24 @@ def specification_of(version: str) -> str:
 
 
 @task(cache_policy=NO_CACHE)
+def to_rebuild(version: str, parents: bool) -> list[str]:
+    """The versions to train again, in their order."""
+    return rebuilding.lineage(open_workspace(), version, parents)
+
+
+@task(cache_policy=NO_CACHE)
+def refused_rebuild(version: str) -> Receipt | None:
+    """The receipt of a version whose data, parent or base is not as it was; None where it can be trained again."""
+    receipt = rebuilding.refused(open_workspace(), version)
+    return _shown(version, receipt) if receipt else None
+
+
+@task(cache_policy=NO_CACHE)
 def compare_rebuilt(version: str) -> Receipt:
     """Compare a rebuilt adapter with the registered one and record the receipt."""
-    receipt = registration.compare_rebuilt(open_workspace(), version)
+    return _shown(version, rebuilding.compare(open_workspace(), version))
+
+
+def _shown(version: str, receipt: Receipt) -> Receipt:
     show(f"rebuilt-{version}", f"## {version} rebuilt\n\n{receipt.line}", "Receipt of a rebuild")
     return receipt

@@ -136,13 +136,17 @@ def build(
     return _info(name, info.manifest())
 
 
-def load(store: Blobs, name: str) -> Dataset:
-    """The dataset of that digest, every blob checked against its own. Raises BatchError for another blob."""
+def load_info(store: Blobs, name: str) -> DatasetInfo:
+    """The manifest of the dataset of that digest. Raises BatchError for another blob."""
     try:
-        value = json.loads(_get(store, name))
-        info = _info(name, value)
+        return _info(name, json.loads(_get(store, name)))
     except (ValueError, KeyError, TypeError) as error:
         raise BatchError(f"dataset {name[:12]}", [Fault("manifest", f"is none: {error}")]) from error
+
+
+def load(store: Blobs, name: str) -> Dataset:
+    """The dataset of that digest, every blob checked against its own. Raises BatchError for another blob."""
+    info = load_info(store, name)
     tables = (_table(_get(store, blob)) for blob in (info.cases, info.annotations, info.labels))
     return Dataset(info, *tables)
 

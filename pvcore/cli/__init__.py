@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from pvcore.cli import approval, audit, base, conduct, consistency, data, dataset, ledger, platform, registry
+from pvcore.cli import (
+    approval,
+    audit,
+    base,
+    conduct,
+    consistency,
+    data,
+    dataset,
+    ledger,
+    platform,
+    registry,
+    trust,
+)
 from pvcore.cli.output import errors
 from pvcore.errors import PvError
 
@@ -36,7 +48,7 @@ def settings(
         set_by_flag(set_)
 
 
-for room in (platform, data, dataset, base, consistency, approval, registry, conduct, ledger, audit):
+for room in (platform, data, dataset, base, consistency, approval, registry, conduct, ledger, audit, trust):
     room.add_to(app)
 
 

@@ -1,4 +1,4 @@
-"""`pv registry`, `history`, `verify`, `predict`, `external`: what is in the registry, and a version at work."""
+"""`pv registry`, `history`, `predict`, `external`: what is in the registry, and a version at work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import typer
 from pvcore.cli import retention
 from pvcore.cli.output import console, emit, emit_json
 from pvcore.cli.platform import Json, Where
-from pvcore.errors import LedgerBroken
 
 if TYPE_CHECKING:
     from pvcore.config import Workspace
@@ -31,7 +30,6 @@ def add_to(app: typer.Typer) -> None:
     """Register this room's commands."""
     app.add_typer(registry, name="registry")
     app.command()(history)
-    app.command()(verify)
     app.command()(predict)
     app.command()(external)
 
@@ -137,18 +135,6 @@ def _champions_at(workspace: Workspace, problem: str, at: str, as_json: bool) ->
     emit(rows, as_json=False, title=f"champion of {problem} at {at}", columns=columns)
     signatures = [{"version": row["version"], **signature} for row in rows for signature in row["signatures"]]
     emit(signatures, as_json=False, title="signatures")
-
-
-def verify(version: Version, workspace: Where = None, as_json: Json = False) -> None:
-    """Check a version: every digest, the ledger's chain, every signature. Exit code 4 if anything does not hold."""
-    from pvcore.config import open_workspace
-    from pvcore.cycle.overview import verify_version
-
-    checks = verify_version(open_workspace(workspace), version)
-    emit(checks, as_json=as_json, title=f"verification of {version}")
-    wrong = [check for check in checks if check["holds"] != "yes"]
-    if wrong:
-        raise LedgerBroken(f"{version}: {len(wrong)} of {len(checks)} checks do not hold")
 
 
 def predict(

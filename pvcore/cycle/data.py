@@ -71,7 +71,10 @@ def _build_dataset(workspace: Workspace, version: str | None, mappings: list[str
     later: list[Entry] = []
     for entry in pending_batches(workspace):
         (later if needs and _waits(workspace, entry, version) else taken).append(entry)
-    arrived = [(entry, _sampled(workspace, load_batch(workspace, entry.body["digest"]))) for entry in taken]
+    arrived = [
+        (entry, sampled(load_batch(workspace, entry.body["digest"]), workspace.settings.max_rows_per_batch))
+        for entry in taken
+    ]
     passed, held = holding.hold(workspace, arrived, latest.body["dataset"] if latest else None)
     moved = bool(latest and version and latest.body["version"] != version)
     if not passed and not moved:
@@ -156,9 +159,8 @@ def measured(workspace: Workspace, info: DatasetInfo, dictionary: Dictionary | N
     )
 
 
-def _sampled(workspace: Workspace, batch: Batch) -> Batch:
-    """At most `max_rows_per_batch` cases of a batch, those with the smallest digests: the same each time."""
-    most = workspace.settings.max_rows_per_batch
+def sampled(batch: Batch, most: int | None) -> Batch:
+    """At most so many cases of a batch, those with the smallest digests: the same each time. None: all."""
     if most is None or len(batch.cases) <= most:
         return batch
     chosen = {case.case_id for case in sorted(batch.cases, key=lambda case: digest(case.case_id))[:most]}

@@ -8,13 +8,12 @@ from typing import Any
 from pvcore.annotations import dataset as datasets
 from pvcore.config import Workspace
 from pvcore.cycle import data
-from pvcore.cycle.judging import Evaluation
-from pvcore.cycle.material import spread
+from pvcore.cycle.judging import Evaluation, stored_policy
+from pvcore.cycle.material import intended_then, spread
 from pvcore.cycle.signed import signatures
 from pvcore.dossier import bom, card
 from pvcore.dossier.approvals import with_approvals
 from pvcore.dossier.described import Described
-from pvcore.dossier.intended import intended_use
 from pvcore.dossier.pdf import to_pdf
 from pvcore.errors import ConfigError
 from pvcore.problems import PROBLEMS
@@ -52,7 +51,7 @@ def beside(
 ) -> dict[str, dict[str, Any]]:
     """What goes where the adapter goes, as blobs: file name -> {"sha256", "size"}."""
     described = describe(workspace, asked, judged, trained, number)
-    policy = workspace.policy(workspace.recipe(asked.problem).policy).gate
+    policy = stored_policy(workspace, judged.entry.body["policy"]).gate
     made = {card.FILE: card.model_card(described, policy), bom.FILE: bom.bill(described)}
     return {
         name: {"sha256": put_blob(workspace.store, content), "size": len(content)}
@@ -90,7 +89,7 @@ def describe(
         report_digest=judged.entry.body["report"],
         report=judged.report,
         decision=judged.decision,
-        intended=intended_use(workspace.root, asked.problem),
+        intended=intended_then(workspace, judged),
         environment=trained["environment"],
         created=judged.entry.time,
     )

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from pvcore.config import Workspace
+from pvcore.config import PolicyDocument, Workspace
 from pvcore.cycle import behaviours, data, effects
 from pvcore.cycle.candidate import champion_of, load_specification, predict, train
 from pvcore.cycle.groups import grouped
 from pvcore.cycle.lineage import unseen
+from pvcore.cycle.program import program_digest
 from pvcore.cycle.references import references_of
 from pvcore.cycle.spending import cases_blob, spending
+from pvcore.dossier.intended import intended_text
 from pvcore.errors import NotFound
 from pvcore.evaluation import reliability
 from pvcore.evaluation.baseline import (
@@ -28,14 +30,15 @@ from pvcore.evaluation.baseline import (
 from pvcore.evaluation.compare import changed_answers, frame
 from pvcore.evaluation.compare import evaluate as measure
 from pvcore.evaluation.comparing import CHAMPION
-from pvcore.evaluation.gate import Decision, decide
+from pvcore.evaluation.gate import Decision, Policy, decide
 from pvcore.evaluation.lexicon import lexicon
 from pvcore.evaluation.report import Report
 from pvcore.problems import PROBLEMS, Problem
-from pvcore.records import Example, Prediction, canonical, digest
+from pvcore.records import Example, Guardrail, Prediction, canonical, digest
 from pvcore.registry.ledger import Entry, State
 from pvcore.registry.manifest import Version, resolve
 from pvcore.registry.store import get_blob, put_blob
+from pvcore.training.specification import Specification
 
 Splits = Mapping[str, list[Example]]
 
@@ -54,19 +57,15 @@ def evaluate(workspace: Workspace, specification: str) -> str:
     champion = champion_of(workspace, asked.problem)
     if champion and champion.manifest.specification == specification:
         # Asked again after its own promotion: the record of that time stands.
-        return str(_evaluations(workspace, specification)[-1].key)
+        return str(evaluations(workspace, specification)[-1].key)
     tested = behaviours.digest_of(workspace, asked.problem)
     key = digest([specification, policy.digest, champion.digest if champion else None, tested])
     if workspace.ledger.find("Evaluated", key):
         return key
     trained = train(workspace, specification)
-    problem = PROBLEMS[asked.problem]
-    examples = data.examples(workspace, asked.problem, asked.dataset, asked.settings)
+    problem, terms = PROBLEMS[asked.problem], data.terms(workspace, asked)
     beside = references_of(workspace, asked.problem, policy.gate, champion)
-    lines = [specification, *beside.specifications]
-    held, terms = examples.get("test", []), data.terms(workspace, asked)
-    test = unseen(workspace, asked.dataset, held, lines)
-    test = grouped(workspace, asked.problem, asked.dataset, test, policy.gate)
+    examples, test = asked_of(workspace, asked, beside.specifications, policy.gate)
     tests = behaviours.suite(workspace, asked.problem, terms)
     replies: dict[str, Any] = {}
 
@@ -77,45 +76,32 @@ def evaluate(workspace: Workspace, specification: str) -> str:
         theirs = load_specification(workspace, version.manifest.specification)
         return ask(version.manifest.adapter["files"], theirs.settings["base"], within)
 
-    def answers_of(version: Version) -> Any:
+    def answers_of(version: Version) -> list[Prediction]:
         given, replies[version.digest] = behaviours.put(problem, tests, test, ask_version(version))
-        return frame(test, given, problem.judged)
+        return given
 
     answered, replied = behaviours.put(problem, tests, test, ask(trained["files"], asked.settings["base"]))
-    before, unavailable = beside.answered(answers_of)
-    candidate, theirs = frame(test, answered, problem.judged), before.pop(CHAMPION, None)
-    measured = measure(
-        asked.problem,
-        {
-            **problem.metrics_for(data.dictionary_by_digest(workspace, asked.dictionary)),
-            **reliability.METRICS,
-        },
-        candidate,
-        theirs,
-        policy.gate,
-        asked.seed,
-        baselines=before
-        | {
-            name: frame(test, found, problem.judged)
-            for name, found in baselines(problem, {**examples, "test": test}, terms).items()
-        },
-        unavailable=unavailable,
-    )
+    others, unavailable = beside.answered(answers_of)
+    others |= baselines(problem, {**examples, "test": test}, terms)
+    candidate = frame(test, answered, problem.judged)
+    theirs = frame(test, others[CHAMPION], problem.judged) if champion else None
     apart = None
     if champion and theirs is not None:
         trained_by = load_specification(workspace, champion.manifest.specification)
         asking = partial(ask_version, champion)
         apart = effects.of_dictionary(workspace, asked, trained_by, candidate, theirs, policy.gate, asking)
-    conduct = behaviours.judged(
-        problem, tests, replied, replies.get(champion.digest) if champion else None, tested
+    measured = dataclasses.replace(
+        reported(workspace, asked, test, answered, others, policy.gate),
+        unavailable=unavailable,
+        behaviour=behaviours.judged(
+            problem, tests, replied, replies[champion.digest] if champion else None, tested
+        ),
+        effects=apart,
     )
-    measured = dataclasses.replace(measured, behaviour=conduct, effects=apart)
-    allowed = policy.gate.evaluation.maximum_uses
 
     def record(state: State) -> dict[str, Any]:
         # Counted as the entry is written: of two evaluations at once, the later one knows of the other.
-        spent = spending(workspace.store, state, asked.problem, test, allowed)
-        report = dataclasses.replace(measured, uses=spent.uses, fresh=spent.fresh)
+        report = spent(workspace, measured, state, test, policy.gate)
         decision = decide(report, policy.gate, first=champion is None)
         return {
             "specification": specification,
@@ -127,17 +113,22 @@ def evaluate(workspace: Workspace, specification: str) -> str:
             "held_out": report.held_out,
             "cases": cases_blob(workspace.store, test),
             "uses": report.uses,
-            "allowed": allowed,
-            "seen": len(held) - len(test),
+            "allowed": policy.gate.evaluation.maximum_uses,
+            "seen": len(examples.get("test", [])) - len(test),
             "report": put_blob(workspace.store, canonical(report.to_json())),
             "decision": put_blob(workspace.store, canonical(decision.to_json())),
             "policy": put_blob(workspace.store, canonical(dict(policy.raw))),
             "predictions": put_blob(workspace.store, _lines(answered)),
+            # Whoever verifies the report later needs everything that it was made of, and by what.
+            "references": {name: version.digest for name, version in beside.versions.items()},
+            "answers": {name: put_blob(workspace.store, _lines(found)) for name, found in others.items()},
+            "program": program_digest(),
             "behaviour": tested,
             "replies": put_blob(
                 workspace.store, _lines([r.prediction for row in replied for r in row if r.prediction])
             ),
             "loaded": policy.loaded.required,
+            "intended": put_blob(workspace.store, intended_text(workspace.root, asked.problem)),
             "changed": put_blob(
                 workspace.store, canonical(changed_answers(candidate, theirs, positive=problem.positive))
             ),
@@ -145,6 +136,50 @@ def evaluate(workspace: Workspace, specification: str) -> str:
 
     workspace.ledger.append("Evaluated", record, actor="evaluate", key=key)
     return key
+
+
+def asked_of(
+    workspace: Workspace, asked: Specification, beside: Sequence[str], policy: Policy
+) -> tuple[Splits, list[Example]]:
+    """All examples of a candidate's dataset, and those it is judged by, in their groups.
+
+    These are held out, and none of the candidate and the specifications `beside` it has learned from their like.
+    """
+    examples = data.examples(workspace, asked.problem, asked.dataset, asked.settings)
+    test = unseen(workspace, asked.dataset, examples.get("test", []), [asked.digest, *beside])
+    return examples, grouped(workspace, asked.problem, asked.dataset, test, policy)
+
+
+def reported(
+    workspace: Workspace,
+    asked: Specification,
+    test: Sequence[Example],
+    answered: Sequence[Prediction],
+    others: Mapping[str, Sequence[Prediction]],
+    policy: Policy,
+) -> Report:
+    """The numbers of a candidate's answers, beside those of champion, anchor and baselines by name."""
+    problem = PROBLEMS[asked.problem]
+    frames = {name: frame(test, found, problem.judged) for name, found in others.items()}
+    dictionary = data.dictionary_by_digest(workspace, asked.dictionary)
+    return measure(
+        asked.problem,
+        {**problem.metrics_for(dictionary), **reliability.METRICS},
+        frame(test, answered, problem.judged),
+        frames.pop(CHAMPION, None),
+        policy,
+        asked.seed,
+        baselines=frames,
+    )
+
+
+def spent(
+    workspace: Workspace, report: Report, state: State, test: Sequence[Example], policy: Policy
+) -> Report:
+    """The report with what the held-out cases had decided by a state of the ledger, this time included."""
+    allowed = policy.evaluation.maximum_uses
+    found = spending(workspace.store, state, report.problem, test, allowed)
+    return dataclasses.replace(report, uses=found.uses, fresh=found.fresh)
 
 
 def baselines(problem: Problem, examples: Splits, terms: Any) -> dict[str, list[Prediction]]:
@@ -198,12 +233,32 @@ def _lines(predictions: list[Prediction]) -> bytes:
     return b"".join(canonical(dataclasses.asdict(p)) + b"\n" for p in predictions)
 
 
-def _evaluations(workspace: Workspace, specification: str) -> list[Entry]:
+def read_answers(data: bytes) -> list[Prediction]:
+    """The predictions of a stored blob, as they were given."""
+    found = []
+    for line in data.splitlines():
+        fields = {name: _frozen(value) for name, value in json.loads(line).items()}
+        checks = tuple(Guardrail(**check) for check in fields.pop("guardrails"))
+        found.append(Prediction(**fields, guardrails=checks))
+    return found
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+
+
+def evaluations(workspace: Workspace, specification: str) -> list[Entry]:
+    """The Evaluated entries of a specification, oldest first."""
     return [
         entry
         for entry in workspace.ledger.entries()
         if entry.kind == "Evaluated" and entry.body["specification"] == specification
     ]
+
+
+def stored_policy(workspace: Workspace, name: str) -> PolicyDocument:
+    """The policy of this digest, as it was when it judged. Raises NotFound."""
+    return workspace.policy(name, stored=json.loads(get_blob(workspace.store, name)))
 
 
 @dataclass(frozen=True)
@@ -227,7 +282,7 @@ def evaluation(workspace: Workspace, key: str) -> Evaluation:
 
 def latest_evaluation(workspace: Workspace, version: Version) -> Evaluation:
     """What the gate said last of a version: it is judged again when the champion or the policy changes."""
-    return evaluation(workspace, _evaluations(workspace, version.manifest.specification)[-1].key)
+    return evaluation(workspace, evaluations(workspace, version.manifest.specification)[-1].key)
 
 
 def stale(workspace: Workspace, version: str) -> bool:

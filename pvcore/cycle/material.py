@@ -10,10 +10,10 @@ from typing import Any
 from pvcore.annotations import dataset as datasets
 from pvcore.config import Workspace
 from pvcore.cycle import data
-from pvcore.cycle.judging import Evaluation
+from pvcore.cycle.judging import Evaluation, stored_policy
 from pvcore.dossier.failures import excerpt, shown
 from pvcore.dossier.guardrails import count
-from pvcore.dossier.intended import intended_use
+from pvcore.dossier.intended import IntendedUse, stated
 from pvcore.records import Example
 from pvcore.registry.ledger import Entry
 from pvcore.registry.store import get_blob
@@ -33,11 +33,11 @@ def material(
     """Arguments of `pvcore.dossier.report.dossier` that need reading: intended use, failures, guardrails, data."""
     body = judged.entry.body
     examples = data.examples(workspace, asked.problem, asked.dataset, asked.settings)
-    excerpts = workspace.policy(workspace.recipe(asked.problem).policy).personal_data.excerpts
+    excerpts = stored_policy(workspace, body["policy"]).personal_data.excerpts
     report = json.loads(get_blob(workspace.store, body["report"]))
     predictions = get_blob(workspace.store, body["predictions"]).splitlines()
     return {
-        "intended": intended_use(workspace.root, asked.problem),
+        "intended": intended_then(workspace, judged),
         "changed": shown(
             json.loads(get_blob(workspace.store, body["changed"])),
             {e.example_id: e.text for e in examples.get("test", ())},
@@ -53,6 +53,12 @@ def material(
         if consistency
         else None,
     }
+
+
+def intended_then(workspace: Workspace, judged: Evaluation) -> IntendedUse:
+    """What the workspace said of the intended use when a candidate was judged."""
+    blob = judged.entry.body["intended"]
+    return stated(get_blob(workspace.store, blob), f"intended use {blob[:12]}")
 
 
 def of_problem(report: Mapping[str, Any], problem: str, excerpts: int) -> dict[str, Any]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from pvcore.config import Workspace
-from pvcore.cycle import arrivals, data, holding, retention
-from pvcore.cycle.absence import check_commitment
+from pvcore.cycle import arrivals, holding
 from pvcore.cycle.approval import open_requests
 from pvcore.cycle.signed import ANSWERS, in_a_line, signatures, under
 from pvcore.cycle.spending import told as spent
-from pvcore.errors import Fault, NotFound, PvError
+from pvcore.errors import NotFound, PvError
 from pvcore.registry import promotion
 from pvcore.registry.ledger import Entry, State
-from pvcore.registry.manifest import Version, find, read_version, resolve
-from pvcore.registry.store import check_blob, get_blob
+from pvcore.registry.manifest import read_version, resolve
 
 Row = dict[str, Any]
 
@@ -173,6 +170,7 @@ def _told(entry: Entry, state: State) -> str:
             f"{body['problem']}: {body['rows']} rows, {body['seconds']} s, adapter {body['adapter'][:12]}"
         ),
         "Rebuilt": lambda: f"{body['problem']}: adapter {body['adapter'][:12]}",
+        "RebuildCompared": lambda: body["line"],
         "Evaluated": lambda: ", ".join(filter(None, (f"{body['problem']}: {body['outcome']}", spent(body)))),
         "Registered": lambda: f"{body['problem']}@{body['number']}",
         "Loaded": lambda: "; ".join([f"{body['name']}: {body['outcome']}", *body["reasons"]]),
@@ -186,96 +184,3 @@ def _told(entry: Entry, state: State) -> str:
         "Scored": lambda: f"{body['rows']} predictions",
     }.get(entry.kind)
     return told() if told else ""
-
-
-def verify_version(workspace: Workspace, name: str) -> list[Row]:
-    """Check everything that a version rests on, up to its first ancestor; one row a check, none skipped.
-
-    Where a manifest does not hold, nobody knows what it rests on: that row is the last.
-    """
-    state = workspace.ledger.state()
-    rows = [_check("ledger: chain of digests", lambda: _none(workspace.ledger.verify()))]
-    at: str | None = find(state, name).body["version"]
-    while at:
-        entry = state.version(at)
-        called = f"{entry.body['problem']}@{entry.body['number']}" if entry else at[:12]
-        try:
-            version = resolve(workspace.store, workspace.ledger, at)
-        except PvError as error:
-            return [*rows, {"check": f"{called}: manifest", "holds": "no", "why": str(error)}]
-        rows += _checks_of(workspace, version)
-        at = version.manifest.parent
-    return rows
-
-
-def _checks_of(workspace: Workspace, version: Version) -> list[Row]:
-    manifest, store = version.manifest, workspace.store
-    rows = [
-        _check(f"{version.name}: {part}", lambda d=digest: check_blob(store, d))
-        for part, digest in (
-            ("manifest", version.digest),
-            ("specification", manifest.specification),
-            ("dataset", manifest.dataset),
-            ("report", manifest.report),
-            ("policy", manifest.policy),
-            ("dossier", manifest.dossier),
-            *((f"adapter file {f}", e["sha256"]) for f, e in manifest.adapter["files"].items()),
-            *((f, e["sha256"]) for f, e in manifest.beside.items()),
-        )
-    ]
-    if rows[2]["holds"] == "yes":
-        named = json.loads(get_blob(store, manifest.dataset))
-        parts = [(part, named[part]) for part in ("cases", "annotations", "labels", "aside", "open")]
-        parts += [(f"mapping {name[:12]}", name) for name in named["mappings"]]
-        parts += [(f"batch {name[:12]}", name) for name in named["batches"]]
-        rows += [
-            _check(f"{version.name}: dataset, {part}", lambda d=digest: check_blob(store, d))
-            for part, digest in parts
-        ]
-    if manifest.dictionary:
-        rows.append(
-            _check(f"{version.name}: dictionary", lambda d=manifest.dictionary: _release(workspace, d))
-        )
-    if manifest.read:
-        rows.append(
-            _check(f"{version.name}: cases that were read", lambda: check_commitment(workspace, manifest))
-        )
-    state = workspace.ledger.state()
-    for switch in state.history(version.problem):
-        if switch.body["version"] == version.digest:
-            called = f"{version.name}: {switch.kind} {switch.time[:10]}; {under(state, switch)}"
-            rows.append(_check(called, lambda s=switch: _signed(workspace, s)))
-    if retention.is_held(workspace, version):
-        rows.append(
-            _check(f"{version.name}: legal holds", lambda: retention.require_holds_proven(workspace, version))
-        )
-    return rows
-
-
-def _signed(workspace: Workspace, switch: Entry) -> None:
-    promotion.verify_switch(
-        workspace.ledger.state(),
-        workspace.store,
-        switch,
-        allowed_signers=workspace.allowed_signers,
-        revoked=workspace.revoked_keys,
-    )
-
-
-def _release(workspace: Workspace, name: str) -> None:
-    """The dictionary of this digest, read again from its blob."""
-    if data.dictionary_by_digest(workspace, name) is None:
-        raise NotFound(f"no release with the digest {name} was admitted")
-
-
-def _none(faults: list[Fault]) -> None:
-    if faults:
-        raise NotFound("; ".join(str(fault) for fault in faults))
-
-
-def _check(what: str, call: Any) -> Row:
-    try:
-        call()
-    except PvError as error:
-        return {"check": what, "holds": "no", "why": str(error)}
-    return {"check": what, "holds": "yes", "why": ""}

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from pvcore.config import Workspace
 from pvcore.cycle.lineage import consumed
 from pvcore.errors import NotFound, PvError
 from pvcore.evaluation.comparing import ANCHOR, CHAMPION
 from pvcore.evaluation.policy import Policy
+from pvcore.records import Prediction
 from pvcore.registry.manifest import Version, resolve
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -30,23 +27,23 @@ class References:
         return [version.manifest.specification for version in self.versions.values()]
 
     def answered(
-        self, answer: Callable[[Version], pd.DataFrame]
-    ) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
-        """(name -> frame of answers, name -> why there is none). A version with two names is asked once.
+        self, answer: Callable[[Version], list[Prediction]]
+    ) -> tuple[dict[str, list[Prediction]], dict[str, str]]:
+        """(name -> answers, name -> why there are none). A version with two names is asked once.
 
         A champion that cannot be asked raises; an anchor that cannot is a reason for the gate.
         """
-        frames: dict[str, pd.DataFrame] = {}
+        found: dict[str, list[Prediction]] = {}
         missing = dict(self.unavailable)
         for name, version in self.versions.items():
-            known = next((n for n in frames if self.versions[n].digest == version.digest), None)
+            known = next((n for n in found if self.versions[n].digest == version.digest), None)
             try:
-                frames[name] = frames[known] if known else answer(version)
+                found[name] = found[known] if known else answer(version)
             except PvError as error:
                 if name != ANCHOR:
                     raise
                 missing[name] = f"{version.name} could not be asked: {error}"
-        return frames, missing
+        return found, missing
 
 
 def references_of(workspace: Workspace, problem: str, policy: Policy, champion: Version | None) -> References:

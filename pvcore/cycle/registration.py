@@ -1,23 +1,20 @@
-"""A judged candidate becomes a version: its dossier, its entry in the registry, and the proof of a rebuild."""
+"""A judged candidate becomes a version: its dossier and its entry in the registry."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pvcore.config import Workspace
 from pvcore.cycle import absence, data
 from pvcore.cycle.candidate import curve, load_specification, train
 from pvcore.cycle.documents import beside
-from pvcore.cycle.judging import Evaluation, evaluation
+from pvcore.cycle.judging import Evaluation, evaluation, stored_policy
 from pvcore.cycle.material import material, spread
 from pvcore.dossier import report as pages
-from pvcore.errors import NotFound
 from pvcore.problems import PROBLEMS
 from pvcore.registry.manifest import register as enter
 from pvcore.registry.manifest import resolve
 from pvcore.registry.store import put_blob
-from pvcore.training.specification import code_digest
 
 TRAINER = "retrain"
 """The actor under which candidates are registered; it has no key and can approve nothing."""
@@ -58,14 +55,14 @@ def next_number(workspace: Workspace, problem: str) -> int:
     return len(workspace.ledger.state().versions(problem)) + 1
 
 
-def dossier(workspace: Workspace, specification: str, judged: Evaluation) -> str:
-    """The candidate's dossier: one HTML page that needs nothing else."""
+def dossier(workspace: Workspace, specification: str, judged: Evaluation, number: int | None = None) -> str:
+    """The candidate's dossier: one HTML page that needs nothing else; again, by `number`, for one that has it."""
     asked, trained = load_specification(workspace, specification), train(workspace, specification)
     built = data.dataset_entry(workspace, asked.dataset)
-    policy = workspace.policy(workspace.recipe(asked.problem).policy)
+    policy = stored_policy(workspace, judged.entry.body["policy"])
     champion = judged.entry.body["champion"]
     before = resolve(workspace.store, workspace.ledger, champion).name if champion else None
-    number = next_number(workspace, asked.problem)
+    number = number or next_number(workspace, asked.problem)
     migrations = [
         e.body
         for e in workspace.ledger.entries()
@@ -133,51 +130,3 @@ def dossier(workspace: Workspace, specification: str, judged: Evaluation) -> str
 def specification_of(workspace: Workspace, version: str) -> str:
     """The specification that a version was trained by. Raises NotFound."""
     return resolve(workspace.store, workspace.ledger, version).manifest.specification
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What a rebuild showed: the same bytes of the same cases, or which files and cases differ."""
-
-    same: bool
-    line: str
-
-
-def compare_rebuilt(workspace: Workspace, version: str) -> Receipt:
-    """Compare the newest rebuild of a version with what is registered, file by file."""
-    found = resolve(workspace.store, workspace.ledger, version)
-    name = found.manifest.specification
-    rebuilt = next(
-        (
-            e
-            for e in reversed(workspace.ledger.entries())
-            if e.kind == "Rebuilt" and e.body["specification"] == name
-        ),
-        None,
-    )
-    if rebuilt is None:
-        raise NotFound(f"{version} was not rebuilt. Start the deployment rebuild/rebuild.")
-    before, after = found.manifest.adapter["files"], rebuilt.body["files"]
-    differs = sorted(
-        f for f in {*before, *after} if before.get(f, {}).get("sha256") != after.get(f, {}).get("sha256")
-    )
-    code = load_specification(workspace, name).code
-    first = train(workspace, name)
-    read = [part for part in ("consumed", "fitted") if part in first and first[part] != rebuilt.body[part]]
-    if not differs and not read:
-        return Receipt(
-            True,
-            f"{found.name}: trained again, the same {len(before)} files, "
-            f"adapter {found.manifest.adapter['digest'][:12]}",
-        )
-    reasons = [f"files {', '.join(differs)}"] if differs else []
-    reasons += [f"the cases {part}" for part in read]
-    if code != code_digest():
-        reasons.append(f"the code (then {code[:12]}, now {code_digest()[:12]})")
-    then, now = found.manifest.environment, rebuilt.body["environment"]
-    reasons += [
-        f"{k} (then {then.get(k)}, now {now.get(k)})"
-        for k in sorted({*then, *now})
-        if then.get(k) != now.get(k)
-    ]
-    return Receipt(False, f"{found.name}: trained again and different: {'; '.join(reasons)}")

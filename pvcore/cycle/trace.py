@@ -9,8 +9,9 @@ from pvcore.annotations import dataset as datasets
 from pvcore.config import Workspace
 from pvcore.cycle.candidate import load_specification
 from pvcore.cycle.data import dataset_entry
-from pvcore.cycle.overview import signatures, verify_version
 from pvcore.cycle.recorded import Recorded, recorded, version_of
+from pvcore.cycle.signed import signatures
+from pvcore.cycle.verification import verify_version
 from pvcore.errors import PvError
 from pvcore.registry.ledger import Entry
 from pvcore.registry.manifest import Version, resolve
@@ -46,7 +47,7 @@ def trace(workspace: Workspace, name: str, example: str | None = None) -> list[R
             break
         rows += _version(workspace, ancestor, "ancestor")
         at = ancestor.manifest.parent
-    checks = verify_version(workspace, version.name)
+    checks = verify_version(workspace, version.name, quick=True)
     rows.append(
         _row("checks", f"{len(checks)} digests, signatures and commitments down to the first ancestor")
     )

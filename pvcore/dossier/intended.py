@@ -11,10 +11,11 @@ from datetime import date
 from importlib import resources
 from pathlib import Path
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pvcore import yaml_text
-from pvcore.config import explain, read_yaml
+from pvcore.config import explain
 from pvcore.errors import ConfigError
 
 FOLDER = "intended_use"
@@ -58,11 +59,23 @@ class IntendedUse(BaseModel):
 
 def intended_use(root: Path, problem: str) -> IntendedUse:
     """What the workspace at `root` says, else what is shipped, else nothing. Raises ConfigError with all faults."""
-    file = root / FOLDER / f"{problem}.yaml"
+    return stated(intended_text(root, problem), str(root / FOLDER / f"{problem}.yaml"))
+
+
+def intended_text(root: Path, problem: str) -> bytes:
+    """The YAML that `intended_use` reads, as it is written; empty where there is none."""
     shipped = resources.files("pvcore.recipes") / FOLDER / f"{problem}.yaml"
-    generic = yaml_text.load(shipped.read_text("utf-8")) if shipped.is_file() else {}
-    said = read_yaml(file) if file.exists() else generic
+    for file in (root / FOLDER / f"{problem}.yaml", shipped):
+        if file.is_file():
+            return file.read_bytes()
+    return b""
+
+
+def stated(text: bytes, where: str) -> IntendedUse:
+    """What such a YAML says. Raises ConfigError with all faults, naming `where` it stands."""
     try:
-        return IntendedUse.model_validate(said)
+        return IntendedUse.model_validate(yaml_text.load(text) or {})
+    except (yaml.YAMLError, yaml_text.RepeatedKeys) as error:
+        raise ConfigError(f"{where} cannot be read: {error}") from None
     except ValidationError as error:
-        raise ConfigError(explain(str(file), error)) from None
+        raise ConfigError(explain(where, error)) from None

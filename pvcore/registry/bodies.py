@@ -60,6 +60,10 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "Pretrained": {"base": str, "origin": str, "cases": str},
     "Trained": _TRAINED,
     "Rebuilt": _TRAINED,
+    "RebuildCompared": {
+        "problem": str, "name": str, "version": str, "specification": str, "rebuilt": (dict, type(None)),
+        "same": bool, "line": str, "differs": dict, "conditions": dict,
+    },
     "Evaluated": {
         "specification": str, "problem": str, "outcome": str, "report": str, "champion": MAYBE, "policy": str,
     },

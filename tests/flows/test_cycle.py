@@ -13,6 +13,7 @@ import pyzipper
 
 from pvcore.cycle import approval
 from pvcore.platform import embedded
+from pvcore.registry.store import get_blob
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,20 +115,52 @@ def test_the_command_line_tells_the_same_story(city: Any, capsys: pytest.Capture
     assert done.exit_code == 0
     assert [row["event"] for row in json.loads(done.stdout)][-1] == "Promoted"
     done = CliRunner().invoke(app, ["verify", "seriousness@champion", "--json", "-w", root])
-    assert done.exit_code == 0 and {row["holds"] for row in json.loads(done.stdout)} == {"yes"}
+    rows = json.loads(done.stdout)
+    assert done.exit_code == 0 and {row["holds"] for row in rows} == {"yes", "not checked"}
+    assert "signed by Dr Demo Physician" in str(rows)
 
 
 def test_score_and_rebuild_run_as_deployments(city: Any) -> None:
     if not city.entries("Promoted"):
         pytest.skip("the cycle before did not end")
-    platform = city.platform
+    from typer.testing import CliRunner
+
+    from pvcore.cli import app
+
+    platform, root = city.platform, str(city.workspace.root)
     scored = platform.run("score", {"problem": "seriousness", "batch": "first.xml"})
-    rebuilt = platform.run("rebuild", {"version": "seriousness@champion"})
+    done = CliRunner().invoke(app, ["rebuild", "seriousness@champion", "--parents", "--json", "-w", root])
+    assert done.exit_code == 0, (done.output, city.failures())
+    (receipt,) = json.loads(done.stdout)
+    assert receipt["version"] == "seriousness@1" and receipt["same"]
     assert platform.wait(scored, 120).state == "COMPLETED", city.failures()
-    assert platform.wait(rebuilt, 180).state == "COMPLETED", city.failures()
     assert city.entries("Scored")[0].body["rows"] == 260
-    (receipt,) = city.entries("Rebuilt")
-    assert receipt.body["adapter"] == city.entries("Trained")[0].body["adapter"]
+    (rebuilt,) = city.entries("Rebuilt")
+    assert rebuilt.body["adapter"] == city.entries("Trained")[0].body["adapter"]
+
+
+def test_a_rebuild_that_differs_says_so_and_ends_with_4(city: Any) -> None:
+    from typer.testing import CliRunner
+
+    from pvcore.cli import app
+    from pvcore.errors import RegistryError
+
+    if not city.entries("Promoted"):
+        pytest.skip("the cycle before did not end")
+    root = city.workspace.root
+    labels = json.loads(get_blob(city.workspace.store, city.entries("DatasetBuilt")[0].key))["labels"]
+    file = root / ".pv" / "store" / "blobs" / "sha256" / labels
+    kept = file.read_bytes()
+    file.chmod(0o644)
+    try:
+        file.write_bytes(kept + b" ")
+        done = CliRunner().invoke(app, ["rebuild", "seriousness@1", "--json", "-w", str(root)])
+    finally:
+        file.write_bytes(kept)
+    assert isinstance(done.exception, RegistryError) and done.exception.exit_code == 4
+    (receipt,) = json.loads(done.stdout)
+    assert not receipt["same"] and "dataset, labels: " in receipt["receipt"]
+    assert len(city.entries("Rebuilt")) == 1  # nothing was trained on altered data
 
 
 def test_a_page_of_a_stranger_cannot_start_runs(city: Any) -> None:

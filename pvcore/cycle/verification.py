@@ -1,0 +1,204 @@
+"""`pv verify`: everything that a version rests on, down to the first champion; one row a check, none left out.
+
+Rows come in the order of trust: the ledger, each version with its records and data, every switch of the
+champion, then what the version's own report and dossier claim. A check that cannot be made is a row too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from pvcore.config import Workspace
+from pvcore.cycle import checkpoints, claims, judging, provenance, retention
+from pvcore.cycle.absence import check_commitment
+from pvcore.cycle.checks import BROKEN, OPEN, Checks, NotChecked, Row, require_same
+from pvcore.cycle.rebuilding import COMPARED
+from pvcore.errors import PvError, RegistryError
+from pvcore.registry import approval, promotion
+from pvcore.registry.ledger import Entry, State
+from pvcore.registry.manifest import Version, find, read_version
+from pvcore.registry.store import check_blob
+
+
+def verify_version(
+    workspace: Workspace, name: str, kept: Sequence[Path] = (), *, quick: bool = False
+) -> list[Row]:
+    """Check a version: rows of check, holds ("yes", "no", "not checked") and why.
+
+    `quick` leaves report and dossier as they are: making them again takes as long as the evaluation did.
+
+    Where the manifest does not hold nobody knows what the version rests on: that row is the last. With
+    checkpoints that were `kept` elsewhere, entries cut off at the end and a ledger written anew are found.
+    """
+    state, checks = workspace.ledger.state(), Checks()
+    for row in checkpoints.verify(workspace, kept)[1]:
+        checks.rows.append({"check": f"ledger: {row['what']}", "holds": row["holds"], "why": row["found"]})
+    if not kept:
+        why = "give a checkpoint that was kept elsewhere (--checkpoint): only it shows entries cut off at the end"
+        checks.rows.append({"check": "ledger: its end", "holds": OPEN, "why": why})
+    asked = find(state, name)
+    blobs = _Blobs(workspace)
+    lineage = _lineage(workspace, state, asked, checks)
+    for version in lineage:
+        _version(workspace, version, blobs, checks)
+    if not lineage:
+        return checks.rows
+    for switch in state.history(lineage[0].problem):
+        what = f"{switch.body['name']}: signatures of its switch, entry {switch.sequence}"
+        checks.make(what, partial(_door, workspace, state, switch))
+    if not quick:
+        _claims(workspace, lineage[0], checks)
+    checks.make(f"{lineage[0].name}: trained again", partial(_rebuilt, workspace, lineage[0]))
+    for version in lineage if quick else lineage[1:]:
+        why = f"not made again here: pv verify {version.name}"
+        checks.rows.append({"check": f"{version.name}: report, dossier", "holds": OPEN, "why": why})
+    return checks.rows
+
+
+class _Blobs:
+    """Reads a blob once, however often it is named."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.found: dict[str, PvError | None] = {}
+
+    def __call__(self, digest: str) -> None:
+        if digest not in self.found:
+            try:
+                check_blob(self.workspace.store, digest)
+                self.found[digest] = None
+            except PvError as error:
+                self.found[digest] = error
+        if known := self.found[digest]:
+            raise known
+
+
+def _lineage(workspace: Workspace, state: State, asked: Entry, checks: Checks) -> list[Version]:
+    """The version, and all that it was continued from or compared with, newest first; the first champion is last."""
+    wanted, found = {asked.body["version"]}, dict[str, Version]()
+    while wanted:
+        # Both come before it in the ledger, so the newest that is left can be named by nothing that follows.
+        entry = max((e for d in wanted if (e := state.version(d))), key=lambda e: e.sequence, default=None)
+        if entry is None:
+            for digest in sorted(wanted):
+                why = f"{digest} is not registered in this ledger"
+                checks.rows.append({"check": f"{digest[:12]}: manifest", "holds": BROKEN, "why": why})
+            break
+        wanted.remove(entry.body["version"])
+
+        def read(entry: Entry = entry) -> None:
+            version = read_version(workspace.store, entry)
+            found[version.digest] = version
+
+        checks.make(f"{entry.body['problem']}@{entry.body['number']}: manifest", read)
+        if version := found.get(entry.body["version"]):
+            named = {version.manifest.parent, version.manifest.champion} - {None, *found}
+            wanted |= {str(name) for name in named}
+        elif entry is asked:
+            return []
+    return list(found.values())
+
+
+def _version(workspace: Workspace, version: Version, blob: Callable[[str], None], checks: Checks) -> None:
+    manifest, name = version.manifest, version.name
+    for part in ("specification", "dataset", "report", "policy", "dossier"):
+        checks.make(f"{name}: {part}", partial(blob, getattr(manifest, part)))
+    for file, entry in manifest.adapter["files"].items():
+        checks.make(f"{name}: adapter file {file}", partial(blob, entry["sha256"]))
+    for file, entry in manifest.beside.items():
+        checks.make(f"{name}: {file}", partial(blob, entry["sha256"]))
+    if manifest.read:
+        checks.make(f"{name}: cases that were read", partial(check_commitment, workspace, manifest))
+    if retention.is_held(workspace, version):
+        checks.make(f"{name}: legal holds", partial(retention.require_holds_proven, workspace, version))
+    checks.make(
+        f"{name}: specification fits the manifest",
+        partial(claims.specification, workspace, version),
+        f"{name}: specification",
+    )
+    checks.make(f"{name}: training, evaluation, registration", partial(claims.records, workspace, version))
+    provenance.check(workspace, version, blob, checks)
+    for entry in judging.evaluations(workspace, manifest.specification):
+        own = entry.body["report"] == manifest.report
+        parts = {"decision": entry.body["decision"], "answers": entry.body["predictions"]}
+        kept = ("cases", "replies", "intended", "changed")
+        parts |= {part: entry.body[part] for part in kept if part in entry.body}
+        parts |= {f"answers of {who}": at for who, at in entry.body.get("answers", {}).items()}
+        parts |= {} if own else {"report": entry.body["report"], "policy": entry.body["policy"]}
+        where = f"{name}: evaluation, entry {entry.sequence}"
+        for part, digest in parts.items():
+            checks.make(f"{where}: {part}", partial(blob, digest))
+        places = [f"{name if own else where}: {part}" for part in ("report", "policy")]
+        checks.make(
+            f"{where}: report and policy give the decision",
+            partial(claims.decision, workspace, entry),
+            *places,
+            f"{where}: decision",
+        )
+
+
+def _door(workspace: Workspace, state: State, switch: Entry) -> str:
+    """A switch took the one door, and replaced the champion of that moment."""
+    promotion.verify_switch(
+        state,
+        workspace.store,
+        switch,
+        allowed_signers=workspace.allowed_signers,
+        revoked=workspace.revoked_keys,
+    )
+    request = approval.entry_at(state, **switch.body["request"], kind=approval.REQUESTED)
+    replaced = State(state.entries[: switch.sequence - 1]).champion(switch.body["problem"])
+    require_same(
+        "it does not follow the switch before",
+        {
+            "the champion replaced": (switch.body["expected"], replaced),
+            "the champion to be replaced": (request.body["expected"], replaced),
+        },
+        f"ledger entry {switch.sequence} or its request",
+        "the ledger until then",
+    )
+    approvals = [
+        state.entries[reference["sequence"] - 1].body["name"] for reference in switch.body["approvals"]
+    ]
+    return f"{switch.kind}, signed by {', '.join(approvals)}"
+
+
+def _claims(workspace: Workspace, version: Version, checks: Checks) -> None:
+    name = version.name
+    try:
+        entry = claims.evaluated(workspace, version)
+    except PvError as error:
+        checks.rows.append({"check": f"{name}: report, dossier", "holds": OPEN, "why": str(error)})
+        return
+    where = f"{name}: evaluation, entry {entry.sequence}"
+    answers = ["answers", *(f"answers of {who}" for who in entry.body.get("answers", ()))]
+    checks.make(
+        f"{name}: the report follows from the answers",
+        partial(claims.report, workspace, entry),
+        *(f"{name}: {part}" for part in ("specification", "report", "policy")),
+        *(f"{name}: dataset, {part}" for part in ("cases", "labels")),
+        *(f"{where}: {part}" for part in answers),
+    )
+    why = f"behaviour tests and the dictionary's effect are asked of the models: pv behaviour {name}, pv rebuild {name}"
+    checks.rows.append({"check": f"{name}: what was asked beside the cases", "holds": OPEN, "why": why})
+    checks.make(
+        f"{name}: the dossier follows from all of this",
+        partial(claims.dossier, workspace, version),
+        *(f"{name}: {part}" for part in ("specification", "report", "policy", "dossier")),
+        f"{name}: training, evaluation, registration",
+    )
+
+
+def _rebuilt(workspace: Workspace, version: Version) -> str:
+    entries = reversed(workspace.ledger.entries())
+    newest = next((e for e in entries if e.kind == COMPARED and e.body["version"] == version.digest), None)
+    if newest is None:
+        raise NotChecked(f"it was not trained again, nor was its base read: pv rebuild {version.name}")
+    told = f"entry {newest.sequence}, {newest.time}: {newest.body['line']}"
+    if not newest.body["same"] and newest.body["conditions"]:
+        raise NotChecked(told)  # under other conditions other bytes are no proof of anything
+    if not newest.body["same"]:
+        raise RegistryError(told)
+    return told

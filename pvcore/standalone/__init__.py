@@ -1,0 +1,1 @@
+"""Programs that stand alone: copied to an outsider, run with nothing of this product installed."""

@@ -1,0 +1,335 @@
+"""What an outsider makes of an exported version: it holds as it is, and whatever is altered in it is found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from pvcore.annotations import dataset as datasets
+from pvcore.cli import app
+from pvcore.cycle import export
+from pvcore.errors import ConfigError, RegistryError
+from pvcore.records import canonical, digest
+from pvcore.registry import checkpoint, signing
+from pvcore.registry.manifest import resolve
+from pvcore.standalone import verify as verifier
+
+NAME = "seriousness@2"
+
+
+@pytest.fixture(scope="module")
+def exported(told: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("export") / "seriousness"
+    return export.export(told.workspace, NAME, folder)
+
+
+@pytest.fixture
+def folder(exported: Path, tmp_path: Path) -> Path:
+    """An export that a test may alter."""
+    return Path(shutil.copytree(exported, tmp_path / "altered"))
+
+
+def keys(told: Any) -> Path:
+    return Path(told.workspace.allowed_signers)
+
+
+def told_of(capsys: pytest.CaptureFixture[str], folder: Path, signers: Path, *kept: Path) -> list[str]:
+    """What does not hold."""
+    wrong = verifier.verify(folder, signers, None, list(kept))
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("DOES NOT HOLD")]
+    assert len(lines) == wrong
+    return lines
+
+
+def test_an_outsider_verifies_it_with_nothing_installed(told: Any, exported: Path) -> None:
+    command = [sys.executable, "-I", "-S", str(exported / "verify.py"), str(exported)]
+    run = subprocess.run(
+        [*command, "--allowed-signers", str(keys(told))], capture_output=True, text=True, env={}
+    )
+    assert run.returncode == 0 and not run.stderr, run.stdout
+    lines = run.stdout.splitlines()
+    assert not [line for line in lines if line.startswith("DOES NOT HOLD")]
+    assert sum("switch, entry" in line and "signed by Dr Demo Physician" in line for line in lines) == 2
+    left = [line for line in lines if line.startswith("not checked")]
+    assert [line.split(": ")[0].split(maxsplit=2)[2] for line in left] == ["ledger", NAME, NAME]
+    assert "left out: personal data" in left[1]
+    # Without keys of one's own it says so.
+    own = subprocess.run(command, capture_output=True, text=True, env={})
+    assert own.returncode == 0 and "whose the keys are: the folder says so" in own.stdout
+
+
+def test_no_narrative_is_in_it_unless_asked_for(told: Any, exported: Path, tmp_path: Path) -> None:
+    ws = told.workspace
+    cases = datasets.load(ws.store, resolve(ws.store, ws.ledger, NAME).manifest.dataset).cases
+    everything = b"".join(file.read_bytes() for file in exported.rglob("*") if file.is_file())
+    assert not [text for text in cases["narrative"] if text.encode() in everything]
+    whole = tmp_path / "whole"
+    done = CliRunner().invoke(app, ["export", NAME, str(whole), "--with-data", "-w", str(ws.root)])
+    assert done.exit_code == 0 and str(whole) in done.stdout
+    results = verifier.Results()
+    checked = verifier.Folder(whole)
+    checked.sums(), checked.chain(), checked.exported()
+    manifest = checked.record(checked.about["version"])
+    assert results.make("data", verifier.data, checked, manifest)
+    (whole / "data" / "cases.parquet").unlink()
+    sums(whole)
+    again = verifier.Folder(whole)
+    again.sums(), again.chain(), again.exported()
+    assert not results.make("data", verifier.data, again, manifest)
+
+
+def test_the_same_version_is_the_same_bytes(told: Any, exported: Path, tmp_path: Path) -> None:
+    again = export.export(told.workspace, NAME, tmp_path / "again")
+    assert (again / verifier.SUMS).read_bytes() == (exported / verifier.SUMS).read_bytes()
+
+
+def test_a_place_that_is_taken_or_a_damaged_store_leaves_nothing(own: Any, tmp_path: Path) -> None:
+    ws = own.workspace
+    with pytest.raises(ConfigError, match="is there already"):
+        export.export(ws, NAME, tmp_path)
+    report = resolve(ws.store, ws.ledger, NAME).manifest.report
+    file = Path(ws.root, ".pv", "store", "blobs", "sha256", report)
+    file.chmod(0o644)
+    file.write_bytes(file.read_bytes() + b" ")
+    with pytest.raises(RegistryError, match="was altered"):
+        export.export(ws, NAME, tmp_path / "new" / "place")
+    assert not [*(tmp_path / "new").iterdir()]
+
+
+def test_every_altered_byte_is_found(exported: Path, folder: Path) -> None:
+    chance = random.Random(5)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    assert len(files) > 20
+    for file in files:
+        content = file.read_bytes()
+        places = {0, len(content) - 1, *(chance.randrange(len(content)) for _ in range(6))}
+        for place in places:
+            file.write_bytes(
+                content[:place] + bytes([content[place] ^ 1 << chance.randrange(8)]) + content[place + 1 :]
+            )
+            results = verifier.Results()
+            assert not results.make("files", verifier.Folder(folder).sums), (file, place)
+        file.write_bytes(content)
+    assert verifier.Folder(folder).sums() == verifier.Folder(exported).sums()
+
+
+def sums(folder: Path) -> None:
+    """The list of digests made anew, as whoever alters a file would."""
+    (folder / verifier.SUMS).unlink()
+    export._sums(folder)
+
+
+def entries(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / verifier.LEDGER).read_bytes().splitlines()]
+
+
+def rewrite(folder: Path, changed: list[dict[str, Any]]) -> None:
+    """A ledger written anew, as whoever owns the store could: the chain holds, and so do references in it."""
+    before = {digest(canonical(entry)): None for entry in entries(folder)}
+    old = list(before)
+    lines, previous = [], "0" * 64
+    for number, entry in enumerate(changed, 1):
+        text = canonical({**entry, "sequence": number, "previous": previous}).decode()
+        for one, other in zip(old, [digest(line) for line in lines], strict=False):
+            text = text.replace(one, other)
+        lines.append(text.encode())
+        previous = digest(lines[-1])
+    (folder / verifier.LEDGER).write_bytes(b"\n".join(lines) + b"\n")
+    about = json.loads((folder / verifier.ABOUT).read_text())
+    (folder / verifier.ABOUT).write_text(json.dumps({**about, "last": [len(lines), previous]}))
+
+
+def place(folder: Path, part: str, version: int = 2) -> Path:
+    return next(Path(folder, "versions", f"seriousness@{version}").glob(part))
+
+
+def a_bit_of_the_adapter(folder: Path) -> None:
+    file = folder / "adapter" / "adapter_model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+
+
+def the_report_exchanged(folder: Path) -> None:
+    place(folder, "report.json").write_bytes(place(folder, "report.json", 1).read_bytes())
+
+
+def the_decision_in_the_manifest(folder: Path) -> None:
+    file = place(folder, "manifest.json")
+    file.write_bytes(file.read_bytes().replace(b'"outcome":"pass"', b'"outcome":"fail"'))
+
+
+def the_policy_relaxed(folder: Path) -> None:
+    file = place(folder, "policy.json")
+    file.write_bytes(file.read_bytes().replace(b"safety-physician", b"trainee"))
+
+
+def the_dossier_edited(folder: Path) -> None:
+    file = folder / "dossier.html"
+    file.write_text(file.read_text("utf-8").replace("pass", "past", 1), "utf-8")
+
+
+def an_entry_altered(folder: Path) -> None:
+    file = folder / verifier.LEDGER
+    file.write_bytes(file.read_bytes().replace(b'"actor":"train"', b'"actor":"trust"', 1))
+
+
+def the_end_cut_off(folder: Path) -> None:
+    file = folder / verifier.LEDGER
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-1]))
+
+
+def the_reason_of_an_approval(folder: Path) -> None:
+    changed = entries(folder)
+    next(e for e in changed if e["kind"] == "Approved" and e["body"]["problem"] == "seriousness")["body"][
+        "reason"
+    ] = "so"
+    rewrite(folder, changed)
+
+
+def a_switch_without_approval(folder: Path) -> None:
+    changed = entries(folder)
+    last = [entry for entry in changed if entry["kind"] == "Promoted"][-1]
+    last["body"].update(approvals=[], signatures=0)
+    rewrite(folder, changed)
+
+
+def a_switch_of_another_version(folder: Path) -> None:
+    changed = entries(folder)
+    versions = [e["body"]["version"] for e in changed if e["kind"] == "Registered"]
+    last = [entry for entry in changed if entry["kind"] == "Promoted"][-1]
+    last["body"]["version"] = next(v for v in versions if v != last["body"]["version"])
+    rewrite(folder, changed)
+
+
+def an_evaluation_of_the_ledger(folder: Path) -> None:
+    changed = entries(folder)
+    entry = [e for e in changed if e["kind"] == "Evaluated" and e["body"]["problem"] == "seriousness"][-1]
+    entry["body"]["outcome"] = "inconclusive"
+    rewrite(folder, changed)
+
+
+@pytest.mark.parametrize(
+    ("tamper", "found"),
+    [
+        (a_bit_of_the_adapter, [f"{NAME}: adapter: adapter/adapter_model.safetensors"]),
+        (the_report_exchanged, [f"{NAME}: decision, entry", f"{NAME}: dossier"]),
+        (the_decision_in_the_manifest, ["manifest ", f"{NAME}: switch, entry"]),
+        (the_policy_relaxed, ["decision, entry", "switch, entry"]),
+        (the_dossier_edited, [f"{NAME}: dossier: no file"]),
+        (an_entry_altered, ["ledger: its chain: entry"]),
+        (the_end_cut_off, ["version: last entry"]),
+        (the_reason_of_an_approval, ["seriousness@1: switch, entry", "is not accepted"]),
+        (a_switch_without_approval, [f"{NAME}: switch, entry", "0 of 1 signatures"]),
+        (a_switch_of_another_version, ["switch, entry", "what it does"]),
+        (
+            an_evaluation_of_the_ledger,
+            [f"{NAME}: specification, training, evaluation: outcome", "decision, entry"],
+        ),
+    ],
+)
+def test_tampering_is_named_though_the_sums_were_made_anew(
+    told: Any,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    tamper: Callable[[Path], None],
+    found: list[str],
+) -> None:
+    tamper(folder)
+    sums(folder)
+    wrong = told_of(capsys, folder, keys(told))
+    assert all(any(part in line for line in wrong) for part in found), wrong
+    assert not any("files: their digests" in line for line in wrong)
+
+
+def test_a_stranger_signs_nothing(
+    told: Any, exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signing.make_key(tmp_path / "key", told.town_signer, tmp_path / "signers")
+    wrong = told_of(capsys, exported, tmp_path / "signers")
+    assert len(wrong) == 2 and all("switch, entry" in line and "is not accepted" in line for line in wrong)
+    # A key that is revoked now has signed nothing either.
+    assert (
+        verifier.verify(exported, keys(told), told.town.key.with_name(f"{told.town.key.name}.pub"), []) == 2
+    )
+
+
+def test_a_checkpoint_that_was_kept_shows_a_ledger_written_anew(
+    told: Any, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def root(leaves: list[bytes]) -> bytes:  # RFC 6962, 2.1, as it stands there
+        if len(leaves) == 1:
+            return hashlib.sha256(b"\0" + hashlib.sha256(leaves[0]).digest()).digest()
+        split = 1 << (len(leaves) - 1).bit_length() - 1
+        return hashlib.sha256(b"\1" + root(leaves[:split]) + root(leaves[split:])).digest()
+
+    lines = (folder / verifier.LEDGER).read_bytes().splitlines()
+    size = len(lines) - 3
+    key, signers = tmp_path / "key", tmp_path / "signers"
+    signing.make_key(key, told.town_signer, signers)
+    signers.write_text(signers.read_text().replace("pv-approval", "pv-checkpoint") + keys(told).read_text())
+    kept = tmp_path / "kept"
+    kept.write_text(str(checkpoint.sign(digest(lines[0]), size, root(lines[:size]), told.town_signer, key)))
+    assert not told_of(capsys, folder, signers, kept)
+    changed = entries(folder)
+    changed[-4]["actor"] = "somebody"  # the last of those that it counts
+    rewrite(folder, changed)
+    sums(folder)
+    assert any(
+        "checkpoint kept: root of the first" in line for line in told_of(capsys, folder, signers, kept)
+    )
+    rewrite(folder, changed[: size - 2])
+    sums(folder)
+    assert any("2 of the" in line and "are gone" in line for line in told_of(capsys, folder, signers, kept))
+    kept.write_text(kept.read_text().replace(str(size), str(size - 1), 1))
+    assert any("is not accepted" in line for line in told_of(capsys, folder, signers, kept))
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "why"),
+    [
+        (
+            "report",
+            lambda r: r["overall"]["results"]["accuracy"]["candidate"].update(value=0.9),
+            "value of accuracy",
+        ),
+        (
+            "policy",
+            lambda p: p["problems"]["seriousness"]["floors"].update(accuracy=0.5),
+            "threshold of accuracy",
+        ),
+        (
+            "policy",
+            lambda p: p["problems"]["seriousness"]["floors"].update(recall=0.1),
+            "does not look at it",
+        ),
+        ("decision", lambda d: d["checks"].pop(), "does not look at it"),
+        ("decision", lambda d: d["checks"][0].update(outcome="inconclusive"), "outcome of the checks"),
+        ("decision", lambda d: d.update(first=True), "outcome of the checks"),
+    ],
+)
+def test_a_decision_that_does_not_follow(
+    exported: Path, part: str, change: Callable[[Any], Any], why: str
+) -> None:
+    class Altered(verifier.Folder):
+        def record(self, digest: str) -> Any:
+            value = super().record(digest)
+            if digest == entry["body"][part]:
+                change(value)
+            return value
+
+    checked = Altered(exported)
+    checked.sums(), checked.chain()
+    entry = checked.find("Evaluated", problem="seriousness")[-1]
+    with pytest.raises(verifier.Wrong, match=why):
+        verifier.decided(checked, entry)

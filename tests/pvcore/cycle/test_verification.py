@@ -1,0 +1,218 @@
+"""What `pv verify` finds: every kind of tampering is named by the check that it breaks, in files of a real store."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from pvcore.cli import app
+from pvcore.cycle import approval, checkpoints, claims, judging, scoring, verification
+from pvcore.errors import RegistryError, SignatureRefused
+from pvcore.records import canonical
+from pvcore.registry import signing
+from pvcore.registry.manifest import Version, resolve
+from pvcore.registry.store import BLOBS, get_blob, put_blob
+
+
+def version_of(ws: Any, name: str) -> Version:
+    return resolve(ws.store, ws.ledger, name)
+
+
+def evaluated(ws: Any, name: str) -> Any:
+    return claims.evaluated(ws, version_of(ws, name))
+
+
+def broken(rows: list[dict[str, Any]]) -> dict[str, str]:
+    return {row["check"]: row["why"] for row in rows if row["holds"] == "no"}
+
+
+def blob_file(ws: Any, digest: str) -> Path:
+    file = Path(ws.root, ".pv", "store", BLOBS, digest)
+    file.chmod(0o644)
+    return file
+
+
+def flip(file: Path, bit: int = 0) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1 << bit
+    file.write_bytes(content)
+
+
+def forged(ws: Any, name: str, **changes: Any) -> Version:
+    """A version entered behind the registry's back: the chain holds, and so does each digest."""
+    before = version_of(ws, name)
+    fields = {**dataclasses.asdict(before.manifest), **changes}
+    number = len(ws.ledger.state().versions(before.problem)) + 1
+    body = {
+        "problem": before.problem,
+        "number": number,
+        "version": put_blob(ws.store, canonical(fields)),
+        "specification": fields["specification"],
+        "adapter": fields["adapter"]["digest"],
+    }
+    ws.ledger.append("Registered", body, actor="x")
+    return version_of(ws, f"{before.problem}@{number}")
+
+
+def test_what_was_made_holds_and_says_what_was_not_checked(told: Any) -> None:
+    rows = verification.verify_version(told.workspace, "coding@2")
+    assert not broken(rows)
+    found = {row["check"]: row["why"] for row in rows if row["holds"] == "yes"}
+    assert "cases" in found["coding@2: the report follows from the answers"]
+    assert found["coding@2: the dossier follows from all of this"] == "the same bytes, written again"
+    assert {"coding@1: manifest", "coding@2: dictionary"} <= {*found}
+    assert next(why for check, why in found.items() if "signatures" in check).startswith(
+        "Promoted, signed by Dr"
+    )
+    left = {row["check"]: row["why"] for row in rows if row["holds"] == "not checked"}
+    assert {*left} >= {"ledger: its end", "coding@1: report, dossier"} and all(left.values())
+
+
+def test_altered_files_are_named_and_what_rests_on_them_is_not_checked(own: Any) -> None:
+    ws = own.workspace
+    two, one = version_of(ws, "coding@2"), version_of(ws, "coding@1")
+    weights = two.manifest.adapter["files"]["adapter_model.safetensors"]["sha256"]
+    flip(blob_file(ws, weights))
+    report = blob_file(ws, one.manifest.report)
+    report.write_bytes(get_blob(ws.store, two.manifest.report))
+    flip(blob_file(ws, evaluated(ws, "coding@2").body["predictions"]))
+    batch = next(e for e in ws.ledger.entries() if e.kind == "BatchAdmitted")
+    flip(blob_file(ws, batch.body["blob"]), 3)
+    page = blob_file(ws, two.manifest.dossier)
+    page.write_text(page.read_text().replace("pass", "Pass", 1))
+    rows = verification.verify_version(ws, "coding@2")
+    wrong = broken(rows)
+    at = evaluated(ws, "coding@2").sequence
+    assert {*wrong} == {
+        "coding@2: adapter file adapter_model.safetensors",
+        "coding@1: report",
+        f"coding@2: evaluation, entry {at}: answers",
+        f"coding@2: dataset, batch {batch.body['digest'][:12]}",
+        f"coding@1: dataset, batch {batch.body['digest'][:12]}",
+        "coding@2: dossier",
+    }
+    assert all("was altered" in why for why in wrong.values())
+    resting = {row["check"] for row in rows if "rests on" in row["why"]}
+    assert "coding@2: the report follows from the answers" in resting
+    assert "coding@2: the dossier follows from all of this" in resting
+    assert any(check.endswith("report and policy give the decision") for check in resting)
+    done = CliRunner().invoke(app, ["verify", "coding@2", "--workspace", str(ws.root)])
+    assert done.exit_code == 1 and isinstance(done.exception, RegistryError)
+    assert done.exception.exit_code == 4 and "coding@1: report: " in str(done.exception)
+
+
+def test_a_manifest_whose_decision_was_flipped(own: Any) -> None:
+    ws = own.workspace
+    before = version_of(ws, "seriousness@2").manifest
+    other = {**before.decision, "outcome": "fail"}
+    wrong = broken(
+        verification.verify_version(ws, forged(ws, "seriousness@2", decision=other).name, quick=True)
+    )
+    assert {*wrong} == {"seriousness@3: training, evaluation, registration"}
+    told = wrong["seriousness@3: training, evaluation, registration"]
+    assert "outcome is fail in the manifest, pass in the ledger" in told
+
+
+def test_a_manifest_that_names_other_training(own: Any) -> None:
+    ws = own.workspace
+    one = version_of(ws, "seriousness@1").manifest
+    exchanged = forged(ws, "seriousness@2", adapter=dict(one.adapter), dataset=one.dataset)
+    wrong = broken(verification.verify_version(ws, exchanged.name, quick=True))
+    assert "dataset is" in wrong["seriousness@3: specification fits the manifest"]
+    assert "adapter trained is" in wrong["seriousness@3: training, evaluation, registration"]
+    orphan = forged(ws, "seriousness@2", parent="0" * 64)
+    wrong = broken(verification.verify_version(ws, orphan.name, quick=True))
+    assert wrong["000000000000: manifest"] == f"{'0' * 64} is not registered in this ledger"
+
+
+def test_an_altered_answer_gives_other_numbers(own: Any) -> None:
+    ws, entry = own.workspace, evaluated(own.workspace, "coding@2")
+    answers = [json.loads(line) for line in get_blob(ws.store, entry.body["predictions"]).splitlines()]
+    answers[0].update(answer="", withheld=answers[0]["answer"])
+    body = {**entry.body, "predictions": put_blob(ws.store, b"".join(canonical(a) + b"\n" for a in answers))}
+    with pytest.raises(RegistryError, match=r"other numbers: .*overall\.results\."):
+        claims.report(ws, dataclasses.replace(entry, body=body))
+
+
+def test_a_decision_that_report_and_policy_do_not_give(own: Any) -> None:
+    ws, entry = own.workspace, evaluated(own.workspace, "seriousness@2")
+    judged = judging.evaluation(ws, entry.key).decision.to_json()
+    judged["outcome"] = "inconclusive"
+    body = {**entry.body, "decision": put_blob(ws.store, canonical(judged)), "outcome": "inconclusive"}
+    ws.ledger.append("Evaluated", body, actor="x", key="forged")
+    wrong = broken(verification.verify_version(ws, "seriousness@2", quick=True))
+    (check,) = wrong
+    assert check.endswith("report and policy give the decision")
+    assert "give pass, the decision says inconclusive" in wrong[check]
+
+
+def test_a_dossier_that_was_edited_and_entered_anew(own: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ws = own.workspace
+    page = get_blob(ws.store, version_of(ws, "seriousness@2").manifest.dossier).decode()
+    page = page.replace("seriousness@2", "seriousness@3")
+    rows = version_of(ws, "seriousness@2").manifest.decision["checks"][0]["support"]
+    reworded = page.replace("Intended use and limits", "What it is for", 1)
+    edited = page.replace(f">{rows}<", f">{rows + 1000}<", 1)
+    assert reworded != page and edited != page
+    third, fourth = (
+        forged(ws, "seriousness@2", dossier=put_blob(ws.store, p.encode())) for p in (reworded, edited)
+    )
+    with pytest.raises(RegistryError, match=r"differs in .*What it is for"):
+        claims.dossier(ws, third)
+    # A later program may word it anew, and says the same numbers.
+    monkeypatch.setattr(claims, "program_digest", lambda: "0" * 64)
+    assert "numbers, digests and outcomes are the same" in claims.dossier(ws, third)
+    with pytest.raises(RegistryError, match=str(rows + 1000)):
+        claims.dossier(ws, fourth)
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_switch_without_a_valid_approval(own: Any, tmp_path: Path, signed: bool) -> None:
+    """Entries written past the door: an approval by a stranger's key, or none at all."""
+    ws = own.workspace
+    asked = approval.request(ws, "coding@previous", "rollback")
+    request = ws.ledger.entries()[asked.sequence - 1]
+    reference = {"sequence": request.sequence, "digest": request.digest}
+    given = []
+    if signed:
+        key = tmp_path / "stranger"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+        last = next(e for e in reversed(ws.ledger.entries()) if e.kind == "Approved").body
+        statement = signing.statement(request, "approve", last["name"], "as tested", last["principal"])
+        answer = {**last, "request": reference, "version": request.body["version"], "reason": "as tested"}
+        answer["signature"] = signing.sign(statement, key)
+        entry = ws.ledger.append("Approved", answer, actor="x")
+        given = [{"sequence": entry.sequence, "digest": entry.digest}]
+    body = {
+        name: request.body[name] for name in ("problem", "name", "version", "expected", "report", "policy")
+    }
+    body |= {"asked": request.key, "request": reference, "signatures": len(given), "approvals": given}
+    switch = ws.ledger.append("RolledBack", body, actor="x", key=request.digest)
+    wrong = broken(verification.verify_version(ws, "coding@1", quick=True))
+    assert {*wrong} == {f"coding@1: signatures of its switch, entry {switch.sequence}"}
+    said = "not accepted" if signed else "0 of 1 signatures"
+    assert said in next(iter(wrong.values()))
+    with pytest.raises(SignatureRefused, match=said):
+        scoring.trusted(ws, "coding@champion")
+
+
+def test_a_checkpoint_shows_what_was_cut_off(own: Any, tmp_path: Path) -> None:
+    ws, key, kept = own.workspace, tmp_path / "key", tmp_path / "kept"
+    signing.make_key(key, "keeper@example.org", tmp_path / "signers")
+    line = (tmp_path / "signers").read_text().replace("pv-approval", "pv-checkpoint")
+    ws.allowed_signers.write_text(ws.allowed_signers.read_text() + line)
+    kept.write_text(str(checkpoints.make(ws, key, "keeper@example.org")))
+    command = ["verify", "seriousness@1", "--quick", "--checkpoint", str(kept), "-w", str(ws.root), "--json"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0 and "signed by keeper@example.org" in done.stdout
+    last = ws.ledger.entries()[-1]
+    Path(ws.root, ".pv", "store", "ledger", f"{last.sequence:012d}").unlink()
+    done = CliRunner().invoke(app, command)
+    assert isinstance(done.exception, RegistryError) and done.exception.exit_code == 4
+    assert "they were cut off at the end" in str(done.exception)

@@ -1,0 +1,31 @@
+"""The verifier that an outsider gets: one file that stands alone; what it makes of a real export is tested there."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+from pvcore.standalone import verify
+
+FILE = Path(str(verify.__file__))
+
+
+def test_it_is_one_file_that_an_auditor_can_read_and_an_old_python_run() -> None:
+    text = FILE.read_text("utf-8")
+    assert len(text.splitlines()) <= 500
+    tree = ast.parse(text, feature_version=(3, 9))
+    named = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    named |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in named} <= sys.stdlib_module_names
+    assert "strict=" not in text  # zip takes it from Python 3.10 on
+
+
+def test_it_runs_with_nothing_installed_and_tells_what_it_needs(tmp_path: Path) -> None:
+    command = [sys.executable, "-I", "-S", str(FILE)]
+    told = subprocess.run([*command, "--help"], capture_output=True, text=True, env={}, check=True).stdout
+    assert "--allowed-signers FILE" in told and "kept elsewhere" in told
+    empty = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, env={})
+    assert empty.returncode == 1 and empty.stdout.startswith("DOES NOT HOLD  files: their digests")
+    assert not empty.stderr
