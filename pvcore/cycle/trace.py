@@ -8,6 +8,7 @@ from typing import Any
 from pvcore.annotations import dataset as datasets
 from pvcore.config import Workspace
 from pvcore.cycle.candidate import load_specification
+from pvcore.cycle.checks import BROKEN
 from pvcore.cycle.data import dataset_entry
 from pvcore.cycle.recorded import Recorded, recorded, version_of
 from pvcore.cycle.signed import signatures
@@ -51,7 +52,9 @@ def trace(workspace: Workspace, name: str, example: str | None = None) -> list[R
     rows.append(
         _row("checks", f"{len(checks)} digests, signatures and commitments down to the first ancestor")
     )
-    return rows + [_row("checks", row["check"], broken=row["why"]) for row in checks if row["holds"] != "yes"]
+    return rows + [
+        _row("checks", row["check"], broken=row["why"]) for row in checks if row["holds"] == BROKEN
+    ]
 
 
 def _row(
