@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from pvcore.cli import app
-from pvcore.cycle import approval, scoring
+from pvcore.cycle import approval, scoring, verification
 from pvcore.errors import ConfigError, GateError, NotFound, PvError, RegistryError, SignatureRefused
 from pvcore.records import canonical
 from pvcore.registry import approval as conditions
