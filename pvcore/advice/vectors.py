@@ -28,7 +28,8 @@ def vectors(texts: Sequence[str]) -> Floats:
     except ValueError:  # no text has a word
         return np.zeros((len(texts), 1))
     size = min(DIMENSIONS, min(table.shape) - 1)
-    found = TruncatedSVD(size, random_state=0).fit_transform(table) if size >= 1 else table.toarray()
+    with np.errstate(divide="ignore", invalid="ignore"):  # equal texts have no variance to explain
+        found = TruncatedSVD(size, random_state=0).fit_transform(table) if size >= 1 else table.toarray()
     length = np.linalg.norm(found, axis=1, keepdims=True)
     scaled: Floats = np.divide(found, length, out=np.zeros_like(found), where=length > 0)
     return scaled
