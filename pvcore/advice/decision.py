@@ -27,7 +27,7 @@ from pvcore.evaluation.curve import Interval
 
 Outcome = Literal["fine-tune", "large model", "annotate first", "people"]
 MEANING: Mapping[Outcome, str] = {
-    "fine-tune": "fine-tune a small model on your own annotations",
+    "fine-tune": "fine-tune a small model",
     "large model": "prompt a large general model",
     "annotate first": "annotate first, then ask again",
     "people": "leave it to people",
@@ -87,11 +87,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """The outcome, the questions that led to it in order, and what would change it."""
+    """The outcome, the questions that led to it in order, what would change it, and where each question ends."""
 
     outcome: Outcome
     path: tuple[Step, ...]
     changes: tuple[Change, ...]
+    ends: Mapping[str, Outcome]
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -120,7 +121,7 @@ def decide(facts: Facts) -> Advice:
         if other != outcome:
             words = next(rung for rung in LADDER if rung.name == step.name).otherwise[not step.goes_on]
             changes.append(Change(step.name, words, other))
-    return Advice(outcome, tuple(path), tuple(changes))
+    return Advice(outcome, tuple(path), tuple(changes), {rung.name: rung.ends(facts) for rung in LADDER})
 
 
 def _asked(facts: Facts, turned: Mapping[str, bool]) -> tuple[Outcome, list[Step]]:
@@ -231,7 +232,7 @@ def _short_of_target(facts: Facts) -> Outcome:
 LADDER: tuple[Rung, ...] = (
     Rung(
         "volume", "Is there work enough for a machine?", _volume, lambda f: "people",
-        ("too few cases a month", "more cases a month"),
+        ("too few cases a month", "enough cases a month"),
     ),
     Rung(
         "form", "Has every answer a fixed form, and a rule?", _form, _without_model,
@@ -243,7 +244,7 @@ LADDER: tuple[Rung, ...] = (
     ),
     Rung(
         "examples", "Are there examples enough?", _examples, lambda f: "annotate first",
-        ("too few examples", "more examples"),
+        ("too few examples", "enough examples"),
     ),
     Rung(
         "target", "Does a small model reach what is asked for?", _target, _short_of_target,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pvcore.cli import approval, base, consistency, data, dataset, platform, registry
+from pvcore.cli import advice, approval, base, consistency, data, dataset, platform, registry
 from pvcore.cli.output import errors
 from pvcore.errors import PvError
 
@@ -36,7 +36,7 @@ def settings(
         set_by_flag(set_)
 
 
-for room in (platform, data, dataset, base, consistency, approval, registry):
+for room in (platform, data, dataset, base, consistency, advice, approval, registry):
     room.add_to(app)
 
 

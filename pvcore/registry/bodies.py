@@ -60,6 +60,10 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "Rejected": _ANSWER,
     "Promoted": _SWITCH,
     "RolledBack": _SWITCH,
+    "CurvePoint": {
+        "specification": str, "problem": str, "dataset": str, "size": int, "seed": int, "curve": str,
+        "scores": dict, "baseline": str, "baseline_scores": dict,
+    },
     "Scored": {"problem": str, "version": str, "batch": str, "predictions": str, "rows": int},
 }  # fmt: skip
 
