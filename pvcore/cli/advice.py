@@ -27,6 +27,8 @@ def add_to(app: typer.Typer) -> None:
     """Register this room's commands."""
     app.command()(advise)
     app.command()(curve)
+    app.command()(failures)
+    app.command("next")(next_)
 
 
 def advise(
@@ -134,3 +136,52 @@ def curve(
     emit(rows, as_json=False, title=f"{problem}: {found.metric}, fitted to {len(found.curve.points)} runs")
     for line in found.words:
         console.print(f"  {line}", markup=False)
+
+
+Version = Annotated[str, typer.Argument(help="seriousness@champion, seriousness@7, or a digest")]
+
+
+def failures(version: Version, workspace: Where = None, as_json: Json = False) -> None:
+    """Where a version fails: slices that go wrong more often than the rest, and wrong answers that read alike."""
+    from pvcore.config import open_workspace
+    from pvcore.cycle import targeting
+
+    found = targeting.failures(open_workspace(workspace), version)
+    if as_json:
+        emit_json(targeting.as_json(found))
+        return
+    console.print(f"{found.version}: {found.errors} of {len(found.rows)} tune rows wrong", markup=False)
+    emit(targeting.mode_rows(found), as_json=False, title="failure modes")
+    for mode in found.modes:
+        for example in mode.examples[:2]:
+            console.print(
+                f"  {mode.name}: {example['label']} answered as {example['answer']}: {example['text'][:160]}",
+                markup=False,
+            )
+
+
+def next_(
+    version: Version,
+    pool: Annotated[
+        Path, typer.Argument(help="cases without labels, in any format that can be ingested", exists=True)
+    ],
+    out: Annotated[Path, typer.Argument(help="Label Studio tasks to write (.json)", dir_okay=False)],
+    size: Annotated[int, typer.Option(min=1, help="cases to annotate")] = 100,
+    how: Annotated[str, typer.Option(help="mixed, uncertainty, diversity, failures or random")] = "mixed",
+    meddra_version: Annotated[str | None, typer.Option(help="what codes in the file are in")] = None,
+    workspace: Where = None,
+    as_json: Json = False,
+) -> None:
+    """Choose which cases to annotate next, and write them as tasks with the version's answers beside them."""
+    from pvcore.annotations import batch as batches
+    from pvcore.config import open_workspace
+    from pvcore.cycle import targeting
+    from pvcore.registry.manifest import resolve
+
+    opened = open_workspace(workspace)
+    read = batches.read(pool, meddra_version=meddra_version)
+    chosen = targeting.next_cases(opened, version, read, size, how=how)  # type: ignore[arg-type]
+    problem = resolve(opened.store, opened.ledger, version).problem
+    config = targeting.write(opened, chosen, problem, out)
+    row = {"file": str(out), "cases": len(chosen.cases), "known": chosen.known, "config": str(config)}
+    emit([row], as_json=as_json, title=f"to annotate next, by {how}")
