@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pvcore.cli import (
+    advice,
     approval,
     audit,
     base,
@@ -48,7 +49,20 @@ def settings(
         set_by_flag(set_)
 
 
-for room in (platform, data, dataset, base, consistency, approval, registry, conduct, ledger, audit, trust):
+for room in (
+    platform,
+    data,
+    dataset,
+    base,
+    consistency,
+    approval,
+    registry,
+    conduct,
+    ledger,
+    audit,
+    trust,
+    advice,
+):
     room.add_to(app)
 
 

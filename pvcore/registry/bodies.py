@@ -84,6 +84,10 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "HoldLifted": {**_SIGNED, "problem": str, "version": str, "of": str, "hold": ENTRY},
     "Collected": {**_SIGNED, "blobs": [{"digest": str, "size": int, "why": str}]},
     "CollectionEnded": {"collection": ENTRY},
+    "CurvePoint": {
+        "specification": str, "problem": str, "dataset": str, "size": int, "seed": int, "curve": str,
+        "scores": dict, "baseline": str, "baseline_scores": dict,
+    },
     "Scored": {"problem": str, "version": str, "batch": str, "predictions": str, "rows": int},
 }  # fmt: skip
 

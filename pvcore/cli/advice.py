@@ -1,0 +1,187 @@
+"""`pv advise`, `curve`: whether to fine-tune, whether the data is enough, what more of it would bring."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pvcore.cli.output import console, emit, emit_json, write_whole
+from pvcore.cli.platform import Json, Where
+
+ProblemName = Annotated[str, typer.Argument(help="seriousness, triage, extraction, coding, pts or ddi")]
+Out = Annotated[Path | None, typer.Option("--out", help="write the page here, as HTML", dir_okay=False)]
+ASKED = {
+    "cases_per_month": ("Cases a month", float),
+    "minutes_per_case": ("Minutes a person needs for one", float),
+    "guideline": ("Does a written rule say how to choose? (y/n)", bool),
+    "target": ("Score that is asked for (0 to 1)", float),
+    "data_may_leave": ("May texts be sent to an API? (y/n)", bool),
+    "same_answer": ("Must an answer be the same bytes years later? (y/n)", bool),
+    "audited": ("Has what was trained on what to be shown? (y/n)", bool),
+}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this room's commands."""
+    app.command()(advise)
+    app.command()(curve)
+    app.command()(failures)
+    app.command("next")(next_)
+
+
+def advise(
+    problem: ProblemName,
+    facts: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML of what only you know (docs/reference/advice.md)", exists=True, dir_okay=False
+        ),
+    ] = None,
+    ask: Annotated[bool, typer.Option("--ask", help="ask for what the YAML leaves out")] = False,
+    out: Out = None,
+    workspace: Where = None,
+    as_json: Json = False,
+) -> None:
+    """Fine-tune, prompt a large model, annotate first, or leave it to people: with reasons from your own data."""
+    from pvcore.advice.decision import MEANING
+    from pvcore.config import open_workspace
+    from pvcore.cycle import advising
+
+    said = advising.situation(facts)
+    if ask:
+        said = advising.Situation.model_validate(said.model_dump() | _answers(said))
+    found = advising.advise(open_workspace(workspace), problem, said)
+    if out:
+        write_whole(out, advising.page(found))
+    if as_json:
+        emit_json(found.to_json())
+        return
+    console.print(f"{problem}: {MEANING[found.advice.outcome]}", markup=False, style="bold")
+    rows = [
+        {
+            "question": s.question,
+            "evidence": s.evidence,
+            "answer": "goes on" if s.goes_on else MEANING[s.ends_in],
+        }
+        for s in found.advice.path
+    ]
+    emit(rows, as_json=False, title="how it was decided")
+    for change in found.advice.changes:
+        console.print(f"  if {change.words}: {MEANING[change.outcome]}", markup=False)
+    for line in (*found.data.advice, *(found.learned.words if found.learned else ())):
+        console.print(f"  {line}", markup=False)
+    if out:
+        console.print(f"wrote {out}", markup=False)
+
+
+def _answers(said: Any) -> dict[str, Any]:
+    """Ask for what is unknown; an empty answer leaves it so."""
+    given = {}
+    for name, (words, kind) in ASKED.items():
+        if name in said.model_fields_set:
+            continue
+        text = typer.prompt(words, default="", show_default=False).strip().lower()
+        if text:
+            given[name] = text in ("y", "yes") if kind is bool else text
+    return given
+
+
+def curve(
+    problem: ProblemName,
+    sizes: Annotated[
+        str, typer.Option(help="numbers of rows, with commas; default: all, half, a quarter ...")
+    ] = "",
+    seeds: Annotated[int, typer.Option(min=1, help="runs of each size")] = 3,
+    metric: Annotated[str, typer.Option(help="default: the first that the policy asks for")] = "",
+    target: Annotated[float | None, typer.Option(help="score that is asked for")] = None,
+    measured: Annotated[bool, typer.Option("--measured", help="only show the newest one")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="write the plot here, as SVG", dir_okay=False)
+    ] = None,
+    workspace: Where = None,
+    as_json: Json = False,
+) -> None:
+    """Learning curve: train on nested samples and say what the next annotations would bring.
+
+    Trains here, one run after another; on the workers of a running platform: pv run curve problem=NAME
+    """
+    from pvcore.config import open_workspace
+    from pvcore.cycle import advising, candidate, curves
+
+    opened = open_workspace(workspace)
+    if not measured:
+        wanted = [int(size) for size in sizes.replace(",", " ").split()]
+        for run in curves.plan(opened, problem, sizes=wanted, seeds=seeds):
+            candidate.train(opened, run.specification)
+            if not as_json:
+                console.print(
+                    f"  {run.size} rows, seed {run.seed}: {curves.measure(opened, run.specification)}",
+                    markup=False,
+                )
+            else:
+                curves.measure(opened, run.specification)
+    found = curves.learned(opened, problem, metric, target)
+    if out:
+        write_whole(out, advising.picture(found, target).decode())
+    if as_json:
+        emit_json(found.to_json())
+        return
+    rows = [
+        {"rows": size, "score": f"{shown.value:.3f}", "low": f"{shown.low:.3f}", "high": f"{shown.high:.3f}"}
+        for size in curves.readings(found.curve.largest)
+        for shown in (found.curve.mean_at(size),)
+    ]
+    emit(rows, as_json=False, title=f"{problem}: {found.metric}, fitted to {len(found.curve.points)} runs")
+    for line in found.words:
+        console.print(f"  {line}", markup=False)
+
+
+Version = Annotated[str, typer.Argument(help="seriousness@champion, seriousness@7, or a digest")]
+
+
+def failures(version: Version, workspace: Where = None, as_json: Json = False) -> None:
+    """Where a version fails: slices that go wrong more often than the rest, and wrong answers that read alike."""
+    from pvcore.config import open_workspace
+    from pvcore.cycle import targeting
+
+    found = targeting.failures(open_workspace(workspace), version)
+    if as_json:
+        emit_json(targeting.as_json(found))
+        return
+    console.print(f"{found.version}: {found.errors} of {len(found.rows)} tune rows wrong", markup=False)
+    emit(targeting.mode_rows(found), as_json=False, title="failure modes")
+    for mode in found.modes:
+        for example in mode.examples[:2]:
+            console.print(
+                f"  {mode.name}: {example['label']} answered as {example['answer']}: {example['text'][:160]}",
+                markup=False,
+            )
+
+
+def next_(
+    version: Version,
+    pool: Annotated[
+        Path, typer.Argument(help="cases without labels, in any format that can be ingested", exists=True)
+    ],
+    out: Annotated[Path, typer.Argument(help="Label Studio tasks to write (.json)", dir_okay=False)],
+    size: Annotated[int, typer.Option(min=1, help="cases to annotate")] = 100,
+    how: Annotated[str, typer.Option(help="mixed, uncertainty, diversity, failures or random")] = "mixed",
+    meddra_version: Annotated[str | None, typer.Option(help="what codes in the file are in")] = None,
+    workspace: Where = None,
+    as_json: Json = False,
+) -> None:
+    """Choose which cases to annotate next, and write them as tasks with the version's answers beside them."""
+    from pvcore.annotations import batch as batches
+    from pvcore.config import open_workspace
+    from pvcore.cycle import targeting
+    from pvcore.registry.manifest import resolve
+
+    opened = open_workspace(workspace)
+    read = batches.read(pool, meddra_version=meddra_version)
+    chosen = targeting.next_cases(opened, version, read, size, how=how)  # type: ignore[arg-type]
+    problem = resolve(opened.store, opened.ledger, version).problem
+    config = targeting.write(opened, chosen, problem, out)
+    row = {"file": str(out), "cases": len(chosen.cases), "known": chosen.known, "config": str(config)}
+    emit([row], as_json=as_json, title=f"to annotate next, by {how}")

@@ -1,0 +1,200 @@
+"""Where a version fails, and which cases to annotate next.
+
+Failures are those of the tune split, so that the test split stays fresh for the gate.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pvcore.advice import choosing
+from pvcore.advice.choosing import Way
+from pvcore.advice.failures import Answered, Mode, failure_modes
+from pvcore.advice.vectors import vectors
+from pvcore.annotations.batch import Batch
+from pvcore.annotations.label_studio_write import write_tasks
+from pvcore.config import Workspace
+from pvcore.cycle import candidate, data, scoring
+from pvcore.cycle.lineage import unseen
+from pvcore.errors import ConfigError
+from pvcore.problems import PROBLEMS
+from pvcore.records import Annotation, Case, Example, Prediction
+from pvcore.registry.manifest import Version, resolve
+
+
+@dataclass(frozen=True)
+class Failures:
+    """What a version answered to the tune rows that it did not learn from, and the modes of its errors."""
+
+    version: str
+    rows: tuple[Answered, ...]
+    modes: tuple[Mode, ...]
+
+    @property
+    def errors(self) -> int:
+        """Number of wrong answers."""
+        return sum(not row.right for row in self.rows)
+
+
+def failures(workspace: Workspace, name: str) -> Failures:
+    """The failure modes of a version. Raises NotFound; ConfigError where it has no tune row left."""
+    version = resolve(workspace.store, workspace.ledger, name)
+    asked = candidate.load_specification(workspace, version.manifest.specification)
+    examples = data.examples(workspace, version.problem, asked.dataset, asked.settings)
+    tune = unseen(workspace, asked.dataset, examples.get("tune", []), [version.manifest.specification])
+    if not tune:
+        raise ConfigError(f"{name}: its dataset has no row of the split tune that it did not learn from.")
+    answered = candidate.predict(
+        workspace, version.manifest.adapter["files"], asked.settings["base"], tune, data.terms(workspace, asked),
+        workspace.policy(workspace.recipe(version.problem).policy).guardrails,
+    )  # fmt: skip
+    rows = judged(version.problem, tune, answered)
+    trained = Counter(example.label for example in examples["train"])
+    return Failures(version.name, tuple(rows), tuple(failure_modes(rows, trained)))
+
+
+def judged(problem: str, examples: Sequence[Example], predictions: Sequence[Prediction]) -> list[Answered]:
+    """Each example with its answer, right or not; a withheld answer counts as what was said."""
+    said = {p.example_id: p for p in predictions}
+    rows = []
+    for example in examples:
+        found = said[example.example_id]
+        answer = PROBLEMS[problem].judged(example.label, found.said)
+        rows.append(Answered(example, found.said, answer == example.label, found.confidence))
+    return rows
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Cases to annotate next, in the order of choice, with what the version says of them and why each was chosen."""
+
+    version: str
+    cases: tuple[Case, ...]
+    predictions: tuple[Prediction, ...]
+    reasons: dict[str, str]
+    known: int
+
+
+def next_cases(
+    workspace: Workspace, name: str, pool: Batch, size: int, *, how: Way = "mixed", seed: int = 0
+) -> Chosen:
+    """Choose `size` cases of a pool for people to annotate. `known`: cases of the pool that the dataset has already.
+
+    Raises ConfigError where nothing is left to choose from; see `choosing` for the ways.
+    """
+    version, predictions = scoring.score(workspace, name, pool)
+    asked = candidate.load_specification(workspace, version.manifest.specification)
+    have = {
+        e.case_id for rows in data.examples(workspace, version.problem, asked.dataset).values() for e in rows
+    }
+    by_case: dict[str, list[Prediction]] = {}
+    for prediction in predictions:
+        by_case.setdefault(_case(prediction), []).append(prediction)
+    cases = [case for case in pool.cases if case.case_id in by_case and case.case_id not in have]
+    if not cases:
+        raise ConfigError(
+            f"none of the {len(pool.cases)} cases is new and can be asked of {version.problem}."
+        )
+    wrong = [row for row in failures(workspace, name).rows if not row.right]
+    seen = vectors([*(case.narrative for case in cases), *(row.example.text for row in wrong)])
+    doubt = np.array([max(unsure(p) for p in by_case[case.case_id]) for case in cases])
+    like = seen[len(cases) :] if wrong or how == "failures" else None
+    places = choosing.choose(
+        seen[: len(cases)], size, how=how, unsure=doubt, failing=like, seed=seed
+    ).tolist()
+    chosen = [cases[place] for place in places]
+    return Chosen(
+        version.name,
+        tuple(chosen),
+        tuple(p for case in chosen for p in by_case[case.case_id]),
+        {cases[place].case_id: f"{how}: the model is {1 - doubt[place]:.0%} sure" for place in places},
+        len(pool.cases) - len(cases),
+    )
+
+
+def unsure(prediction: Prediction) -> float:
+    """How little sure an answer is, 0 to 1: 1 - confidence; without one, how near the two best labels are."""
+    if prediction.confidence is not None:
+        return 1 - prediction.confidence
+    if len(prediction.ranked) > 1:
+        return 1 - (prediction.ranked[0][1] - prediction.ranked[1][1])
+    return 1 - abs(2 * prediction.score - 1)
+
+
+def _case(prediction: Prediction) -> str:
+    return prediction.example_id.rpartition("#")[0]
+
+
+def write(workspace: Workspace, chosen: Chosen, problem: str, path: Path) -> Path:
+    """The chosen cases as Label Studio tasks with the version's answers as predictions; returns the configuration.
+
+    Filled in, the export comes back through the inbox like any batch.
+    """
+    suggestions = [said for p in chosen.predictions for said in _suggestions(problem, chosen, p)]
+    return write_tasks(chosen.cases, path, suggestions=suggestions, reasons=chosen.reasons)
+
+
+def _suggestions(problem: str, chosen: Chosen, prediction: Prediction) -> list[Annotation]:
+    """The answer as a pre-annotation, where Label Studio's form of this problem can show one."""
+    if problem == "seriousness" and prediction.said:
+        value: dict[str, Any] = {"serious": prediction.said == PROBLEMS[problem].positive}
+        if prediction.met:
+            value["criteria"] = list(prediction.met)
+        return [Annotation(_case(prediction), problem, value, chosen.version)]
+    if problem == "coding" and prediction.said:
+        for case in chosen.cases:
+            if case.case_id == _case(prediction):
+                return [
+                    Annotation(
+                        case.case_id, problem, {"llt_code": prediction.said}, chosen.version, target=reaction.verbatim,
+                        meddra_version=prediction.dictionary,
+                    )
+                    for reaction in case.reactions
+                    if reaction.verbatim and _asked(problem, case, reaction.verbatim) == prediction.example_id
+                ]  # fmt: skip
+    return []
+
+
+def _asked(problem: str, case: Case, target: str) -> str:
+    from pvcore.problems.problem import example_id
+
+    return example_id(case.case_id, problem, target)
+
+
+def mode_rows(found: Failures) -> list[dict[str, Any]]:
+    """The modes as rows of a table."""
+    return [
+        {
+            "mode": mode.name,
+            "wrong": mode.errors,
+            "of": mode.rows if mode.kind == "slice" else None,
+            "error_rate": mode.rate if mode.kind == "slice" else None,
+            "elsewhere": mode.rest,
+            "p": mode.p,
+        }
+        for mode in found.modes
+    ]
+
+
+def version_of(workspace: Workspace, problem: str) -> Version:
+    """The champion, else the newest version. Raises NotFound without any."""
+    return candidate.champion_of(workspace, problem) or resolve(
+        workspace.store, workspace.ledger, f"{problem}@latest"
+    )
+
+
+def as_json(found: Failures) -> dict[str, Any]:
+    """JSON values only, with the examples of each mode."""
+    return {
+        "version": found.version,
+        "rows": len(found.rows),
+        "errors": found.errors,
+        "modes": [dataclasses.asdict(mode) for mode in found.modes],
+    }
