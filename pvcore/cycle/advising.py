@@ -138,7 +138,8 @@ def _preferred(workspace: Workspace, rows: list[Any], built: Any) -> list[Any]:
     dictionary = data.dictionary_of(workspace, built.body["version"])
     if dictionary is None:
         return rows
-    of = dict(zip(dictionary.llt["llt_code"], dictionary.llt["pt_code"], strict=True))
+    terms = dictionary.tables["llt"]
+    of = dict(zip(terms["llt_code"], terms["pt_code"], strict=True))
     return [dataclasses.replace(row, label=of.get(row.label, row.label)) for row in rows]
 
 

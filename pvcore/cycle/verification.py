@@ -187,6 +187,8 @@ def _claims(workspace: Workspace, version: Version, checks: Checks) -> None:
         f"{name}: the dossier follows from all of this",
         partial(claims.dossier, workspace, version),
         *(f"{name}: {part}" for part in ("specification", "report", "policy", "dossier")),
+        *(f"{name}: dataset, {part}" for part in ("cases", "labels")),
+        *(f"{where}: {part}" for part in ("answers", "intended", "changed")),
         f"{name}: training, evaluation, registration",
     )
 

@@ -3,11 +3,10 @@
 
     python3 -I verify.py FOLDER --allowed-signers FILE [--revoked FILE] [--checkpoint FILE]
 
-One line a check: holds, DOES NOT HOLD, or not checked with the reason. Exit code 1 if anything does not hold, else 0.
-
-Whom to trust is yours to say: `--allowed-signers` names the keys whose signatures you accept (ssh-keygen(1), ALLOWED
-SIGNERS), got from their holders. Take this file from the product's release, too: the folder's copy proves nothing to
-who doubts the folder. That the ledger's end was cut off shows only a signed checkpoint that was kept elsewhere.
+One line a check: holds, DOES NOT HOLD, or not checked with the reason; exit code 1 if anything does not hold. Whom
+to trust is yours to say: `--allowed-signers` names the keys that you accept (ssh-keygen(1), ALLOWED SIGNERS), got
+from their holders; take this file from the product's release, too, for the folder's copy proves nothing. That the
+ledger's end was cut off shows only a signed checkpoint that was kept elsewhere.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from statistics import NormalDist
+from typing import Any, NamedTuple
 
 SUMS, LEDGER, ABOUT = "MANIFEST.sha256", "ledger.jsonl", "export.json"
 FIELDS = {"format", "sequence", "previous", "time", "kind", "actor", "key", "body", "nonce"}
 SWITCH = {"promote": "Promoted", "rollback": "RolledBack", "override": "Overridden"}
-GOAL = {"promote": "promote", "rollback": "roll back to", "override": "override the gate for"}
+GOAL = {"rollback": "roll back to", "override": "override the gate for"}
 
 
 class Wrong(Exception): ...
@@ -40,22 +39,18 @@ class Wrong(Exception): ...
 class NotChecked(Exception): ...
 
 
-class Results:
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-
-    def make(self, what: str, call: Callable[..., str | None], *arguments: Any) -> bool:
+class Results(Counter[str]):
+    def make(self, what: str, call: Any, *arguments: Any) -> bool:
         try:
             return self.add("holds", what, call(*arguments) or "")
-        except NotChecked as reason:
-            return self.add("not checked", what, str(reason))
-        except Wrong as fault:
-            return self.add("DOES NOT HOLD", what, str(fault))
+        except (NotChecked, Wrong) as told:
+            result = "not checked" if isinstance(told, NotChecked) else "DOES NOT HOLD"
+            return self.add(result, what, str(told))
         except (LookupError, TypeError, ValueError, AttributeError, OSError, RecursionError) as fault:
             return self.add("DOES NOT HOLD", what, f"cannot be read as what it should be: {fault!r}")
 
     def add(self, result: str, what: str, why: str = "") -> bool:
-        self.counts[result] += 1
+        self[result] += 1
         print(f"{result:14} {what}{': ' + why if why else ''}")
         return result == "holds"
 
@@ -66,14 +61,14 @@ def require(holds: Any, why: str) -> None:
 
 
 def same(what: str, one: Any, other: Any) -> None:
-    """Raise Wrong where two records do not say the same."""
     require(one == other, f"{what}: {str(one)[:70]} and {str(other)[:70]} should be the same")
 
 
 def canonical(value: Any) -> bytes:
     """JSON with sorted keys, no spaces and UTF-8: one value has one sequence of bytes."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode()
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
 
 
 def sha256(content: bytes | Path) -> str:
@@ -139,7 +134,6 @@ class Folder:
         return f"{len(lines)} entries, the last of {self.entries[-1]['time']}"
 
     def exported(self) -> str:
-        """What the folder says that it is about."""
         self.about = json.loads((self.root / ABOUT).read_bytes())
         body, last = self.registered(self.about["version"])["body"], self.entries[-1]
         same("name", self.about["name"], f"{body['problem']}@{body['number']}")
@@ -189,13 +183,11 @@ def made_of(folder: Folder, digest: str, versions: dict[str, tuple[str, Any]]) -
     for name in ("problem", "dataset", "parent"):
         same(name, manifest[name], asked[name])
     same("base", manifest["base"], asked["settings"]["base"])
-    settings = {**asked["settings"], "family": asked["family"], "seed": asked["seed"]}
-    same("recipe", manifest["recipe"], settings)
+    same("recipe", manifest["recipe"], {**asked["settings"], **{n: asked[n] for n in ("family", "seed")}})
     files = {name: item["sha256"] for name, item in adapter["files"].items()}
     theirs = versions[asked["parent"]][1]["adapter"]["files"] if asked["parent"] else None
-    same(
-        "parent's files", theirs and {n: item["sha256"] for n, item in theirs.items()}, asked["parent_files"]
-    )
+    parts = theirs and {name: item["sha256"] for name, item in theirs.items()}
+    same("parent's files", parts, asked["parent_files"])
     trained = folder.find("Trained", specification=manifest["specification"])[0]
     judged = folder.find("Evaluated", **{n: manifest[n] for n in ("specification", "report", "policy")})[0]
     same("adapter", adapter["digest"], sha256(canonical(files)))
@@ -233,13 +225,10 @@ def adapter_files(folder: Folder, manifest: Any) -> str:
 
 def data(folder: Folder, manifest: Any) -> str:
     """Cases, labels and answers: left out unless they were asked for."""
-    made, built = (
-        folder.record(manifest["dataset"]),
-        folder.find("DatasetBuilt", dataset=manifest["dataset"])[0],
-    )
+    made, name = folder.record(manifest["dataset"]), manifest["dataset"]
     named = [made[part] for part in ("cases", "annotations", "labels", "aside", "open")] + made["mappings"]
-    admitted = [folder.find("BatchAdmitted", digest=digest)[0] for digest in built["body"]["batches"]]
-    named += [entry["body"]["blob"] for entry in admitted]
+    for digest in folder.find("DatasetBuilt", dataset=name)[0]["body"]["batches"]:
+        named.append(folder.find("BatchAdmitted", digest=digest)[0]["body"]["blob"])
     for entry in folder.find("Evaluated", specification=manifest["specification"]):
         named += [entry["body"]["predictions"], *entry["body"].get("answers", {}).values()]
     if absent := [digest for digest in named if digest not in folder.by_digest]:
@@ -265,64 +254,77 @@ def dossier(folder: Folder, manifest: Any, versions: dict[str, tuple[str, Any]])
 def decided(folder: Folder, entry: dict[str, Any]) -> str:
     """The outcome follows from the checks, they from report and policy, and none of the policy's is left out."""
     body, decision = entry["body"], folder.record(entry["body"]["decision"])
-    report, first = folder.record(body["report"]), body["champion"] is None
-    policy, checks = folder.record(body["policy"])["problems"][body["problem"]], decision["checks"]
-    outcomes = {check["outcome"] for check in checks}
+    report, whole = folder.record(body["report"]), folder.record(body["policy"])
+    policy, checks, first = whole["problems"][body["problem"]], decision["checks"], body["champion"] is None
+    outcomes = {c["outcome"] for c in checks if c["outcome"] == "fail" or c["required"]}
     worst = next((name for name in ("fail", "inconclusive") if name in outcomes), "pass")
     said = [decision["outcome"], body["outcome"], decision["first"]]
     same("outcome of the checks, and what decision and ledger say", [worst, worst, first], said)
-    margins = {
-        **({} if first else {"champion": policy.get("non_inferiority", {})}),
-        **policy.get("against", {}),
-    }
-    wanted = {("floor" if first else "floor kept", metric, None) for metric in policy.get("floors", {})}
+    frozen = {"anchor": policy["anchor"]["non_inferiority"]} if policy.get("anchor") else {}
+    moved = {} if first else {"champion": policy.get("non_inferiority", {}), **frozen}
+    margins = {**moved, **policy.get("against", {})}
+    wanted = {("uses", "", None)}
+    wanted |= {("floor" if first else "floor kept", metric, None) for metric in policy.get("floors", {})}
     wanted |= {("non-inferiority", metric, name) for name, rules in margins.items() for metric in rules}
     # A check that could not be made names no reference; it does not pass either.
     made = {(c["rule"], c["metric"], c["reference"]) for c in checks}
     made |= {(c["rule"], c["metric"], name) for c in checks if c["value"] is None for name in margins}
-    left = sorted(map(str, wanted - made))
-    left += [] if first else sorted(set(policy.get("slices", {})) - {check["group"] for check in checks})
+    groups = {c["group"] for c in checks} | {c["group"].partition(":")[0] + ":*" for c in checks}
+    asked = {*policy.get("behaviour", {}), *policy.get("slices", {})}
+    left = sorted(map(str, wanted - made)) + sorted(asked - groups)
     require(not left, f"the policy asks for {', '.join(left)}, and the decision does not look at it")
-    followed = sum(follows(check, policy, margins, report) for check in checks)
+    followed = sum(follows(check, policy, margins, report, whole) for check in checks)
     if followed < len(checks):
         raise NotChecked(f"{followed} of {len(checks)} criteria follow; the others' rules are not known here")
     return f"{worst}, {followed} criteria"
 
 
-def follows(check: Any, policy: Any, margins: Any, report: Any) -> bool:
+def follows(check: Any, policy: Any, margins: Any, report: Any, whole: Any) -> bool:
     """Whether a check is of a rule that is known here; its numbers are the report's, and it ends as the rule says."""
-    rule, metric, outcome = check["rule"], check["metric"], check["outcome"]
-    if rule not in ("floor", "floor kept", "non-inferiority", "no harm"):
-        return False
-    if check["value"] is None:
-        require(outcome != "pass" or rule == "no harm", f"{rule} of {metric} passes without a number")
-        return True
-    group = report["overall"] if check["group"] == "all" else report["slices"][check["group"]]
-    result = group["results"][metric]
-    found = result["against"][check["reference"]]["difference"] if check["reference"] else result["candidate"]
-    for name in ("value", "low", "high"):
-        same(f"{name} of {metric}, {rule}", check[name], found[name])
+    rule, metric, name, other = (check[part] for part in ("rule", "metric", "group", "reference"))
+    what, passed = f"{metric or 'cases'}, {rule} ({name})", check["outcome"] == "pass"
+    if rule == "uses":
+        same(what, passed, report["uses"] <= whole.get("evaluation", {}).get("maximum_uses", 12))
+    elif rule == "zero tolerance":
+        same(what, passed, not report["slices"][name]["intolerable"])
+    elif check["value"] is None:  # it could not be judged
+        require(not passed or rule == "behaviour", f"{what} passes without a number")
+    elif rule.startswith("behaviour"):
+        kind = report["behaviour"]["kinds"][name]
+        less = kind["champion"] if rule == "behaviour kept" else 0
+        same(f"value of {what}", check["value"], (kind["passed"] - less) / kind["tests"])
+        require(not passed or less or check["value"] >= check["threshold"] - 1e-9, f"{what} passes")
+    if check["value"] is None or rule not in ("floor", "floor kept", "non-inferiority", "no harm"):
+        return check["value"] is None or rule.startswith("behaviour")
+    result = (report["overall"] if name == "all" else report["slices"][name])["results"][metric]
+    found = result["against"][other]["difference"] if other else result["candidate"]
+    z = [NormalDist().inv_cdf(1 - (1 - report["confidence"]) / 2 / n) for n in (report["uses"], 1)]
+    for end in ("value", "low", "high"):
+        told = found["value"] + (found[end] - found["value"]) * (z[0] / z[1] if other == "anchor" else 1)
+        require(abs(check[end] - told) < 1e-9, f"{end} of {what} is {check[end]:g}, in the report {told:g}")
     turn = 1 if result["higher_is_better"] else -1
-    low, high = sorted((turn * found["low"], turn * found["high"]))
+    low, high = sorted((turn * check["low"], turn * check["high"]))
     value = turn * found["value"] + 1e-9  # 0.9 - 1.0 is not quite -0.1
     if rule.startswith("floor"):
         bound = turn * policy["floors"][metric]
         reached = (low + 1e-9 if rule == "floor" else value) >= bound
     else:
-        sliced = policy.get("slices", {}).get(check["group"])
-        bound = -(sliced or margins[check["reference"]][metric])["margin"]
+        rules = policy.get("slices", {})
+        sliced = rules.get(name) or rules.get(name.partition(":")[0] + ":*")
+        bound = -(sliced or margins[other][metric])["margin"]
         reached = value >= bound if rule == "no harm" else low > bound
-    same(f"threshold of {metric}, {rule}", abs(check["threshold"]), abs(bound))
-    if reached != (outcome == "pass") or (rule != "no harm" and high < bound and outcome != "fail"):
-        raise Wrong(f"{rule} of {metric}: {low:g} to {high:g} at {bound:g} does not give {outcome}")
+    same(f"threshold of {what}", abs(check["threshold"]), abs(bound))
+    fits = check["outcome"] != ("fail" if reached else "pass") if rule == "no harm" else reached == passed
+    if not fits or (rule != "no harm" and high < bound and check["outcome"] != "fail"):
+        raise Wrong(f"{what}: {low:g} to {high:g} at {bound:g} does not give {check['outcome']}")
     return True
 
 
-class Keys:
+class Keys(NamedTuple):
     """Whose signatures are accepted."""
 
-    def __init__(self, allowed: Path, revoked: Path | None) -> None:
-        self.allowed, self.revoked = allowed, revoked
+    allowed: Path
+    revoked: Path | None
 
     def verify(self, signed: bytes, signature: str, principal: str, namespace: str, time: str) -> str:
         """The fingerprint of the key, whose line was valid at `time` and which is not revoked now."""
@@ -355,7 +357,7 @@ class Keys:
 def statement(request: dict[str, Any], answer: Any) -> bytes:
     """What was signed: an in-toto statement (v1) that repeats the request."""
     asked, aside = request["body"], request["body"].get("waived") or []
-    meaning = f"{answer['name']} approves the request to {GOAL[asked['action']]} {asked['name']}"
+    meaning = f"{answer['name']} approves the request to {GOAL.get(asked['action'], asked['action'])} {asked['name']}"
     meaning += f" as the champion of {asked['problem']}"
     meaning += f", although {'; and '.join(aside)}" if aside else ""
     predicate = {name: asked[name] for name in ("action", "report", "policy")}
@@ -438,13 +440,11 @@ def checkpoint(folder: Folder, file: Path, keys: Keys) -> str:
     same("first entry of the ledger", origin, f"pv-retrain/ledger/{folder.entries[0]['digest']}")
     gone = int(size) - len(folder.entries)
     require(gone <= 0, f"{gone} of the {size} entries that it counts are gone")
-    leaves = [b"\0" + bytes.fromhex(entry["digest"]) for entry in folder.entries[: int(size)]]
-    level = [hashlib.sha256(leaf).digest() for leaf in leaves]
+    level = [hashlib.sha256(b"\0" + bytes.fromhex(e["digest"])).digest() for e in folder.entries[: int(size)]]
     while len(level) > 1:
         pairs = [b"\1" + level[n] + level[n + 1] for n in range(0, len(level) - 1, 2)]
         level = [hashlib.sha256(pair).digest() for pair in pairs] + level[2 * len(pairs) :]
-    found = base64.b64encode(level[0]).decode()
-    same(f"root of the first {size} entries, and what {principal} signed", found, root)
+    same(f"root of the first {size} entries", base64.b64encode(level[0]).decode(), root)
     return f"{size} entries, {signer}, {time}"
 
 
@@ -464,8 +464,8 @@ def verify(root: Path, allowed: Path | None, revoked: Path | None, kept: list[Pa
             results.add("not checked", "ledger: its end", "give a checkpoint that you kept (--checkpoint)")
         if results.make("version", folder.exported):
             check_version(folder, results, keys)
-    print("\n" + ", ".join(f"{number} {result}" for result, number in sorted(results.counts.items())))
-    return results.counts["DOES NOT HOLD"]
+    print("\n" + ", ".join(f"{number} {result}" for result, number in sorted(results.items())))
+    return results["DOES NOT HOLD"]
 
 
 def check_version(folder: Folder, results: Results, keys: Keys) -> None:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from pvcore.annotations import dataset as datasets
 from pvcore.cli import app
 from pvcore.config import open_workspace
-from pvcore.cycle import absence, arrivals, bases, candidate, lineage, registration, scoring
+from pvcore.cycle import absence, arrivals, bases, candidate, lineage, rebuilding, scoring
 from pvcore.errors import CaseWasRead, InputError, LedgerBroken, NotFound, PvError, RegistryError
 from pvcore.records import canonical, digest
 from pvcore.registry.manifest import resolve
@@ -147,10 +147,10 @@ def test_a_rebuild_that_read_other_cases_is_not_the_same(town: Any) -> None:
         "Trained", resolve(town.store, town.ledger, VERSION).manifest.specification
     ).body
     town.ledger.append("Rebuilt", trained, actor="train")
-    assert registration.compare_rebuilt(town, VERSION).same
+    assert rebuilding.compare(town, VERSION).same
     town.ledger.append("Rebuilt", {**trained, "consumed": trained["fitted"]}, actor="train")
-    receipt = registration.compare_rebuilt(town, VERSION)
-    assert not receipt.same and "different: the cases consumed" in receipt.line
+    receipt = rebuilding.compare(town, VERSION)
+    assert not receipt.same and "different: cases consumed" in receipt.line
 
 
 def test_cases_of_further_pretraining_count_as_read_even_if_the_folder_forgets(

@@ -11,8 +11,10 @@ import yaml
 from typer.testing import CliRunner
 
 from pvcore.cli import app
-from pvcore.cycle import approval, scoring, verification
+from pvcore.cycle import approval, judging, scoring, verification
 from pvcore.errors import ConfigError, GateError, NotFound, PvError, RegistryError, SignatureRefused
+from pvcore.evaluation.gate import decide
+from pvcore.evaluation.report import Report
 from pvcore.records import canonical
 from pvcore.registry import approval as conditions
 from pvcore.registry import signing
@@ -63,10 +65,19 @@ def failed(town: Any, version: str) -> None:
         for e in town.workspace.ledger.entries()
         if e.kind == "Evaluated" and e.body["problem"] == "seriousness"
     ]
-    report = json.loads(get_blob(town.workspace.store, before[0].body["report"]))
-    again = put_blob(town.workspace.store, canonical({**report, "uses": report["uses"] + 1}))
-    body = {**before[0].body, "outcome": "fail", "reasons": ["recall fell by 0.07"], "report": again}
-    town.workspace.ledger.append("Evaluated", body, actor="evaluate", key=f"again {version}")
+    store = town.workspace.store
+    report = json.loads(get_blob(store, before[0].body["report"]))
+    report["overall"]["results"]["accuracy"]["candidate"] |= {"value": 0.0, "low": 0.0, "high": 0.005}
+    policy = judging.stored_policy(town.workspace, before[0].body["policy"])
+    decision = decide(Report.from_json(report), policy.gate, first=True)
+    assert decision.outcome == "fail"
+    body = {
+        "outcome": "fail",
+        "reasons": list(decision.reasons),
+        "report": put_blob(store, canonical(report)),
+        "decision": put_blob(store, canonical(decision.to_json())),
+    }
+    town.workspace.ledger.append("Evaluated", before[0].body | body, actor="evaluate", key=f"again {version}")
 
 
 def signed(town: Any, request: approval.Request, who: str, key: str = "") -> approval.Outcome:
@@ -85,7 +96,7 @@ def test_an_emergency_from_the_request_to_every_page(town: Any, tmp_path: Path) 
     request = approval.request(ws, "seriousness@1", "override")
     form = approval.form_markdown(ws, request)
     assert "# Emergency: override the gate for seriousness@1?" in form
-    assert "although the gate said fail: recall fell by 0.07" in form
+    assert "although the gate said fail: accuracy is 0.000" in form
     (waits,) = json.loads(pv(town, "requests", "--json"))
     assert (waits["action"], waits["until"] > waits["asked"]) == ("override", True)
 
@@ -101,7 +112,7 @@ def test_an_emergency_from_the_request_to_every_page(town: Any, tmp_path: Path) 
     # Name, time and meaning of each signature.
     meaning = (
         "Dr Quinn Poe approves the request to override the gate for seriousness@1 as the champion of "
-        "seriousness, although the gate said fail: recall fell by 0.07"
+        f"seriousness, although {request.waived[0]}"
     )
     answered = ws.ledger.state().last("Approved")
     shown = json.loads(pv(town, "registry", "show", "seriousness@1", "--json"))["signatures"][-1]
@@ -110,10 +121,10 @@ def test_an_emergency_from_the_request_to_every_page(town: Any, tmp_path: Path) 
     day = f"signed {answered.time[:16].replace('T', ' ')} UTC as {QPPV}: patients wait"
     assert switch["event"] == "Overridden" and f"{meaning}, {day}" in switch["what"]
     checks = json.loads(pv(town, "verify", "seriousness@1", "--json"))
-    assert any("Overridden" in row["check"] and f"{meaning}, {day}" in row["check"] for row in checks)
+    assert any("signed by Dr Demo Physician, Dr Quinn Poe" in row["why"] for row in checks), checks
     page = tmp_path / "dossier.html"
     pv(town, "registry", "dossier", "seriousness@1", str(page))
-    assert f"<td>Dr Quinn Poe</td><td>{answered.time}</td><td>{meaning}</td>" in page.read_text()
+    assert f"Dr Quinn Poe</th><td>{answered.time}</td><td>{meaning}</td>" in page.read_text()
     plain = tmp_path / "registered.html"
     pv(town, "registry", "dossier", "seriousness@1", str(plain), "--as-registered")
     assert "Quinn" not in plain.read_text()

@@ -87,7 +87,7 @@ def test_a_cycle_of_extraction(town: Any) -> None:
     # Nobody marked relations, every answer has some: an answer is judged by what its label says.
     assert judged.report.overall.results["selective_accuracy"].candidate.value > 0.3
     assert judged.report.reliability.bins[-1][0] > 0.3
-    assert judged.report.slices["negation"].rows == judged.report.overall.rows
+    assert "negation" not in judged.report.slices  # every row is one: the overall numbers say it
     assert judged.decision.outcome == "pass", judged.decision.reasons
     name = registration.register(ws, specification, key)
     assert name == "extraction@1"

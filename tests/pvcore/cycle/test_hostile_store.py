@@ -70,6 +70,7 @@ def test_pages_show_what_a_file_says_and_do_nothing_of_it(workspace: Workspace) 
 
 def test_a_refused_answer_is_shown_as_text(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> None:
     monkeypatch.setattr(approval, "_measured", lambda *_: (None, None))
+    monkeypatch.setattr(approval, "_so_far", lambda *_: [])
     monkeypatch.setattr("pvcore.dossier.report.markdown_gate_table", lambda *_: "")
     asked = approval.Request("seriousness@1", "promote", "0" * 64, 1, "", "now")
     assert "<img" not in approval.form_markdown(workspace, asked, MARKUP).replace("\\<img", "")

@@ -55,6 +55,7 @@ def forged(ws: Any, name: str, **changes: Any) -> Version:
         "version": put_blob(ws.store, canonical(fields)),
         "specification": fields["specification"],
         "adapter": fields["adapter"]["digest"],
+        "read": {name: fields["read"][name] for name in ("root", "records")},
     }
     ws.ledger.append("Registered", body, actor="x")
     return version_of(ws, f"{before.problem}@{number}")
