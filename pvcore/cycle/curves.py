@@ -13,7 +13,7 @@ from typing import Any
 
 from pvcore.config import Workspace
 from pvcore.cycle import arrivals, candidate, data
-from pvcore.cycle.judging import baselines
+from pvcore.cycle.baselines import baselines
 from pvcore.errors import GateError, NotFound
 from pvcore.evaluation import curve as curves
 from pvcore.evaluation.compare import frame

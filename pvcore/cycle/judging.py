@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from pvcore.config import PolicyDocument, Workspace
 from pvcore.cycle import behaviours, data, effects
+from pvcore.cycle.baselines import Splits, baselines
 from pvcore.cycle.candidate import champion_of, load_specification, predict, train
 from pvcore.cycle.groups import grouped
 from pvcore.cycle.lineage import unseen
@@ -20,27 +21,17 @@ from pvcore.cycle.spending import cases_blob, spending
 from pvcore.dossier.intended import intended_text
 from pvcore.errors import NotFound
 from pvcore.evaluation import reliability
-from pvcore.evaluation.baseline import (
-    nearest_terms,
-    tfidf_classes,
-    tfidf_predictions,
-    tfidf_sets,
-    with_criteria,
-)
 from pvcore.evaluation.compare import changed_answers, frame
 from pvcore.evaluation.compare import evaluate as measure
 from pvcore.evaluation.comparing import CHAMPION
 from pvcore.evaluation.gate import Decision, Policy, decide
-from pvcore.evaluation.lexicon import lexicon
 from pvcore.evaluation.report import Report
-from pvcore.problems import PROBLEMS, Problem
+from pvcore.problems import PROBLEMS
 from pvcore.records import Example, Guardrail, Prediction, canonical, digest
 from pvcore.registry.ledger import Entry, State
 from pvcore.registry.manifest import Version, resolve
 from pvcore.registry.store import get_blob, put_blob
 from pvcore.training.specification import Specification
-
-Splits = Mapping[str, list[Example]]
 
 
 def evaluate(workspace: Workspace, specification: str) -> str:
@@ -180,53 +171,6 @@ def spent(
     allowed = policy.evaluation.maximum_uses
     found = spending(workspace.store, state, report.problem, test, allowed)
     return dataclasses.replace(report, uses=found.uses, fresh=found.fresh)
-
-
-def baselines(problem: Problem, examples: Splits, terms: Any) -> dict[str, list[Prediction]]:
-    """Name -> answers to the test rows: of the word list for this kind of problem, and of the problem's own."""
-    train, test = examples["train"], examples.get("test", [])
-    words = BASELINES[problem.kind]
-    own = {name: made(train, test) for name, made in problem.baselines.items()}
-    return {words.name: words.answers(problem, examples, terms), **own}
-
-
-class Baseline(NamedTuple):
-    """A reference by the name that a policy's `against` and the report call it."""
-
-    name: str
-    answers: Callable[[Problem, Splits, Any], list[Prediction]]
-
-
-def _words(problem: Problem, examples: Splits, terms: Any) -> list[Prediction]:
-    train, test = examples["train"], examples.get("test", [])
-    if problem.positive is None:
-        return tfidf_classes(train, test)
-    negative = next(label for label in problem.labels if label != problem.positive)
-    answered = tfidf_predictions(train, test, positive=problem.positive, negative=negative)
-    return with_criteria(answered, train, test, list(problem.criteria))
-
-
-def _terms(problem: Problem, examples: Splits, terms: Any) -> list[Prediction]:
-    pairs = list(zip(terms["llt_code"], terms["llt_name"], strict=True))
-    return nearest_terms(pairs, examples["train"], examples.get("test", []))
-
-
-def _sets(problem: Problem, examples: Splits, terms: Any) -> list[Prediction]:
-    return tfidf_sets(examples["train"], examples.get("tune", []), examples.get("test", []))
-
-
-def _marks(problem: Problem, examples: Splits, terms: Any) -> list[Prediction]:
-    return lexicon(examples["train"], examples.get("test", []))
-
-
-BASELINES: Mapping[str, Baseline] = {
-    "classification": Baseline("TF-IDF", _words),
-    "ranking": Baseline("TF-IDF", _terms),
-    "set": Baseline("TF-IDF", _sets),
-    "extraction": Baseline("lexicon", _marks),
-}
-"""Kind of problem -> its word list: TF-IDF with logistic regression, the nearest term by letters (TF-IDF, too),
-the wordings that were marked before."""
 
 
 def _lines(predictions: list[Prediction]) -> bytes:
