@@ -340,7 +340,7 @@ def init_workspace(root: Path, base: str | None = None) -> list[Path]:
     texts[root / SETTINGS_FILE] = _settings_text()
     texts[root / "allowed_signers"] = (
         "# One line a key: principal options key-type key. Example (see ssh-keygen(1), ALLOWED SIGNERS):\n"
-        '# jane@example.org namespaces="pv-approval,pv-retention" ssh-ed25519 AAAA...\n'
+        '# jane@example.org namespaces="pv-approval,pv-checkpoint,pv-retention" ssh-ed25519 AAAA...\n'
     )
     texts[root / ".gitignore"] = f"{STATE}/\n"
     written = []

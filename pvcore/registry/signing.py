@@ -187,7 +187,7 @@ def make_key(key: Path, principal: str, allowed_signers: Path) -> Path:
         if done.returncode:
             raise RegistryError(f"ssh-keygen made no key at {key}: {_words(done)}.")
     public = " ".join(key.with_name(f"{key.name}.pub").read_text("ascii").split()[:2])
-    line = f'{principal} namespaces="{NAMESPACE},pv-retention" {public}'
+    line = f'{principal} namespaces="{NAMESPACE},pv-checkpoint,pv-retention" {public}'
     present = allowed_signers.read_text("utf-8") if allowed_signers.exists() else ""
     if line not in present.splitlines():
         gap = "" if not present or present.endswith("\n") else "\n"

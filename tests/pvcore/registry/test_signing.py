@@ -123,7 +123,7 @@ def test_demonstration_key_is_made_once(tmp_path: Path) -> None:
     assert signing.make_key(key, JANE, allowed) == key
     assert (key.read_bytes(), allowed.read_text()) == before
     assert allowed.read_text().startswith(
-        f'# people\n{JANE} namespaces="pv-approval,pv-retention" ssh-ed25519 '
+        f'# people\n{JANE} namespaces="pv-approval,pv-checkpoint,pv-retention" ssh-ed25519 '
     )
     assert key.stat().st_mode & 0o077 == 0
     signing.verify(TEXT, signing.sign(TEXT, key), JANE, allowed)
