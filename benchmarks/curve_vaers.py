@@ -5,8 +5,9 @@
 
 Nested samples of the years 1999 to 2001 (a seed's smaller sample is a part of its larger one) train the shipped
 recipe, and TF-IDF beside it; each is scored on reports of 2003. The curve is fitted to --sizes alone and read at
---ahead: the interval of one run, and what that run measured. --words leaves the recipe's model out. What was trained and scored is kept
-below --work by the digest of its specification, and a run that was cut off goes on from its last checkpoint.
+--ahead: the interval of one run, and what that run measured. --words leaves the recipe's model out. What was
+trained and scored is kept below --work by the digest of its specification; a run that was cut off goes on from its
+last checkpoint.
 """
 
 from __future__ import annotations
@@ -44,7 +45,10 @@ Measured = dict[str, dict[str, list[Point]]]
 
 
 def measure(
-    options: argparse.Namespace, pool: Sequence[Example], test: Sequence[Example], recipe: Mapping[str, object]
+    options: argparse.Namespace,
+    pool: Sequence[Example],
+    test: Sequence[Example],
+    recipe: Mapping[str, object],
 ) -> Measured:
     """Every sample trained and scored, the one ahead last."""
     ways = ["TF-IDF"] if options.words else ["recipe", "TF-IDF"]
@@ -91,7 +95,8 @@ def table(found: Measured, ahead: int) -> list[str]:
             ]
             lines.append(
                 f"| {way} | {name} | {told.value:.3f} [{told.low:.3f}, {told.high:.3f}] | {score:.3f} | "
-                f"{told.value - score:+.3f} | {answers[0]} | {answers[1]} | {'; '.join(curve.doubts(ahead)) or 'none'} |"
+                f"{told.value - score:+.3f} | {answers[0]} | {answers[1]} | "
+                f"{'; '.join(curve.doubts(ahead)) or 'none'} |"
             )
     return lines
 
