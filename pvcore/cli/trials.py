@@ -51,6 +51,8 @@ def bases(
         emit_json(rows)
         return
     emit(trials.table(rows), as_json=False, title=f"{problem}: bases on the tune split")
+    for line in trials.refused(rows):
+        console.print(f"  {line}", markup=False)
 
 
 def drift(problem: ProblemName, workspace: Where = None, as_json: Json = False) -> None:

@@ -21,6 +21,7 @@ from pvcore.cycle.curves import MORE, WORTHWHILE, Learned
 from pvcore.errors import ConfigError, GateError, NotFound
 from pvcore.evaluation.curve import Interval
 from pvcore.problems import PROBLEMS
+from pvcore.problems.seriousness import LABELS as SERIOUSNESS
 from pvcore.registry.store import get_blob
 
 PAIRS = 30
@@ -31,6 +32,9 @@ TIMED = 100
 """Cases that are answered to measure a champion's speed."""
 START = 500
 """Examples to start with where no range is published (terms)."""
+
+SPOKEN = {"not serious": SERIOUSNESS[0]}
+"""What annotators' answers are called where they are compared -> the label that a model learns."""
 
 
 class Situation(BaseModel):
@@ -137,7 +141,7 @@ def advise(workspace: Workspace, problem: str, said: Situation) -> Advised:
 def agreed(report: Mapping[str, Any], problem: str) -> dict[str, float]:
     """Label -> alpha, out of a dataset's stored report of its consistency."""
     return {
-        row["name"]: row["alpha"]
+        SPOKEN.get(row["name"], row["name"]): row["alpha"]
         for row in report["agreement"]
         if row["problem"] == problem and row["by"] == "label" and row["alpha"] is not None
     }
@@ -154,12 +158,16 @@ def kappa(pairs: Mapping[str, tuple[float | None, int]], problem: str) -> float 
 
 
 def _preferred(workspace: Workspace, rows: list[Any], built: Any) -> list[Any]:
-    """The rows with the PT of their LLT as label: coverage is counted by PT, as reports are."""
+    """The rows with the name of their LLT's PT as label: coverage is counted by PT, as reports are."""
     dictionary = data.dictionary_of(workspace, built.body["version"])
     if dictionary is None:
         return rows
-    of = dict(zip(dictionary.llt["llt_code"], dictionary.llt["pt_code"], strict=True))
-    return [dataclasses.replace(row, label=of.get(row.label, row.label)) for row in rows]
+    names = {
+        code: dictionary.pt_name(dictionary.pt_of(code))
+        for code in {row.label for row in rows}
+        if code in dictionary
+    }
+    return [dataclasses.replace(row, label=names.get(row.label, row.label)) for row in rows]
 
 
 def _learned(workspace: Workspace, problem: str, said: Situation) -> Learned | None:

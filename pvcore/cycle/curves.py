@@ -77,7 +77,7 @@ def measure(workspace: Workspace, specification: str) -> dict[str, float]:
         iter(baselines(problem, {"train": _learned(asked, examples), "test": tune}, terms).items())
     )
     theirs = frame(tune, words, problem.judged)
-    metrics |= {RECALL + name: recall(name, RECALL + name) for name in _told(problem, tune)}
+    metrics |= {RECALL + name: recall(name, RECALL + name) for name in _classes(problem, tune)}
     scores = {name: metric(mine) for name, metric in metrics.items()}
     beside = {name: metric(theirs) for name, metric in metrics.items()}
     body = {
@@ -96,7 +96,7 @@ def measure(workspace: Workspace, specification: str) -> dict[str, float]:
     return dict(entry.body["scores"])
 
 
-def _told(problem: Problem, tune: Sequence[Example]) -> list[str]:
+def _classes(problem: Problem, tune: Sequence[Example]) -> list[str]:
     """The classes with tune rows enough for a recall of their own; () for a problem without classes."""
     counts = Counter(row.label for row in tune)
     classes = problem.labels if problem.kind == "classification" else ()

@@ -230,31 +230,29 @@ def _interval(value: float, drawn: Any) -> dict[str, float | None]:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of `compare` as a person reads them."""
-    found = []
-    for row in rows:
-        shown = {"base": row["base"], "rows": None, "score": None, "less the first": None, "seconds": None}
-        if "unusable" in row:
-            shown |= {"score": f"cannot be used: {'; '.join(row['unusable'])}"}
-        else:
-            gap = row["less_first"]
-            shown |= {
-                "rows": row["rows"],
-                "score": _told(row["score"], ".3f"),
-                "less the first": _told(gap, "+.3f") if gap else None,
-                "seconds": f"{row['seconds']:.0f}",
-            }
-        peak = row.get("peak_bytes")
-        found.append(
-            {
-                **shown,
-                "GB": f"{peak / 1e9:.1f}" if peak else None,
-                "parameters": f"{row['parameters'] / 1e6:,.1f}e6" if row["parameters"] else None,
-                "licence": row["licence"] or "not stated",
-                "digest": row["digest"][:12],
-            }
-        )
-    return found
+    """The rows of `compare` that were measured, as a person reads them."""
+    return [
+        {
+            "base": row["base"],
+            "rows": row["rows"],
+            row["metric"]: _told(row["score"], ".3f"),
+            "less the first": _told(row["less_first"], "+.3f") if row["less_first"] else None,
+            "seconds": f"{row['seconds']:.0f}",
+            "GB": f"{row['peak_bytes'] / 1e9:.1f}",
+            "parameters": f"{row['parameters'] / 1e6:,.1f}e6",
+            "licence": row["licence"] or "not stated",
+            "digest": row["digest"][:12],
+        }
+        for row in rows
+        if "unusable" not in row
+    ]
+
+
+def refused(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The bases that cannot be used here, a sentence each."""
+    return [
+        f"{row['base']} cannot be used here: {'; '.join(row['unusable'])}" for row in rows if "unusable" in row
+    ]
 
 
 def _told(shown: dict[str, float | None], form: str) -> str:
@@ -264,11 +262,12 @@ def _told(shown: dict[str, float | None], form: str) -> str:
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """The table for the Prefect UI."""
+    """The table for the Prefect UI, and what cannot be used."""
     shown = table(rows)
-    heads = list(shown[0])
-    lines = [[inert("-" if row[head] is None else str(row[head])) for head in heads] for row in shown]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *lines))
+    heads = list(shown[0]) if shown else []
+    lines = [["-" if row[head] is None else inert(str(row[head])) for head in heads] for row in shown]
+    written = [f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *lines) if cells]
+    return "\n".join([*written, "", *(f"- {inert(line)}" for line in refused(rows))])
 
 
 def main(root: str, specification: str) -> None:
