@@ -251,7 +251,9 @@ def table(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def refused(rows: Sequence[dict[str, Any]]) -> list[str]:
     """The bases that cannot be used here, a sentence each."""
     return [
-        f"{row['base']} cannot be used here: {'; '.join(row['unusable'])}" for row in rows if "unusable" in row
+        f"{row['base']} cannot be used here: {'; '.join(row['unusable'])}"
+        for row in rows
+        if "unusable" in row
     ]
 
 

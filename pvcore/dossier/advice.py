@@ -57,10 +57,16 @@ def learning_curve(
         if target is not None:
             axes.axhline(target, color=INK, linestyle="--", linewidth=1, label=f"target {target:g}")
         axes.axvline(curve.largest, color=GREY, linewidth=0.8, linestyle=":")
+        axes.set_xticks([*sorted({p.size for p in curve.points}), REACH * curve.largest], minor=False)
+        axes.set_xticks([], minor=True)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        low, high = axes.get_ylim()
+        axes.set_ylim(
+            max(low, 0.0), min(high, 1.02)
+        )  # a score has bounds, whatever the curves leave possible
         axes.annotate(
             "measured", (curve.largest, axes.get_ylim()[0]), (-4, 4), textcoords="offset points", ha="right"
         )
-        axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.set_xlabel("annotated examples")
         axes.set_ylabel(metric.replace("_", " "))
         axes.legend(loc="lower right", frameon=False)
@@ -180,6 +186,8 @@ def _data(
             }
             for label in found.labels[:SHOWN]
         ],
+        "with_alpha": bool(agreement.keys() & {label.name for label in found.labels}),
+        "with_gain": bool(gains),
         "more": max(0, len(found.labels) - SHOWN),
         "coverage": found.coverage,
     }
@@ -202,7 +210,10 @@ def _costs(costs: Costs, months: int) -> dict[str, Any]:
     ]
     return {
         "months": months,
-        "rows": [{"who": who, "case": f"{case:,.5f}", "all": f"{total:,.0f}"} for who, case, total in rows],
+        "rows": [
+            {"who": who, "case": f"{case:,.7f}".rstrip("0").rstrip("."), "all": f"{total:,.0f}"}
+            for who, case, total in rows
+        ],
         "words": even,
     }
 
