@@ -93,7 +93,7 @@ def situation(path: Path | None) -> Situation:
 
 def completed(said: Situation, answers: Mapping[str, Any]) -> Situation:
     """What was said with answers to what it left out. Raises ConfigError with every fault."""
-    return _validated("the answers", said.model_dump(exclude_unset=True) | answers)
+    return _validated("the answers", {**said.model_dump(exclude_unset=True), **answers})
 
 
 def _validated(where: str, raw: Mapping[str, Any]) -> Situation:
