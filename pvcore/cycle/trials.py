@@ -151,7 +151,7 @@ def measure(workspace: Workspace, specification: str) -> None:
             workspace.store, b"".join(canonical(dataclasses.asdict(p)) + b"\n" for p in answered)
         ),
         "seconds": trained["seconds"],
-        "peak_bytes": trained["peak_bytes"],
+        "peak_bytes": trained.get("peak_bytes"),  # a run of an earlier program did not record it
     }
     workspace.ledger.append(TRIED, body, actor="bases", key=specification)
 
@@ -186,7 +186,7 @@ def compare(
                     "score": _interval(value, drawn),
                     "less_first": None if theirs is drawn else _interval(value - against, drawn - theirs),
                     "seconds": float(np.mean([e["seconds"] for e in entries])),
-                    "peak_bytes": max(e["peak_bytes"] for e in entries),
+                    "peak_bytes": max((e["peak_bytes"] for e in entries if e["peak_bytes"]), default=None),
                 }
             )
     return rows
@@ -238,7 +238,7 @@ def table(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             row["metric"]: _told(row["score"], ".3f"),
             "less the first": _told(row["less_first"], "+.3f") if row["less_first"] else None,
             "seconds": f"{row['seconds']:.0f}",
-            "GB": f"{row['peak_bytes'] / 1e9:.1f}",
+            "GB": f"{row['peak_bytes'] / 1e9:.1f}" if row["peak_bytes"] else None,
             "parameters": f"{row['parameters'] / 1e6:,.1f}e6",
             "licence": row["licence"] or "not stated",
             "digest": row["digest"][:12],

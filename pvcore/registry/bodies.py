@@ -90,7 +90,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     },
     "BaseTried": {
         "specification": str, "problem": str, "dataset": str, "base": str, "size": int, "seed": int,
-        "predictions": str, "seconds": NUMBER, "peak_bytes": int,
+        "predictions": str, "seconds": NUMBER, "peak_bytes": (int, type(None)),
     },
     "DriftChecked": {
         "problem": str, "version": str, "scored": [str], "cases": int, "drifted": bool, "report": str,
