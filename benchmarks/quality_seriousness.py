@@ -109,7 +109,7 @@ def by_recipe(
     from pvcore.training import train as training
 
     settings = {key: recipe[key] for key in ("base", "quantisation", "lora", "text", "training", "mixture")}
-    asked = Specification("seriousness", "encoder", settings, dataset=rows_digest(train), seed=seed)
+    asked = Specification("seriousness", recipe["family"], settings, dataset=rows_digest(train), seed=seed)
     kept = work / f"scores-{digest([asked.digest, *(rows_digest(rows) for rows in held.values())])}.json"
     if not kept.is_file():
         base = resolve_base(recipe["base"]["source"], recipe["base"]["digest"])

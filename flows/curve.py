@@ -12,19 +12,14 @@ from tasks import advice, inbox, runs
     persist_result=True,
     description="Train on samples of several sizes and say what the next annotations would bring.",
 )
-def curve(
-    problem: str,
-    sizes: list[int] | None = None,
-    seeds: int = 3,
-    metric: str = "",
-    target: float | None = None,
-) -> list[str]:
-    """Measure the learning curve of `problem`; sizes by default all rows, half of them, a quarter ...
+def curve(problem: str, sizes: str = "", seeds: int = 3, metric: str = "", target: float = 0.0) -> list[str]:
+    """Measure the learning curve of `problem`. `sizes` with commas, by default all rows, half of them, a
+    quarter ...; a `target` of 0 is none.
 
     The runs are training runs like any other and wait for the same worker, the smallest first.
     """
     inbox.bound_retries()
-    planned = advice.plan_curve(problem, sizes or [], seeds)
+    planned = advice.plan_curve(problem, sizes, seeds)
     started = [
         runs.start_once("train/train", {"specification": run.specification}, key=run.specification)
         for run in planned
@@ -32,4 +27,4 @@ def curve(
     for run, waiting in zip(planned, started, strict=True):
         runs.wait_for(waiting)
         advice.measure_point(run.specification)
-    return advice.fit_curve(problem, metric, target)
+    return advice.fit_curve(problem, metric, target or None)

@@ -6,15 +6,15 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from pvcore.config import open_workspace
-from pvcore.cycle import advising, curves, pictures
-from pvcore.cycle.curves import Planned
+from pvcore.cycle import advising, curves, pictures, samples
+from pvcore.cycle.samples import Planned
 from tasks.inbox import show
 
 
 @task(cache_policy=NO_CACHE)
-def plan_curve(problem: str, sizes: list[int], seeds: int) -> list[Planned]:
+def plan_curve(problem: str, sizes: str, seeds: int) -> list[Planned]:
     """The runs of a learning curve."""
-    return curves.plan(open_workspace(), problem, sizes=sizes, seeds=seeds)
+    return curves.plan(open_workspace(), problem, sizes=samples.read_sizes(sizes), seeds=seeds)
 
 
 @task(cache_policy=NO_CACHE, task_run_name="score {specification}")

@@ -41,7 +41,7 @@ HOURS = 8.0
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is known; None is unknown. `reached` is the score of a model on the user's data, measured or read from
-    the learning curve, `ahead` what it would be with `more` examples; `enough` the low end of the published range;
+    the learning curve, `ahead` what it would be with `more` examples; `enough` the low end of the range to start with;
     `minutes` a person's, for a case. The constraints: whether texts may leave the house, whether an answer has
     to be the same bytes years later, whether each model must be shown to an auditor.
     """
@@ -162,12 +162,12 @@ def _agreement(facts: Facts) -> tuple[bool, str]:
 
 
 def _examples(facts: Facts) -> tuple[bool, str]:
-    found = f"{facts.examples:,} labelled examples; published starting point {facts.enough:,}."
+    found = f"{facts.examples:,} labelled examples; {facts.enough:,} are a starting point."
     if facts.examples >= facts.enough or _surely(facts):
         return True, found
     need = facts.rows_for_target
     more = f" The learning curve reaches the target at about {need:,.0f}." if need else ""
-    return False, f"{found} {facts.enough - facts.examples:,} more to start with.{more}"
+    return False, f"{found} {facts.enough - facts.examples:,} more are needed to start with.{more}"
 
 
 def _surely(facts: Facts) -> bool:

@@ -1,16 +1,20 @@
 """Does what is being scored still look like what was trained on?
 
-Three comparisons of a window of scored cases with the champion's own rows, none of which needs a label: the mix
-of answers, how often guardrails are raised, and the share of texts unlike the training data; and two of what
-the cases name: drugs and terms that were never trained on. Each is tested, and all together are
-corrected (Holm), so that a quiet month alarms at most one time in twenty.
+A window of scored cases is held against the champion's own held-out rows, which it answered too: the mix of
+answers, how often guardrails are raised, how often names (drugs, terms) occur that training never saw, and how
+sure the answers are. None of these needs a label. Where labels of scored cases came back, the share of right
+answers is compared as well. Each comparison is tested, and all together are corrected (Holm), so that a quiet
+month alarms at most one time in twenty.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from pvcore.evaluation.paired import holm, wilson_interval
 
@@ -18,21 +22,29 @@ LEVEL = 0.05
 WORTH = 0.02
 """A difference of shares below this is no drift, however sure: large windows find any difference."""
 SHOWN = 10
+UNSEEN, SURE, RIGHT = "unseen names", "confidence", "right answers"
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Counts of some cases: `answers` by label, `raised` by guardrail, `named` things (drugs, terms) by name."""
+    """Some answered cases. `answers` by label and `raised` by guardrail count answers, `named` the cases that name a
+    drug or term; `sure` is the confidence of each answer that has one; `right` of `labelled` answers were right.
+    """
 
-    cases: int
+    answered: int
     answers: Mapping[str, int]
     raised: Mapping[str, int]
     named: Mapping[str, int]
+    sure: Sequence[float] = ()
+    labelled: int = 0
+    right: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One comparison. `before` and `now` are shares, `low` and `high` the 95% interval of `now`, `p` corrected."""
+    """One comparison. `before` and `now` are shares (of confidence: means), `low` and `high` the 95% interval of
+    `now`, `p` corrected over all.
+    """
 
     name: str
     before: float
@@ -46,9 +58,9 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """All signals, and the things named in the window that training never saw, the most frequent first."""
+    """All signals, and what the window names that training never saw, the most frequent first."""
 
-    cases: int
+    answered: int
     signals: tuple[Signal, ...]
     unseen: tuple[tuple[str, int], ...]
 
@@ -58,27 +70,50 @@ class Drift:
         return any(signal.drifted for signal in self.signals)
 
 
-def drift(trained: Window, now: Window) -> Drift:
-    """Compare a window with what was trained on. A window of no case has no signal."""
-    if not now.cases or not trained.cases:
-        return Drift(now.cases, (), ())
-    shares = {
-        **{f"answer {name}": (trained.answers.get(name, 0), now.answers.get(name, 0))
-           for name in sorted({*trained.answers, *now.answers})},
-        **{f"guardrail {name}": (trained.raised.get(name, 0), now.raised.get(name, 0))
-           for name in sorted({*trained.raised, *now.raised})},
-    }  # fmt: skip
-    unseen = Counter({name: count for name, count in now.named.items() if name not in trained.named})
-    tested = {name: _p(a, trained.cases, b, now.cases) for name, (a, b) in shares.items()}
-    corrected = holm(tested)
-    signals = [
-        _signal(name, a / trained.cases, b, now.cases, corrected[name]) for name, (a, b) in shares.items()
-    ]
-    return Drift(now.cases, (*signals, *_new(unseen, now)), tuple(sorted(unseen.items(), key=_often)[:SHOWN]))
+def drift(held: Window, now: Window, trained: Collection[str]) -> Drift:
+    """Compare a window with the held-out rows. `trained` are the names that training saw, case folded.
+
+    A window without an answer has no signal.
+    """
+    if not now.answered or not held.answered:
+        return Drift(now.answered, (), ())
+    unseen = Counter({name: count for name, count in now.named.items() if name not in trained})
+    shares = _shares(held, now, trained)
+    p = {name: _p(*before, *after) for name, (before, after) in shares.items()}
+    if len(held.sure) > 1 and len(now.sure) > 1:
+        p[SURE] = _welch(held.sure, now.sure)
+    corrected = holm(p)
+    signals = [_share(name, *counts, corrected[name]) for name, counts in shares.items()]
+    if SURE in p:
+        signals.append(_mean(held.sure, now.sure, corrected[SURE]))
+    return Drift(now.answered, tuple(signals), tuple(sorted(unseen.items(), key=_often)[:SHOWN]))
 
 
 def _often(item: tuple[str, int]) -> tuple[int, str]:
     return -item[1], item[0]
+
+
+Counted = tuple[int, int]
+"""(How many, of how many)."""
+
+
+def _shares(held: Window, now: Window, trained: Collection[str]) -> dict[str, tuple[Counted, Counted]]:
+    """What is compared as shares; what nothing is known of on one side is left out."""
+    found: dict[str, tuple[Counted, Counted]] = {}
+    for kind, of in (("answer", "answers"), ("guardrail", "raised")):
+        before, after = getattr(held, of), getattr(now, of)
+        for name in sorted({*before, *after}):
+            found[f"{kind} {name}"] = (
+                (before.get(name, 0), held.answered),
+                (after.get(name, 0), now.answered),
+            )
+    found[UNSEEN] = (_new(held.named, trained), _new(now.named, trained))
+    found[RIGHT] = ((held.right, held.labelled), (now.right, now.labelled))
+    return {name: counts for name, counts in found.items() if counts[0][1] and counts[1][1]}
+
+
+def _new(named: Mapping[str, int], trained: Collection[str]) -> Counted:
+    return sum(count for name, count in named.items() if name not in trained), sum(named.values())
 
 
 def _p(before: int, of: int, now: int, among: int) -> float:
@@ -87,26 +122,33 @@ def _p(before: int, of: int, now: int, among: int) -> float:
     return float(fisher_exact([[before, of - before], [now, among - now]]).pvalue)
 
 
-def _signal(name: str, before: float, count: int, cases: int, p: float) -> Signal:
-    now = count / cases
-    low, high = wilson_interval(count, cases, 0.95)
-    drifted = p <= LEVEL and abs(now - before) >= WORTH
-    return Signal(name, before, now, low, high, p, drifted, f"{before:.1%} when trained, {now:.1%} now")
+def _welch(before: Sequence[float], now: Sequence[float]) -> float:
+    from scipy.stats import ttest_ind
+
+    if np.ptp(before) == 0 and np.ptp(now) == 0:  # no spread to test against
+        return float(before[0] == now[0])
+    return float(ttest_ind(before, now, equal_var=False).pvalue)
 
 
-def _new(unseen: Mapping[str, int], now: Window) -> list[Signal]:
-    """The share of named things that training never saw: nothing to compare with, so it is held against WORTH."""
-    total, count = sum(now.named.values()), sum(unseen.values())
-    if not total:
-        return []
-    low, high = wilson_interval(count, total, 0.95)
-    words = f"{count} of {total} named drugs and terms were never trained on ({len(unseen)} different ones)"
-    return [
-        Signal("unseen names", 0.0, count / total, low, high, 0.0 if low > WORTH else 1.0, low > WORTH, words)
-    ]
+def _share(name: str, held: Counted, window: Counted, p: float) -> Signal:
+    before, now = held[0] / held[1], window[0] / window[1]
+    low, high = wilson_interval(*window, 0.95)
+    words = f"{before:.1%} of {held[1]:,} held out, {now:.1%} of {window[1]:,} now"
+    return Signal(name, before, now, low, high, p, _drifted(before, now, p), words)
 
 
-def names(cases: Sequence[Sequence[str]]) -> Counter[str]:
+def _mean(held: Sequence[float], window: Sequence[float], p: float) -> Signal:
+    before, now = float(np.mean(held)), float(np.mean(window))
+    half = 1.96 * float(np.std(window, ddof=1)) / math.sqrt(len(window))
+    words = f"mean {before:.3f} held out, {now:.3f} now"
+    return Signal(SURE, before, now, now - half, now + half, p, _drifted(before, now, p), words)
+
+
+def _drifted(before: float, now: float, p: float) -> bool:
+    return p <= LEVEL and abs(now - before) >= WORTH
+
+
+def names(cases: Iterable[Iterable[str]]) -> Counter[str]:
     """How many cases name each thing, however it is written."""
     return Counter(
         name for case in cases for name in {item.strip().casefold() for item in case if item.strip()}

@@ -94,7 +94,7 @@ def sufficiency(
     problem: str, kind: str, labels: Sequence[str], examples: Sequence[Example], *, terms: bool = False
 ) -> Sufficiency:
     """Measure all examples of a problem, whatever their split. `terms`: labels are terms, several split by blanks."""
-    named = [(label, row.cluster) for row in examples for label in _labels(row, kind)]
+    named = [(label, row.cluster) for row in examples for label in labels_of(row.label, kind)]
     counts = Counter(name for name, _ in named)
     distinct = Counter(name for name, _ in set(named))
     order = sorted({*counts, *labels} if not terms else counts, key=lambda name: (-counts[name], name))
@@ -123,12 +123,13 @@ def coverage(terms: Iterable[str]) -> tuple[Coverage, ...]:
     return tuple(found)
 
 
-def _labels(row: Example, kind: str) -> list[str]:
+def labels_of(label: str, kind: str) -> list[str]:
+    """What a label or an answer counts as: a class or term, the terms of a set, the kinds of its spans."""
     if kind == "extraction":
         from pvcore.evaluation.spans import read
 
-        return sorted({span.label for span in read(row.label).spans})
-    return row.label.split() if kind == "set" else [row.label]
+        return sorted({span.label for span in read(label).spans})
+    return label.split() if kind == "set" else [label]
 
 
 def _variety(texts: Iterable[str]) -> float:

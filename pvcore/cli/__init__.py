@@ -19,6 +19,7 @@ from pvcore.cli import (
     ledger,
     platform,
     registry,
+    trials,
     trust,
 )
 from pvcore.cli.output import errors
@@ -62,6 +63,7 @@ for room in (
     audit,
     trust,
     advice,
+    trials,
 ):
     room.add_to(app)
 

@@ -51,7 +51,7 @@ def advise(
 
     said = advising.situation(facts)
     if ask:
-        said = advising.Situation.model_validate(said.model_dump() | _answers(said))
+        said = advising.completed(said, _answers(said))
     found = advising.advise(open_workspace(workspace), problem, said)
     if out:
         write_whole(out, advising.page(found))
@@ -108,20 +108,16 @@ def curve(
     Trains here, one run after another; on the workers of a running platform: pv run curve problem=NAME
     """
     from pvcore.config import open_workspace
-    from pvcore.cycle import advising, candidate, curves
+    from pvcore.cycle import advising, candidate, curves, samples
 
     opened = open_workspace(workspace)
     if not measured:
-        wanted = [int(size) for size in sizes.replace(",", " ").split()]
-        for run in curves.plan(opened, problem, sizes=wanted, seeds=seeds):
+        for run in curves.plan(opened, problem, sizes=samples.read_sizes(sizes), seeds=seeds):
             candidate.train(opened, run.specification)
+            scores = curves.measure(opened, run.specification)
             if not as_json:
-                console.print(
-                    f"  {run.size} rows, seed {run.seed}: {curves.measure(opened, run.specification)}",
-                    markup=False,
-                )
-            else:
-                curves.measure(opened, run.specification)
+                shown = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
+                console.print(f"  {run.size:,} rows, seed {run.seed}: {shown}", markup=False)
     found = curves.learned(opened, problem, metric, target)
     if out:
         write_whole(out, advising.picture(found, target).decode())

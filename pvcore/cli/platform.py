@@ -155,7 +155,9 @@ def ingest(
 def run(
     deployment: Annotated[
         str,
-        typer.Argument(help="retrain, meddra-update, promote, rollback, override, rebuild, score, watch/..."),
+        typer.Argument(
+            help="retrain, meddra-update, promote, rollback, override, rebuild, score, curve, bases, drift, watch/..."
+        ),
     ],
     parameters: Annotated[
         list[str] | None, typer.Argument(help="NAME=VALUE, those of the form in the Prefect UI")

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pvcore import yaml_text
 from pvcore.advice.costs import Costs, Prices, compare
 from pvcore.advice.decision import Advice, Facts, decide
 from pvcore.advice.sufficiency import RANGES, Sufficiency, sufficiency
-from pvcore.config import Workspace
+from pvcore.config import Workspace, explain, read_yaml
 from pvcore.cycle import arrivals, candidate, curves, data, judging
 from pvcore.cycle.curves import MORE, WORTHWHILE, Learned
 from pvcore.errors import ConfigError, GateError, NotFound
 from pvcore.evaluation.curve import Interval
 from pvcore.problems import PROBLEMS
+from pvcore.problems.seriousness import LABELS as SERIOUSNESS
+from pvcore.registry.store import get_blob
 
 PAIRS = 30
 """Cases judged by both annotators below which a kappa says nothing."""
@@ -31,6 +32,9 @@ TIMED = 100
 """Cases that are answered to measure a champion's speed."""
 START = 500
 """Examples to start with where no range is published (terms)."""
+
+SPOKEN = {"not serious": SERIOUSNESS[0]}
+"""What annotators' answers are called where they are compared -> the label that a model learns."""
 
 
 class Situation(BaseModel):
@@ -52,12 +56,16 @@ class Situation(BaseModel):
 
 @dataclass(frozen=True)
 class Advised:
-    """The answer with all that it rests on. `learned` None: no curve was measured; `costs` None: no prices given."""
+    """The answer with all that it rests on. `learned` None: no curve was measured; `costs` None: no prices given.
+
+    `agreement`: Krippendorff's alpha of each label against the rest, of those that two people judged.
+    """
 
     problem: str
     advice: Advice
     facts: Facts
     data: Sufficiency
+    agreement: Mapping[str, float]
     learned: Learned | None
     costs: Costs | None
     prices: Prices | None
@@ -67,9 +75,11 @@ class Advised:
         return {
             "problem": self.problem,
             "outcome": self.advice.outcome,
+            "facts": dataclasses.asdict(dataclasses.replace(self.facts, costs=None)),
             "path": [dataclasses.asdict(step) for step in self.advice.path],
             "changes": [dataclasses.asdict(change) for change in self.advice.changes],
             "data": dataclasses.asdict(self.data) | {"advice": list(self.data.advice)},
+            "agreement": dict(self.agreement),
             "curve": self.learned.to_json() if self.learned else None,
             "costs": dataclasses.asdict(self.costs) if self.costs else None,
             "prices": self.prices.model_dump() if self.prices else None,
@@ -78,15 +88,19 @@ class Advised:
 
 def situation(path: Path | None) -> Situation:
     """The user's YAML; all unknown without one. Raises ConfigError with every fault."""
-    if path is None:
-        return Situation()
+    return Situation() if path is None else _validated(str(path), read_yaml(path))
+
+
+def completed(said: Situation, answers: Mapping[str, Any]) -> Situation:
+    """What was said with answers to what it left out. Raises ConfigError with every fault."""
+    return _validated("the answers", {**said.model_dump(exclude_unset=True), **answers})
+
+
+def _validated(where: str, raw: Mapping[str, Any]) -> Situation:
     try:
-        return Situation.model_validate(yaml_text.load(path.read_text("utf-8")) or {})
-    except (yaml.YAMLError, yaml_text.RepeatedKeys) as error:
-        raise ConfigError(f"{path} is no YAML: {error}") from error
+        return Situation.model_validate(raw)
     except ValidationError as error:
-        faults = "\n".join(f"  {'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors())
-        raise ConfigError(f"{path} cannot be used:\n{faults}") from error
+        raise ConfigError(explain(where, error)) from None
 
 
 def advise(workspace: Workspace, problem: str, said: Situation) -> Advised:
@@ -120,27 +134,40 @@ def advise(workspace: Workspace, problem: str, said: Situation) -> Advised:
         costs=costs,
         **_scores(workspace, problem, said, learned),
     )
-    return Advised(problem, decide(facts), facts, found, learned, costs, prices)
+    agreement = agreed(json.loads(get_blob(workspace.store, built.body["consistency"])), problem)
+    return Advised(problem, decide(facts), facts, found, agreement, learned, costs, prices)
 
 
-def kappa(agreed: Mapping[str, tuple[float | None, int]], problem: str) -> float | None:
+def agreed(report: Mapping[str, Any], problem: str) -> dict[str, float]:
+    """Label -> alpha, out of a dataset's stored report of its consistency."""
+    return {
+        SPOKEN.get(row["name"], row["name"]): row["alpha"]
+        for row in report["agreement"]
+        if row["problem"] == problem and row["by"] == "label" and row["alpha"] is not None
+    }
+
+
+def kappa(pairs: Mapping[str, tuple[float | None, int]], problem: str) -> float | None:
     """The lowest kappa of two annotators with PAIRS cases in common; None where there are no such two."""
     told = [
         value
-        for pair, (value, number) in agreed.items()
+        for pair, (value, number) in pairs.items()
         if pair.startswith(f"{problem}: ") and number >= PAIRS and value is not None
     ]
     return min(told, default=None)
 
 
 def _preferred(workspace: Workspace, rows: list[Any], built: Any) -> list[Any]:
-    """The rows with the PT of their LLT as label: coverage is counted by PT, as reports are."""
+    """The rows with the name of their LLT's PT as label: coverage is counted by PT, as reports are."""
     dictionary = data.dictionary_of(workspace, built.body["version"])
     if dictionary is None:
         return rows
-    terms = dictionary.tables["llt"]
-    of = dict(zip(terms["llt_code"], terms["pt_code"], strict=True))
-    return [dataclasses.replace(row, label=of.get(row.label, row.label)) for row in rows]
+    names = {
+        code: dictionary.pt_name(dictionary.pt_of(code))
+        for code in {row.label for row in rows}
+        if code in dictionary
+    }
+    return [dataclasses.replace(row, label=names.get(row.label, row.label)) for row in rows]
 
 
 def _learned(workspace: Workspace, problem: str, said: Situation) -> Learned | None:
@@ -196,8 +223,7 @@ def _prices(
     try:
         return Prices.model_validate(known | said.prices)
     except ValidationError as error:
-        faults = "\n".join(f"  prices.{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors())
-        raise ConfigError(f"the prices cannot be used:\n{faults}") from error
+        raise ConfigError(explain("prices", error)) from None
 
 
 def cases_per_hour(workspace: Workspace, problem: str, rows: list[Any]) -> float | None:
@@ -243,6 +269,8 @@ def page(found: Advised) -> str:
         found.problem,
         found.advice,
         found.data,
+        agreement=found.agreement,
+        gains=found.learned.labels if found.learned else {},
         curve=picture(found.learned, found.facts.target) if found.learned else None,
         words=found.learned.words if found.learned else (),
         costs=found.costs,

@@ -70,17 +70,26 @@ def pin(workspace: Workspace, recipe: str, *, change: bool = False) -> Pinned:
 
 def check(workspace: Workspace, recipe: str) -> tuple[Mapping[str, Any], tuple[Fault, ...]]:
     """What the base of a recipe is, and every reason to refuse it. Raises TrainingError if it cannot be fetched."""
+    from pvcore.inference.base import UNPINNED
+
+    read = read_recipe(recipe_file(workspace, recipe))
+    page, faults = looked_at(workspace, read)
+    if page["digest"] and read.base.digest == UNPINNED:
+        unpinned = Fault("base.digest", "unpinned", f"pv base pin {recipe} writes {page['digest']}")
+        faults = (unpinned, *faults)
+    return page, faults
+
+
+def looked_at(workspace: Workspace, read: Recipe) -> tuple[Mapping[str, Any], tuple[Fault, ...]]:
+    """As `check`, of a recipe as read; a base that is not pinned is no fault here."""
     from pvcore.inference.base import UNPINNED, fetch_base
     from pvcore.inference.check import check_base
     from pvcore.inference.heads import head_for
     from pvcore.problems import problem
 
-    read = read_recipe(recipe_file(workspace, recipe))
     head = head_for(read.family, problem(read.problem)).name
     folder, digest, faults = _fetched(workspace, read.base.source, fetch_base)
-    if digest and read.base.digest == UNPINNED:
-        faults += (Fault("base.digest", "unpinned", f"pv base pin {recipe} writes {digest}"),)
-    elif digest and digest != read.base.digest:
+    if digest and read.base.digest not in (UNPINNED, digest):
         faults += (Fault("base.digest", f"the weights have {digest}, the recipe pins {read.base.digest}"),)
     lora = read.lora
     found = check_base(

@@ -7,39 +7,36 @@ a row a stratum, where shares are rounded).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pvcore.config import Workspace
-from pvcore.cycle import arrivals, candidate, data
+from pvcore.cycle import data, samples
 from pvcore.cycle.baselines import baselines
+from pvcore.cycle.samples import Planned
 from pvcore.errors import GateError, NotFound
 from pvcore.evaluation import curve as curves
 from pvcore.evaluation.compare import frame
 from pvcore.evaluation.curve import Curve, Point
-from pvcore.problems import PROBLEMS
+from pvcore.evaluation.metrics import recall
+from pvcore.problems import PROBLEMS, Problem
 from pvcore.records import Example, digest
-from pvcore.registry.store import put_blob
 from pvcore.training.mixture import sample
-from pvcore.training.specification import Specification, code_digest
+from pvcore.training.specification import Specification
 
 POINT = "CurvePoint"
-SIZES, SEEDS, LEAST, TUNE = 5, 3, 50, 50
-"""Sizes and repetitions by default, the smallest size, and the fewest tune rows that tell anything."""
+SIZES, SEEDS, LEAST = 5, 3, 50
+"""Sizes and repetitions by default, and the smallest size of those."""
+OF_A_LABEL = 10
+"""Tune rows of a label below which it has no curve of its own."""
+RECALL = "recall of "
+"""In front of a label: the metric that its own curve is drawn by."""
 MORE = 500
 """Annotations that the gain is told of."""
 WORTHWHILE = 0.005
 """A gain of MORE annotations below this is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A run of a curve: how many rows, drawn by which seed, and the specification that trains on them."""
-
-    size: int
-    seed: int
-    specification: str
 
 
 def plan(
@@ -49,37 +46,17 @@ def plan(
 
     `dataset` is a digest, the latest one if empty. Raises GateError where the data does not carry a curve.
     """
-    dataset = dataset or _latest(workspace)
+    dataset = dataset or samples.latest(workspace)
     recipe = workspace.recipe(problem)
     examples = data.examples(workspace, problem, dataset)
-    rows, tune = len(examples["train"]), len(examples.get("tune", []))
+    rows = len(examples.get("train", []))
     chosen = sorted({*sizes} or {rows >> n for n in range(SIZES) if rows >> n >= LEAST})
-    faults = [f"{size} rows are asked for, {rows} are there" for size in chosen if size > rows]
-    faults += [f"a size is a number of rows, found {size}" for size in chosen if size < 1]
-    faults += [f"{tune} rows to score on (split tune), {TUNE} are needed"] if tune < TUNE else []
-    faults += (
-        [f"{len(chosen)} sizes, a curve needs three: {rows} training rows are too few"]
-        if len(chosen) < 3
-        else []
-    )
-    if faults:
-        raise GateError(f"no learning curve of {problem}:\n" + "\n".join(f"  {fault}" for fault in faults))
-    found = []
-    for size in chosen:
-        for number in range(seeds):
-            settings = recipe.trained_by()
-            settings["training"] |= {"max_rows": size}
-            asked = Specification(
-                problem=problem,
-                family=recipe.family,
-                settings=settings,
-                dataset=dataset,
-                seed=recipe.seed + number,
-                code=code_digest(),
-                dictionary=data.dictionary_digest(workspace, dataset) if PROBLEMS[problem].terms else None,
-            )
-            found.append(Planned(size, asked.seed, put_blob(workspace.store, asked.to_json())))
-    return found
+    samples.refuse(f"no learning curve of {problem}", chosen, examples, least=3)
+    runs = [(size, recipe.seed + number) for size in chosen for number in range(seeds)]
+    return [
+        Planned(size, seed, samples.specified(workspace, recipe, dataset, size=size, seed=seed))
+        for size, seed in runs
+    ]
 
 
 def measure(workspace: Workspace, specification: str) -> dict[str, float]:
@@ -90,23 +67,17 @@ def measure(workspace: Workspace, specification: str) -> dict[str, float]:
     known = workspace.ledger.find(POINT, specification)
     if known:
         return dict(known.body["scores"])
-    asked = candidate.load_specification(workspace, specification)
-    trained = workspace.ledger.find("Trained", specification)
-    if trained is None:
-        raise NotFound(f"specification {specification[:12]} was not trained yet")
+    asked, trained, answered = samples.answers(workspace, specification)
     problem = PROBLEMS[asked.problem]
     examples = data.examples(workspace, asked.problem, asked.dataset, asked.settings)
     tune, terms = examples["tune"], data.terms(workspace, asked)
-    guardrails = workspace.policy(workspace.recipe(asked.problem).policy).guardrails
-    answered = candidate.predict(
-        workspace, trained.body["files"], asked.settings["base"], tune, terms, guardrails
-    )
     metrics = problem.metrics_for(data.dictionary_by_digest(workspace, asked.dictionary))
     mine = frame(tune, answered, problem.judged)
     name, words = next(
         iter(baselines(problem, {"train": _learned(asked, examples), "test": tune}, terms).items())
     )
     theirs = frame(tune, words, problem.judged)
+    metrics |= {RECALL + name: recall(name, RECALL + name) for name in _classes(problem, tune)}
     scores = {name: metric(mine) for name, metric in metrics.items()}
     beside = {name: metric(theirs) for name, metric in metrics.items()}
     body = {
@@ -119,10 +90,17 @@ def measure(workspace: Workspace, specification: str) -> dict[str, float]:
         "scores": _defined(scores),
         "baseline": name,
         "baseline_scores": _defined(beside),
-        "seconds": trained.body["seconds"],
+        "seconds": trained["seconds"],
     }
     entry = workspace.ledger.append(POINT, body, actor="curve", key=specification)
     return dict(entry.body["scores"])
+
+
+def _classes(problem: Problem, tune: Sequence[Example]) -> list[str]:
+    """The classes with tune rows enough for a recall of their own; () for a problem without classes."""
+    counts = Counter(row.label for row in tune)
+    classes = problem.labels if problem.kind == "classification" else ()
+    return [name for name in classes if counts[name] >= OF_A_LABEL]
 
 
 def _learned(asked: Specification, examples: Any) -> list[Example]:
@@ -141,18 +119,12 @@ def _defined(scores: dict[str, float]) -> dict[str, float]:
     return {name: float(value) for name, value in scores.items() if value == value}
 
 
-def _latest(workspace: Workspace) -> str:
-    entry = arrivals.last(workspace, "DatasetBuilt")
-    if entry is None:
-        raise NotFound(
-            "no dataset was built yet. Put a batch of labelled cases into the inbox: pv ingest FILE"
-        )
-    return str(entry.body["dataset"])
-
-
 @dataclass(frozen=True)
 class Learned:
-    """A measured curve: of the recipe's model and of the word list, by one metric; `words` in sentences."""
+    """A measured curve: of the recipe's model and of the word list, by one metric; `words` in sentences.
+
+    `labels`: what MORE annotations bring to the recall of each class that has rows enough.
+    """
 
     problem: str
     metric: str
@@ -161,6 +133,7 @@ class Learned:
     baseline: str
     beside: tuple[Point, ...]
     words: tuple[str, ...]
+    labels: Mapping[str, curves.Interval]
 
     def to_json(self) -> dict[str, Any]:
         """JSON values only, every estimate with its interval."""
@@ -176,6 +149,7 @@ class Learned:
             "predicted": {str(size): _interval(self.curve.mean_at(size)) for size in readings(largest)},
             "flat": self.curve.flat(MORE, WORTHWHILE),
             "doubts": list(self.curve.doubts(largest + MORE)),
+            "labels": {name: _interval(gain) for name, gain in self.labels.items()},
             "words": list(self.words),
         }
 
@@ -198,23 +172,31 @@ def learned(workspace: Workspace, problem: str, metric: str = "", target: float 
     if not entries:
         raise NotFound(f"no learning curve of {problem} was measured. Measure one: pv curve {problem}")
     rows = [e.body for e in entries if e.body["curve"] == entries[-1].body["curve"]]
-    policy = workspace.policy(workspace.recipe(problem).policy).gate.problems.get(problem)
-    metric = (
-        metric or next(iter(policy.floors if policy else ()), "") or next(iter(PROBLEMS[problem].metrics))
-    )
+    metric = metric or first_metric(workspace, problem)
     known = sorted(set.intersection(*(set(row["scores"]) for row in rows)))
     if metric not in known:
         raise GateError(f"the curve of {problem} has no {metric}. It has: {', '.join(known)}.")
-    fitted = curves.fit([Point(row["size"], row["seed"], row["scores"][metric]) for row in rows])
-    beside = [
-        Point(row["size"], row["seed"], row["baseline_scores"][metric])
-        for row in rows
-        if metric in row["baseline_scores"]
-    ]
+    fitted = curves.fit(_points(rows, "scores", metric))
+    largest = fitted.largest
+    labels = {
+        name.removeprefix(RECALL): curves.fit(_points(rows, "scores", name)).gain(largest, MORE)
+        for name in known
+        if name.startswith(RECALL)
+    }
     return Learned(
-        problem, metric, rows[-1]["dataset"], fitted, rows[-1]["baseline"], tuple(sorted(beside)),
-        _words(fitted, metric, target),
+        problem, metric, rows[-1]["dataset"], fitted, rows[-1]["baseline"],
+        tuple(sorted(_points(rows, "baseline_scores", metric))), _words(fitted, metric, target), labels,
     )  # fmt: skip
+
+
+def first_metric(workspace: Workspace, problem: str) -> str:
+    """The first metric that the policy has a floor for, else the problem's first."""
+    policy = workspace.policy(workspace.recipe(problem).policy).gate.problems.get(problem)
+    return next(iter(policy.floors if policy else ()), "") or next(iter(PROBLEMS[problem].metrics))
+
+
+def _points(rows: Sequence[Mapping[str, Any]], of: str, metric: str) -> list[Point]:
+    return [Point(row["size"], row["seed"], row[of][metric]) for row in rows if metric in row[of]]
 
 
 def _words(fitted: Curve, metric: str, target: float | None) -> tuple[str, ...]:

@@ -145,7 +145,9 @@ def _suggestions(problem: str, chosen: Chosen, prediction: Prediction) -> list[A
     """The answer as a pre-annotation, where Label Studio's form of this problem can show one."""
     if problem == "seriousness" and prediction.said:
         value: dict[str, Any] = {"serious": prediction.said == PROBLEMS[problem].positive}
-        if prediction.met:
+        if (
+            value["serious"] and prediction.met
+        ):  # the thresholds are each its own: criteria may be met all the same
             value["criteria"] = list(prediction.met)
         return [Annotation(_case(prediction), problem, value, chosen.version)]
     if problem == "coding" and prediction.said:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from pvcore.advice.costs import Costs
 from pvcore.advice.decision import LADDER, MEANING, Advice
 from pvcore.advice.sufficiency import Sufficiency
 from pvcore.dossier.plots import BLUE, FAINT, GREY, INK, STYLES, Format, drawn
-from pvcore.evaluation.curve import Curve, Point
+from pvcore.evaluation.curve import Curve, Interval, Point
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -56,10 +57,16 @@ def learning_curve(
         if target is not None:
             axes.axhline(target, color=INK, linestyle="--", linewidth=1, label=f"target {target:g}")
         axes.axvline(curve.largest, color=GREY, linewidth=0.8, linestyle=":")
+        axes.set_xticks([*sorted({p.size for p in curve.points}), REACH * curve.largest], minor=False)
+        axes.set_xticks([], minor=True)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        low, high = axes.get_ylim()
+        axes.set_ylim(
+            max(low, 0.0), min(high, 1.02)
+        )  # a score has bounds, whatever the curves leave possible
         axes.annotate(
             "measured", (curve.largest, axes.get_ylim()[0]), (-4, 4), textcoords="offset points", ha="right"
         )
-        axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.set_xlabel("annotated examples")
         axes.set_ylabel(metric.replace("_", " "))
         axes.legend(loc="lower right", frameon=False)
@@ -124,12 +131,16 @@ def advice_page(
     advice: Advice,
     data: Sufficiency,
     *,
+    agreement: Mapping[str, float] = MappingProxyType({}),
+    gains: Mapping[str, Interval] = MappingProxyType({}),
     curve: bytes | None = None,
     words: Sequence[str] = (),
     costs: Costs | None = None,
     months: int = 0,
 ) -> str:
-    """One HTML page that loads nothing from elsewhere. `curve` is an SVG of `learning_curve`."""
+    """One HTML page that loads nothing from elsewhere. `curve` is an SVG of `learning_curve`; `agreement` and
+    `gains` are by label: people's alpha, and what further annotations bring to its recall.
+    """
     return str(
         _environment()
         .get_template("advice.html.j2")
@@ -147,7 +158,7 @@ def advice_page(
                 for s in advice.path
             ],
             changes=[{"words": c.words, "outcome": MEANING[c.outcome]} for c in advice.changes],
-            data=_data(data),
+            data=_data(data, agreement, gains),
             curve=_image(curve) if curve else "",
             words=words,
             costs=_costs(costs, months) if costs else None,
@@ -155,7 +166,9 @@ def advice_page(
     )
 
 
-def _data(found: Sufficiency) -> dict[str, Any]:
+def _data(
+    found: Sufficiency, agreement: Mapping[str, float], gains: Mapping[str, Interval]
+) -> dict[str, Any]:
     summary = (
         f"{found.examples:,} labelled examples, {found.distinct:,} of them distinct ({found.repeated:.0%} repeat "
         f"another one); {found.variety:.0f} distinct words in each 1,000."
@@ -163,10 +176,25 @@ def _data(found: Sufficiency) -> dict[str, Any]:
     return {
         "summary": summary,
         "advice": found.advice,
-        "labels": found.labels[:SHOWN],
+        "labels": [
+            {
+                "name": label.name,
+                "examples": label.examples,
+                "distinct": label.distinct,
+                "alpha": f"{agreement[label.name]:.2f}" if label.name in agreement else "-",
+                "gain": _signed(gains.get(label.name)),
+            }
+            for label in found.labels[:SHOWN]
+        ],
+        "with_alpha": bool(agreement.keys() & {label.name for label in found.labels}),
+        "with_gain": bool(gains),
         "more": max(0, len(found.labels) - SHOWN),
         "coverage": found.coverage,
     }
+
+
+def _signed(gain: Interval | None) -> str:
+    return f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})" if gain else "-"
 
 
 def _costs(costs: Costs, months: int) -> dict[str, Any]:
@@ -182,7 +210,10 @@ def _costs(costs: Costs, months: int) -> dict[str, Any]:
     ]
     return {
         "months": months,
-        "rows": [{"who": who, "case": f"{case:,.5f}", "all": f"{total:,.0f}"} for who, case, total in rows],
+        "rows": [
+            {"who": who, "case": f"{case:,.7f}".rstrip("0").rstrip("."), "all": f"{total:,.0f}"}
+            for who, case, total in rows
+        ],
         "words": even,
     }
 

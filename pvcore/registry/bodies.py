@@ -88,6 +88,13 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
         "specification": str, "problem": str, "dataset": str, "size": int, "seed": int, "curve": str,
         "scores": dict, "baseline": str, "baseline_scores": dict,
     },
+    "BaseTried": {
+        "specification": str, "problem": str, "dataset": str, "base": str, "size": int, "seed": int,
+        "predictions": str, "seconds": NUMBER, "peak_bytes": (int, type(None)),
+    },
+    "DriftChecked": {
+        "problem": str, "version": str, "scored": [str], "cases": int, "drifted": bool, "report": str,
+    },
     "Scored": {"problem": str, "version": str, "batch": str, "predictions": str, "rows": int},
 }  # fmt: skip
 

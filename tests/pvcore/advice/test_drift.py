@@ -6,49 +6,76 @@ import numpy as np
 
 from pvcore.advice.drift import Window, drift, names
 
-TRAINED = Window(2_000, {"serious": 400, "non-serious": 1_600}, {"unlike": 40}, {"aspirin": 900, "rash": 300})
+TRAINED = {"aspirin", "rash"}
+HELD = Window(
+    2_000, {"serious": 400, "non-serious": 1_600}, {"unlike": 40}, {"aspirin": 900, "rash": 300, "rare": 12},
+    sure=[0.8, 0.9] * 200, labelled=2_000, right=1_700,
+)  # fmt: skip
 
 
-def window(cases=500, serious=100, unlike=10, **named):
+def window(answered=500, serious=100, unlike=10, sure=(), labelled=0, right=0, **named):
     return Window(
-        cases,
-        {"serious": serious, "non-serious": cases - serious},
+        answered,
+        {"serious": serious, "non-serious": answered - serious},
         {"unlike": unlike},
         named or {"aspirin": 9},
+        sure,
+        labelled,
+        right,
     )
 
 
-def drifted(found):
-    return {signal.name for signal in found.signals if signal.drifted}
+def found(now):
+    return drift(HELD, now, TRAINED)
 
 
-def test_a_window_like_the_training_data_is_none():
-    assert not drift(TRAINED, window()).drifted
+def drifted(now):
+    return {signal.name for signal in found(now).signals if signal.drifted}
+
+
+def test_a_window_like_the_held_out_rows_is_none():
     chance = np.random.default_rng(1)
     alarms = [
-        drift(
-            TRAINED, window(serious=int(chance.binomial(500, 0.2)), unlike=int(chance.binomial(500, 0.02)))
+        found(
+            window(
+                serious=int(chance.binomial(500, 0.2)),
+                unlike=int(chance.binomial(500, 0.02)),
+                sure=chance.choice([0.8, 0.9], 300).tolist(),
+                labelled=100,
+                right=int(chance.binomial(100, 0.85)),
+            )
         ).drifted
-        for _ in range(30)
+        for _ in range(40)
     ]
     assert sum(alarms) <= 4
 
 
 def test_another_mix_of_answers_unlike_texts_and_unseen_names_are_told_apart():
-    assert drifted(drift(TRAINED, window(serious=200))) == {"answer serious", "answer non-serious"}
-    assert drifted(drift(TRAINED, window(unlike=60))) == {"guardrail unlike"}
-    found = drift(TRAINED, window(aspirin=300, newdrug=40, rash=60))
-    assert drifted(found) == {"unseen names"}
-    assert found.unseen == (("newdrug", 40),)
+    assert drifted(window(serious=200)) == {"answer serious", "answer non-serious"}
+    assert drifted(window(unlike=60)) == {"guardrail unlike"}
+    new = window(aspirin=300, newdrug=40, rash=60)
+    assert drifted(new) == {"unseen names"}
+    assert found(new).unseen == (("newdrug", 40),)
+
+
+def test_names_that_training_missed_are_no_drift_where_they_were_as_rare_before():
+    assert drifted(window(aspirin=300, another=4)) == set()
+
+
+def test_less_sure_answers_and_labels_that_came_back_wrong_are_told():
+    assert drifted(window(sure=[0.6, 0.7] * 50)) == {"confidence"}
+    assert drifted(window(labelled=80, right=48)) == {"right answers"}
+    known = {signal.name for signal in found(window()).signals}
+    assert not known & {"confidence", "right answers"}  # nothing is known of them
 
 
 def test_a_sure_difference_too_small_to_matter_is_no_drift():
-    large = Window(200_000, {"serious": 40_000, "non-serious": 160_000}, {"unlike": 4_000}, {"aspirin": 9})
-    assert not drift(large, window(200_000, 42_000, 4_000)).drifted
+    many = Window(200_000, {"serious": 40_000, "non-serious": 160_000}, {"unlike": 4_000}, {"aspirin": 9})
+    assert not drift(many, window(200_000, 42_000, 4_000), TRAINED).drifted
 
 
 def test_a_window_of_no_case_says_nothing():
-    assert drift(TRAINED, Window(0, {}, {}, {})).signals == ()
+    assert drift(HELD, Window(0, {}, {}, {}), TRAINED).signals == ()
 
 
 def test_a_name_counts_once_a_case_however_it_is_written():

@@ -1,0 +1,69 @@
+"""`pv bases`, `drift`: which base to start from, and whether the champion still sees what it was trained on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pvcore.cli.advice import ProblemName
+from pvcore.cli.output import console, emit, emit_json
+from pvcore.cli.platform import Json, Where
+
+Bases = Annotated[
+    list[str],
+    typer.Argument(help="a shipped recipe (pv base list), a recipe's YAML, a folder, package:NAME, hub:..., store:..."),
+]  # fmt: skip
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this room's commands."""
+    app.command()(bases)
+    app.command()(drift)
+
+
+def bases(
+    problem: ProblemName,
+    names: Bases,
+    sizes: Annotated[str, typer.Option(help="numbers of rows, with commas; default: all and half")] = "",
+    seeds: Annotated[int, typer.Option(min=1, help="runs of each base and size")] = 1,
+    metric: Annotated[str, typer.Option(help="default: the first that the policy asks for")] = "",
+    workspace: Where = None,
+    as_json: Json = False,
+) -> None:
+    """Candidate bases on your own data: the same rows, steps and seed; the first is what the others are held against.
+
+    Trains here, each run in a process of its own; on the workers of a running platform: pv run bases
+    """
+    from pvcore.config import open_workspace
+    from pvcore.cycle import samples, trials
+
+    opened = open_workspace(workspace)
+    planned = trials.plan(opened, problem, names, sizes=samples.read_sizes(sizes), seeds=seeds)
+    for trial in planned:
+        for run in trial.runs:
+            if not as_json:
+                console.print(f"  {trial.name}: {run.size:,} rows, seed {run.seed}", markup=False)
+            trials.run_alone(opened, run.specification)
+            trials.measure(opened, run.specification)
+    rows = trials.compare(opened, problem, planned, metric)
+    if as_json:
+        emit_json(rows)
+        return
+    emit(trials.table(rows), as_json=False, title=f"{problem}: bases on the tune split")
+    for line in trials.refused(rows):
+        console.print(f"  {line}", markup=False)
+
+
+def drift(problem: ProblemName, workspace: Where = None, as_json: Json = False) -> None:
+    """Does what the champion scores still look like what it was trained on, and what would an update bring?"""
+    from pvcore.config import open_workspace
+    from pvcore.cycle import drifting
+
+    found = drifting.check(open_workspace(workspace), problem)
+    if as_json:
+        emit_json(found)
+        return
+    emit(drifting.table(found), as_json=False, title=f"{found['version']}: {found['cases']:,} cases scored")
+    for line in drifting.sentences(found):
+        console.print(f"  {line}", markup=False)

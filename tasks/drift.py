@@ -1,0 +1,26 @@
+"""The task of drift checks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from pvcore.config import open_workspace
+from pvcore.cycle import drifting
+from tasks.inbox import show
+
+
+@task(cache_policy=NO_CACHE)
+def scored_problems(problem: str) -> list[str]:
+    """The problem, or (empty) every one whose champion has scored something."""
+    return [problem] if problem else drifting.scored_problems(open_workspace())
+
+
+@task(cache_policy=NO_CACHE, task_run_name="check {problem}")
+def check(problem: str) -> dict[str, Any]:
+    """One check, with its page as an artifact."""
+    report = drifting.check(open_workspace(), problem)
+    show(f"drift-{problem}", drifting.markdown(report), "Drift between updates")
+    return report

@@ -1,0 +1,31 @@
+"""The page of advice: text that came from data is text, whatever it looks like."""
+
+from __future__ import annotations
+
+from pvcore.advice.decision import Facts, decide
+from pvcore.advice.sufficiency import sufficiency
+from pvcore.dossier.advice import advice_page
+from pvcore.evaluation.curve import Interval
+from pvcore.records import Example
+
+HOSTILE = '"><script>alert(1)</script>'
+
+
+def test_labels_and_words_are_escaped() -> None:
+    rows = [Example("e1", "c1", "some words", HOSTILE, "k1")]
+    found = sufficiency("coding", "ranking", (), rows, terms=True)
+    page = advice_page(
+        "coding", decide(Facts()), found, words=[HOSTILE], agreement={HOSTILE: 0.5}, curve=b"<svg/>"
+    )
+    assert "<script" not in page and page.count("&lt;script&gt;") == 2
+
+
+def test_agreement_and_gains_have_a_column_only_where_they_are_known() -> None:
+    rows = [Example(f"e{n}", f"c{n}", "some words", "yes" if n % 2 else "no", f"k{n}") for n in range(8)]
+    found = sufficiency("ddi", "classification", ("no", "yes"), rows)
+    bare = advice_page("ddi", decide(Facts()), found)
+    assert "agreement (alpha)" not in bare and "bring to its recall" not in bare
+    told = advice_page(
+        "ddi", decide(Facts()), found, agreement={"yes": 0.71}, gains={"no": Interval(0.02, -0.01, 0.05)}
+    )
+    assert ">0.71<" in told and "+0.020 (-0.010 to +0.050)" in told
