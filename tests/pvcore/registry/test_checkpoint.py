@@ -33,8 +33,10 @@ def team(
     init_workspace(root)
     keys, allowed = people
     text = allowed.read_text("utf-8")
-    line = next(line for line in text.splitlines() if line.startswith(JANE))
-    (root / "allowed_signers").write_text(text + line.replace("pv-approval", "pv-checkpoint") + "\n", "utf-8")
+    lines = [
+        line if line.startswith(JANE) else line.replace("pv-checkpoint,", "") for line in text.splitlines()
+    ]
+    (root / "allowed_signers").write_text("\n".join(lines) + "\n", "utf-8")
     workspace = open_workspace(root)
     for size, name in ((9, "early.txt"), (12, "kept.txt")):
         grow(workspace, size)
