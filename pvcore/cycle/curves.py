@@ -49,7 +49,7 @@ def plan(
 
     `dataset` is a digest, the latest one if empty. Raises GateError where the data does not carry a curve.
     """
-    dataset = dataset or _latest(workspace)
+    dataset = dataset or latest_dataset(workspace)
     recipe = workspace.recipe(problem)
     examples = data.examples(workspace, problem, dataset)
     rows, tune = len(examples["train"]), len(examples.get("tune", []))
@@ -141,7 +141,8 @@ def _defined(scores: dict[str, float]) -> dict[str, float]:
     return {name: float(value) for name, value in scores.items() if value == value}
 
 
-def _latest(workspace: Workspace) -> str:
+def latest_dataset(workspace: Workspace) -> str:
+    """The digest of the newest dataset. Raises NotFound."""
     entry = arrivals.last(workspace, "DatasetBuilt")
     if entry is None:
         raise NotFound(
@@ -198,10 +199,7 @@ def learned(workspace: Workspace, problem: str, metric: str = "", target: float 
     if not entries:
         raise NotFound(f"no learning curve of {problem} was measured. Measure one: pv curve {problem}")
     rows = [e.body for e in entries if e.body["curve"] == entries[-1].body["curve"]]
-    policy = workspace.policy(workspace.recipe(problem).policy).gate.problems.get(problem)
-    metric = (
-        metric or next(iter(policy.floors if policy else ()), "") or next(iter(PROBLEMS[problem].metrics))
-    )
+    metric = metric or metric_of(workspace, problem)
     known = sorted(set.intersection(*(set(row["scores"]) for row in rows)))
     if metric not in known:
         raise GateError(f"the curve of {problem} has no {metric}. It has: {', '.join(known)}.")
@@ -215,6 +213,12 @@ def learned(workspace: Workspace, problem: str, metric: str = "", target: float 
         problem, metric, rows[-1]["dataset"], fitted, rows[-1]["baseline"], tuple(sorted(beside)),
         _words(fitted, metric, target),
     )  # fmt: skip
+
+
+def metric_of(workspace: Workspace, problem: str) -> str:
+    """The metric that a problem's progress is told by: the first that the policy asks for, else its own first."""
+    policy = workspace.policy(workspace.recipe(problem).policy).gate.problems.get(problem)
+    return next(iter(policy.floors if policy else ()), "") or next(iter(PROBLEMS[problem].metrics))
 
 
 def _words(fitted: Curve, metric: str, target: float | None) -> tuple[str, ...]:

@@ -88,6 +88,12 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
         "specification": str, "problem": str, "dataset": str, "size": int, "seed": int, "curve": str,
         "scores": dict, "baseline": str, "baseline_scores": dict,
     },
+    "Phase": {
+        "problem": str, "number": int, "version": str, "name": str, "dataset": str, "rows": int, "metric": str,
+        "score": dict, "tune": int, "errors": int, "modes": str,
+        "closed": str, "asked": int, "cases": MAYBE, "worklist": MAYBE, "file": MAYBE,
+        "stopped": str, "size": int, "how": str,
+    },
     "Scored": {"problem": str, "version": str, "batch": str, "predictions": str, "rows": int},
 }  # fmt: skip
 
