@@ -9,9 +9,9 @@ platform updates one (new rows and replay, by the recipe's mixture). Failures an
 the pool, never from the test rows. WAY:SEEDS runs the first SEEDS draws of cold start and pool; a draw is the same
 for every way, and its cold start is trained once.
 
-vaers: seriousness; pool of the newest reports up to 2001, tune 2002, test 2003; average precision. phee: extraction; pool
-and tune from train.json, test is dev.json without their abstracts; span F1. Intervals are 95%, by report (vaers) or
-abstract (phee), paired on the same test rows and draws. What was trained and answered is kept below --work by the
+vaers: seriousness; pool of the newest reports up to 2001, tune 2002, test 2003; average precision. phee: extraction;
+pool and tune from train.json, test is dev.json without their abstracts; span F1. Intervals are 95%, by report (vaers)
+or abstract (phee), paired on the same test rows and draws. What was trained and answered is kept below --work by the
 digest of its specification, and a run that was cut off goes on.
 """
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from prefect import flow
 
+from pvcore.advice.choosing import Way
 from tasks import advice, inbox
 
 
@@ -16,7 +17,7 @@ from tasks import advice, inbox
     persist_result=True,
     description="Find the newest version's failures and ask for the next annotations, or say why not.",
 )
-def phases(problem: str, target: float | None = None, size: int = 100, how: str = "mixed") -> str:
+def phases(problem: str, target: float = 0.0, size: int = 100, how: Way = "mixed") -> str:
     """Ask for `size` cases of `problem`, chosen by failures, doubt and diversity, until `target` or a flat curve."""
     inbox.bound_retries()
-    return advice.phase(problem, target, size, how)
+    return advice.phase(problem, target or None, size, how)

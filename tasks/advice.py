@@ -7,6 +7,7 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from pvcore.advice.choosing import Way
 from pvcore.config import open_workspace
 from pvcore.cycle import advising, curves, pictures
 from pvcore.cycle import phases as steps
@@ -40,10 +41,10 @@ def fit_curve(problem: str, metric: str, target: float | None) -> list[str]:
 
 
 @task(cache_policy=NO_CACHE, task_run_name="phase of {problem}")
-def phase(problem: str, target: float | None, size: int, how: str) -> str:
+def phase(problem: str, target: float | None, size: int, how: Way) -> str:
     """The phase of the newest version; all phases so far as an artifact, with their plot."""
     workspace = open_workspace()
-    line = steps.line(steps.phase(workspace, problem, target=target, size=size, how=steps.way(how)))
+    line = steps.line(steps.phase(workspace, problem, target=target, size=size, how=how))
     rows = steps.table(workspace, problem)
     columns = list(rows[-1])
     lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]

@@ -175,7 +175,7 @@ def next_(
     workspace: Where = None,
     as_json: Json = False,
 ) -> None:
-    """Choose which cases to annotate next, and write them as tasks (triage, ddi: a table) with the version's answers beside them."""
+    """Choose which cases to annotate next; write them as tasks (triage, ddi: a table) with the version's answers."""
     from pvcore.annotations import batch as batches
     from pvcore.config import open_workspace
     from pvcore.cycle import asking, targeting

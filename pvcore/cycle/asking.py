@@ -67,8 +67,11 @@ def _suggestions(problem: str, chosen: Chosen, prediction: Prediction) -> list[A
     """The answer as a pre-annotation, where Label Studio's form of this problem can show one."""
     case_id, said = case_of(prediction), prediction.said
     if problem == "seriousness" and said:
-        value: dict[str, Any] = {"serious": said == PROBLEMS[problem].positive}
-        if prediction.met:
+        serious = said == PROBLEMS[problem].positive
+        value: dict[str, Any] = {"serious": serious}
+        if (
+            serious and prediction.met
+        ):  # a case that is not serious meets none: accepted as it is, it would be refused
             value["criteria"] = list(prediction.met)
         return [Annotation(case_id, problem, value, chosen.version)]
     if problem == "extraction" and said:

@@ -1,4 +1,4 @@
-"""Which failure modes a candidate closed: those of the last phase before its training, by its answers to the same rows."""
+"""Which failure modes of the last phase before its training a candidate closed, by its answers to the same rows."""
 
 from __future__ import annotations
 

@@ -236,7 +236,8 @@ def next_of(workspace: Workspace, problem: str, version: str) -> dict[str, Any] 
     past = phases(workspace.ledger.state(), problem)
     if not past or past[-1].body["stopped"] or past[-1].body["name"] == version:
         return None
-    return {name: past[-1].body[name] for name in ("problem", "target", "size", "how")}
+    body = past[-1].body
+    return {"problem": problem, "target": body["target"] or 0.0, "size": body["size"], "how": body["how"]}
 
 
 def way(name: str) -> Way:
