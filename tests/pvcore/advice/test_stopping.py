@@ -30,9 +30,9 @@ def test_a_flat_curve_stops_and_a_rising_one_goes_on() -> None:
 
 
 def test_a_doubtful_flat_curve_says_so() -> None:
-    falling = fitted([Point(100, 1, 0.8), Point(150, 2, 0.7), Point(200, 3, 0.6)])
-    reason = stop(SCORE, target=None, curve=falling, step=50, left=9)
-    assert "the curve is flat" in reason and "the score falls with more rows" in reason
+    level = fitted([Point(100, 1, 0.8), Point(150, 2, 0.8), Point(200, 3, 0.8)])
+    reason = stop(SCORE, target=None, curve=level, step=50, left=9)
+    assert "the curve is flat" in reason and "not to be relied on: 3 sizes were measured" in reason
 
 
 def test_an_empty_pool_stops() -> None:
