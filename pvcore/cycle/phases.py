@@ -51,16 +51,26 @@ def phase(
 ) -> Entry:
     """The phase of the newest version of `problem`: found again in the ledger if it was done before.
 
-    At most `size` cases are asked for. Raises NotFound without a version, ConfigError where it cannot be judged.
+    One that stopped is done anew for another target or a newer dataset. At most `size` cases are asked for. Raises
+    NotFound without a version, ConfigError where it cannot be judged.
     """
     version = resolve(workspace.store, workspace.ledger, f"{problem}@latest")
-    entry = workspace.ledger.find(PHASE, f"{problem} {version.digest}")
-    if entry is None:
-        body = _body(workspace, version, target, size, how)
-        entry = workspace.ledger.append(PHASE, body, actor="phases", key=f"{problem} {version.digest}")
+    newest = curves.latest_dataset(workspace)
+    past = phases(workspace.ledger.state(), problem)
+    if past and past[-1].body["version"] == version.digest and not _anew(past[-1], target, newest):
+        entry = past[-1]
+    else:
+        body = _body(workspace, version, past, target, size, how)
+        key = f"{problem} {len(past) + 1} {version.digest}"
+        entry = workspace.ledger.append(PHASE, body, actor="phases", key=key)
     if entry.body["worklist"]:  # a run that was cut off before this is caught up with
         workspace.store.put_if_absent(entry.body["file"], get_blob(workspace.store, entry.body["worklist"]))
     return entry
+
+
+def _anew(last: Entry, target: float | None, newest: str) -> bool:
+    body = last.body
+    return bool(body["stopped"]) and (body["target"], body["pool"]) != (target, newest)
 
 
 def _body(
@@ -94,6 +104,7 @@ def _body(
         "target": target,
         "size": size,
         "how": how,
+        "pool": curves.latest_dataset(workspace),
         "left": len(pool.cases),
         "waiting": len(waiting),
         "stopped": stopped,

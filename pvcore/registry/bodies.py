@@ -92,7 +92,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
         "problem": str, "number": int, "version": str, "name": str, "dataset": str, "rows": int, "metric": str,
         "score": dict, "tune": int, "errors": int, "modes": str,
         "closed": str, "asked": int, "cases": MAYBE, "worklist": MAYBE, "file": MAYBE,
-        "stopped": str, "size": int, "how": str,
+        "stopped": str, "size": int, "how": str, "pool": str, "target": (int, float, type(None)),
     },
     "Scored": {"problem": str, "version": str, "batch": str, "predictions": str, "rows": int},
 }  # fmt: skip
