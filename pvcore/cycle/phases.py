@@ -74,9 +74,9 @@ def _anew(last: Entry, target: float | None, newest: str) -> bool:
 
 
 def _body(
-    workspace: Workspace, version: Version, target: float | None, size: int, how: Way
+    workspace: Workspace, version: Version, past: Sequence[Entry], target: float | None, size: int, how: Way
 ) -> dict[str, Any]:
-    problem, past = version.problem, phases(workspace.ledger.state(), version.problem)
+    problem = version.problem
     asked = candidate.load_specification(workspace, version.manifest.specification)
     found = targeting.failures(workspace, version.name)
     metric = curves.metric_of(workspace, problem)
