@@ -83,8 +83,9 @@ def page(name: str, metric: Metric, runs: Sequence[Run], clusters: np.ndarray, r
             row.append(cell(gap, drawn_gap, "+"))
             last = (mean(gap), *percentile_interval(drawn_gap, 0.95))
         new = [phase for s in pairs for phase in of[way, s].phases[1:]]
+        share = mean(phase.share for phase in new)
         gains.append(
-            f"| {way} less random | {len(pairs)} | {' | '.join(row)} | {mean(p.share for p in new):.0%} | "
+            f"| {way} less random | {len(pairs)} | {' | '.join(row)} | {f'{share:.0%}' if share else ''} | "
             f"{mean(p.length for p in new):,.0f} |"
         )
         verdicts.append(f"- {way}: {verdict(*last)}")
