@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from tasks import candidate, data, inbox, runs
+from tasks import advice, candidate, data, inbox, runs
 
 
 @flow(
@@ -36,6 +36,8 @@ def retrain(problem: str = "", dataset: str = "", scratch: bool = False) -> list
     evaluation = candidate.evaluate(specification)
     version_name = candidate.register(specification, evaluation)
     candidate.load_for_real(version_name)
+    if asked := advice.next_phase(problem, version_name):
+        runs.start_once("phases/phases", asked, key=version_name, as_subflow=False)
     standing = candidate.standing(version_name)
     if standing:
         return [f"{version_name}: {standing}"]

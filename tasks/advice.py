@@ -1,13 +1,18 @@
-"""Tasks of learning curves. Each is one call of pvcore.cycle and what the UI shows of it."""
+"""Tasks of learning curves and phases. Each is one call of pvcore.cycle and what the UI shows of it."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from pvcore.advice.choosing import Way
 from pvcore.config import open_workspace
 from pvcore.cycle import advising, curves, pictures, samples
+from pvcore.cycle import phases as steps
 from pvcore.cycle.samples import Planned
+from pvcore.plain import inert
 from tasks.inbox import show
 
 
@@ -33,3 +38,24 @@ def fit_curve(problem: str, metric: str, target: float | None) -> list[str]:
         f"learning-curve-{problem}", f"## {problem}: learning curve\n\n{shown}\n\n{lines}\n", "Learning curve"
     )
     return list(found.words)
+
+
+@task(cache_policy=NO_CACHE, task_run_name="phase of {problem}")
+def phase(problem: str, target: float | None, size: int, how: Way) -> str:
+    """The phase of the newest version; all phases so far as an artifact, with their plot."""
+    workspace = open_workspace()
+    line = steps.line(steps.phase(workspace, problem, target=target, size=size, how=how))
+    rows = steps.table(workspace, problem)
+    columns = list(rows[-1])
+    lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+    lines += ["| " + " | ".join(inert(str(row.get(name, ""))) for name in columns) + " |" for row in rows]
+    shown = pictures.image(steps.picture(workspace, problem))
+    text = "\n".join([f"## {problem}: phases", "", inert(line), "", *lines, "", shown, ""])
+    show(f"phases-{problem}", text, "Phases of annotation")
+    return line
+
+
+@task(cache_policy=NO_CACHE)
+def next_phase(problem: str, version: str) -> dict[str, Any] | None:
+    """Parameters of the phase that a new version continues; None where nobody waits for one."""
+    return steps.next_of(open_workspace(), problem, version)

@@ -8,6 +8,7 @@ reactions) and `narrative` (if `text` shows more than it) travel with the task, 
 * choices `seriousness` and `criteria` -> problem seriousness;
 * a region of `reaction` with an `llt`, typed or chosen among the suggested ones -> problem coding, the
   marked words being the target;
+* regions of `spans` -> problem extraction, all of an annotator's in one annotation; relations are counted only;
 * an annotation marked as ground truth is an adjudication: it settles what others disagree on.
 
 Cancelled (skipped) annotations say nothing and are counted. Predictions are no annotations.
@@ -19,9 +20,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pvcore.annotations.fields import case_of, llt_of, require_versions, seriousness_of, version_of
-from pvcore.annotations.label_studio_config import SUGGESTED, labeling_config
+from pvcore.annotations.label_studio_config import SPANS, SUGGESTED, labeling_config
 from pvcore.annotations.label_studio_write import write, write_tasks
 from pvcore.annotations.reading import ADJUDICATION, Content, Findings, Source, json_of, refuse, text_of
+from pvcore.annotations.spans import EXTRACTION, Span, annotations_of
 from pvcore.records import Annotation, Case
 
 __all__ = ["DESCRIPTION", "NAME", "detect", "labeling_config", "read", "write", "write_tasks"]
@@ -131,7 +133,11 @@ def _results(results: Sequence[Any], data: Mapping[str, Any], where: str, found:
     choices: dict[str, list[str]] = {}
     regions: dict[str, str] = {}
     codes: dict[str, list[str]] = {}
+    spans: list[Span] = []
     for item in results:
+        if isinstance(item, dict) and item.get("type") == "relation":
+            found.drop("relation")
+            continue
         value = item.get("value") if isinstance(item, dict) else None
         if not isinstance(value, dict):
             found.fault(where, "a result without a value")
@@ -147,13 +153,34 @@ def _results(results: Sequence[Any], data: Mapping[str, Any], where: str, found:
             words = _words(value, data, where, found)
             if words:
                 regions[region] = words
+        elif control == SPANS:
+            spans += _span(value, data, where, found)
         elif control in ("llt", SUGGESTED):
             codes.setdefault(region, []).extend(_codes(value))
         else:
             found.drop(f"result of control {control!r}")
     value = seriousness_of(choices.get("seriousness", []), choices.get("criteria", []), where, found)
     said: list[Said] = [] if value is None else [("seriousness", "", value)]
-    return [*said, *_codings(regions, codes, where, found)]
+    return [*said, *_marked(spans, data), *_codings(regions, codes, where, found)]
+
+
+def _span(value: Mapping[str, Any], data: Mapping[str, Any], where: str, found: Findings) -> list[Span]:
+    """A marked place of the narrative; the verbatims that are listed below it are none."""
+    labels = value.get("labels")
+    if not _words(value, data, where, found):
+        return []
+    if not isinstance(labels, list) or len(labels) != 1:
+        found.fault(where, f"region {value['start']}-{value['end']} has the labels {labels!r:.60}, not one")
+    elif value["end"] > len(data.get("narrative") or data["text"]):
+        found.fault(where, f"region {value['start']}-{value['end']} lies below the narrative")
+    else:
+        return [Span(((value["start"], value["end"]),), str(labels[0]))]
+    return []
+
+
+def _marked(spans: Sequence[Span], data: Mapping[str, Any]) -> list[Said]:
+    text = str(data.get("narrative") or data.get("text"))
+    return [(EXTRACTION, "", dict(a.value)) for a in annotations_of(spans, text, case_id="", annotator="")]
 
 
 def _words(value: Mapping[str, Any], data: Mapping[str, Any], where: str, found: Findings) -> str:

@@ -6,6 +6,10 @@ from pvcore.records import CRITERIA
 
 SUGGESTED = "suggested"
 """The control, and the field of a task's data, with the LLTs that a work list suggests, best first."""
+SPANS = "spans"
+"""The control that marks drugs and adverse events for extraction."""
+MARKED = {"Drug": "#0072B2", "Reaction": "#d33"}
+"""Labels of SPANS, with their colours."""
 
 
 def labeling_config(*, suggested: bool = False) -> str:
@@ -44,5 +48,21 @@ def labeling_config(*, suggested: bool = False) -> str:
   </Labels>{offered}
   <TextArea name="llt" toName="text" perRegion="true" required="false" maxSubmissions="1"
             placeholder="LLT code, 8 digits" displayMode="region-list"/>
+</View>
+"""
+
+
+def extraction_config() -> str:
+    """The XML of a project of extraction: mark each drug and each adverse event, in one piece each."""
+    labels = "\n".join(
+        f'    <Label value="{name}" background="{colour}"/>' for name, colour in MARKED.items()
+    )
+    return f"""<View>
+  <Header value="$case_id"/>
+  <Text name="text" value="$text"/>
+  <Header value="Mark each drug and each adverse event"/>
+  <Labels name="{SPANS}" toName="text">
+{labels}
+  </Labels>
 </View>
 """

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pvcore.annotations.label_studio_config import SUGGESTED, labeling_config
+from pvcore.annotations.label_studio_config import SPANS, SUGGESTED, extraction_config, labeling_config
 from pvcore.annotations.reading import ADJUDICATION
 from pvcore.annotations.table_write import Ranked
 from pvcore.records import Annotation, Case, digest
@@ -54,6 +54,9 @@ def _inexpressible(a: Annotation) -> Iterator[str]:
         yield "guideline of an annotation"
     if a.problem == "coding" and "llt_code" not in a.value:
         yield "code without an LLT"
+    elif a.problem == "extraction":
+        yield from ("discontinuous span" for span in a.value["spans"] if "parts" in span)
+        yield from ("relation" for _ in a.value.get("relations", ()))
     elif a.problem not in ("seriousness", "coding"):
         yield f"annotation of problem {a.problem}"
 
@@ -65,13 +68,15 @@ def write_tasks(
     suggestions: Iterable[Annotation] = (),
     reasons: Mapping[str, str] | None = None,
     ranked: Ranked | None = None,
+    spans: bool = False,
 ) -> Path:
     """A work list to import into a project: tasks with what was said so far as predictions.
 
     `reasons` says by case why it is put before a person (shown as `data.reason`). `ranked` LLTs are
     offered as choices for the words that a person marks; those of all verbatims of a case stand in one
-    list, each with its words, for Label Studio knows choices of a task only. The labeling configuration
-    is written beside it; returns its path.
+    list, each with its words, for Label Studio knows choices of a task only. With `spans` the project asks for
+    marked words (extraction) in place of seriousness and codes. The labeling configuration is written beside it;
+    returns its path.
     """
     grouped = _by_case(suggestions)
     tasks = []
@@ -89,7 +94,8 @@ def write_tasks(
         tasks.append({"data": data, "predictions": predictions})
     _save(Path(path), tasks)
     config = Path(path).with_suffix(".config.xml")
-    config.write_text(labeling_config(suggested=ranked is not None), "utf-8")
+    text = extraction_config() if spans else labeling_config(suggested=ranked is not None)
+    config.write_text(text, "utf-8")
     return config
 
 
@@ -150,6 +156,17 @@ def _result(said: Sequence[Annotation], text: str) -> list[dict[str, Any]]:
             )
             if a.value.get("criteria"):
                 add("criteria", "choices", {"choices": list(a.value["criteria"])}, region + "c")
+        elif a.problem == "extraction":
+            for number, item in enumerate(a.value["spans"]):
+                if "parts" not in item:
+                    place = {"start": item["start"], "end": item["end"]}
+                    words = text[item["start"] : item["end"]]
+                    add(
+                        SPANS,
+                        "labels",
+                        {**place, "text": words, "labels": [item["label"]]},
+                        f"{region}{number}",
+                    )
         elif a.problem == "coding" and "llt_code" in a.value and a.target in text:
             start = text.index(a.target)
             span = {"start": start, "end": start + len(a.target)}

@@ -7,6 +7,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pvcore.annotations.fields import fields_of
 from pvcore.annotations.spreadsheet import guarded
@@ -102,6 +103,29 @@ def write_tasks(
                 )
             )
     _save(Path(path), WORK, rows)
+
+
+def write_answers(
+    cases: Iterable[Case],
+    path: str | Path,
+    problem: str,
+    *,
+    answers: Mapping[str, Mapping[str, Any]],
+    reasons: Mapping[str, str] | None = None,
+) -> None:
+    """A work list as CSV for a problem that annotation tools have no form for: a row a case, `problem` and `value`
+    filled with what a model answers (`answers`, by case) where a case has one, for a person to correct and sign in
+    `annotator`. A row that nobody signed says nothing.
+    """
+    rows = []
+    for case in cases:
+        row = {name: text for name, text in _fields(case).items() if name in CASE}
+        row |= {"reason": (reasons or {}).get(case.case_id, "")}
+        if case.case_id in answers:
+            value = json.dumps(dict(answers[case.case_id]), ensure_ascii=False)
+            row |= {"problem": problem, "value": value}
+        rows.append(row)
+    _save(Path(path), (*CASE, "reason", "annotator", "problem", "value"), rows)
 
 
 def _agreed(said: Sequence[Annotation]) -> dict[str, str]:

@@ -29,6 +29,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(curve)
     app.command()(failures)
     app.command("next")(next_)
+    app.command()(phases)
 
 
 def advise(
@@ -161,23 +162,64 @@ def next_(
     pool: Annotated[
         Path, typer.Argument(help="cases without labels, in any format that can be ingested", exists=True)
     ],
-    out: Annotated[Path, typer.Argument(help="Label Studio tasks to write (.json)", dir_okay=False)],
+    out: Annotated[
+        Path, typer.Argument(help="Label Studio tasks to write (.json; triage, ddi: .csv)", dir_okay=False)
+    ],
     size: Annotated[int, typer.Option(min=1, help="cases to annotate")] = 100,
     how: Annotated[str, typer.Option(help="mixed, uncertainty, diversity, failures or random")] = "mixed",
     meddra_version: Annotated[str | None, typer.Option(help="what codes in the file are in")] = None,
     workspace: Where = None,
     as_json: Json = False,
 ) -> None:
-    """Choose which cases to annotate next, and write them as tasks with the version's answers beside them."""
+    """Choose which cases to annotate next; write them as tasks (triage, ddi: a table) with the version's answers."""
     from pvcore.annotations import batch as batches
     from pvcore.config import open_workspace
-    from pvcore.cycle import targeting
+    from pvcore.cycle import asking, targeting
     from pvcore.registry.manifest import resolve
 
     opened = open_workspace(workspace)
+    problem = resolve(opened.store, opened.ledger, version).problem
+    asking.require_suffix(problem, out)
     read = batches.read(pool, meddra_version=meddra_version)
     chosen = targeting.next_cases(opened, version, read, size, how=how)  # type: ignore[arg-type]
-    problem = resolve(opened.store, opened.ledger, version).problem
-    config = targeting.write(opened, chosen, problem, out)
-    row = {"file": str(out), "cases": len(chosen.cases), "known": chosen.known, "config": str(config)}
+    config = asking.write(chosen, problem, out)
+    row = {"file": str(out), "cases": len(chosen.cases), "known": chosen.known}
+    row |= {"config": str(config)} if config else {}
     emit([row], as_json=as_json, title=f"to annotate next, by {how}")
+
+
+def phases(
+    problem: ProblemName,
+    run: Annotated[bool, typer.Option("--run", help="do the newest version's phase first, here")] = False,
+    target: Annotated[float | None, typer.Option(help="score to stop at (--run)")] = None,
+    size: Annotated[int, typer.Option(min=1, help="cases to annotate in a phase (--run)")] = 100,
+    how: Annotated[
+        str, typer.Option(help="mixed, uncertainty, diversity, failures or random (--run)")
+    ] = "mixed",
+    tasks: Annotated[
+        Path | None, typer.Option(help="write the last work list here (.json or .csv)", dir_okay=False)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="write the plot here, as SVG", dir_okay=False)
+    ] = None,
+    workspace: Where = None,
+    as_json: Json = False,
+) -> None:
+    """Phases of annotation: each version's score and failures, what the new batch closed, what to annotate next.
+
+    On a running platform, and going on after each retraining: pv run phases problem=NAME target=0.8
+    """
+    from pvcore.config import open_workspace
+    from pvcore.cycle import phases as steps
+
+    opened = open_workspace(workspace)
+    if run:
+        line = steps.line(steps.phase(opened, problem, target=target, size=size, how=steps.way(how)))
+        if not as_json:
+            console.print(line, markup=False)
+    rows = steps.table(opened, problem)
+    if tasks:
+        steps.write_work_list(opened, problem, tasks)
+    if out:
+        write_whole(out, steps.picture(opened, problem).decode())
+    emit(rows, as_json=as_json, title=f"phases of {problem}")

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from pvcore.config import PolicyDocument, Workspace
-from pvcore.cycle import behaviours, data, effects
+from pvcore.cycle import behaviours, data, effects, mending
 from pvcore.cycle.baselines import Splits, baselines
 from pvcore.cycle.candidate import champion_of, load_specification, predict, train
 from pvcore.cycle.groups import grouped
@@ -90,6 +90,8 @@ def evaluate(workspace: Workspace, specification: str) -> str:
         effects=apart,
     )
 
+    mended = mending.record(workspace, asked, trained["files"])
+
     def record(state: State) -> dict[str, Any]:
         # Counted as the entry is written: of two evaluations at once, the later one knows of the other.
         report = spent(workspace, measured, state, test, policy.gate)
@@ -123,6 +125,7 @@ def evaluate(workspace: Workspace, specification: str) -> str:
             "changed": put_blob(
                 workspace.store, canonical(changed_answers(candidate, theirs, positive=problem.positive))
             ),
+            **mended,
         }
 
     workspace.ledger.append("Evaluated", record, actor="evaluate", key=key)

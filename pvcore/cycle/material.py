@@ -9,7 +9,7 @@ from typing import Any
 
 from pvcore.annotations import dataset as datasets
 from pvcore.config import Workspace
-from pvcore.cycle import data
+from pvcore.cycle import data, mending
 from pvcore.cycle.judging import Evaluation, stored_policy
 from pvcore.dossier.failures import excerpt, shown
 from pvcore.dossier.guardrails import count
@@ -44,6 +44,9 @@ def material(
             excerpts,
             _named(workspace, asked),
         ),
+        "mended": mending.shown(json.loads(get_blob(workspace.store, body["mended"])), excerpts)
+        if "mended" in body
+        else None,
         "behaviour": report.get("behaviour"),
         "effects": report.get("effects"),
         "guardrails": count(predictions),

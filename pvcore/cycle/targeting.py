@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,23 +18,37 @@ from pvcore.advice.choosing import Way
 from pvcore.advice.failures import Answered, Mode, failure_modes
 from pvcore.advice.vectors import vectors
 from pvcore.annotations.batch import Batch
-from pvcore.annotations.label_studio_write import write_tasks
 from pvcore.config import Workspace
 from pvcore.cycle import candidate, data, scoring
 from pvcore.cycle.lineage import unseen
 from pvcore.errors import ConfigError
 from pvcore.problems import PROBLEMS
-from pvcore.records import Annotation, Case, Example, Prediction
+from pvcore.records import Case, Example, Prediction
 from pvcore.registry.manifest import Version, resolve
+from pvcore.training.specification import Specification
+
+
+@dataclass(frozen=True)
+class Told:
+    """What an adapter answers to the tune rows that it did not learn from; `learned`: label -> rows it learned from."""
+
+    rows: tuple[Answered, ...]
+    predictions: tuple[Prediction, ...]
+    learned: Mapping[str, int]
 
 
 @dataclass(frozen=True)
 class Failures:
-    """What a version answered to the tune rows that it did not learn from, and the modes of its errors."""
+    """A version's answers to the tune rows, and the modes of its errors."""
 
     version: str
-    rows: tuple[Answered, ...]
+    told: Told
     modes: tuple[Mode, ...]
+
+    @property
+    def rows(self) -> tuple[Answered, ...]:
+        """The tune rows, right or not."""
+        return self.told.rows
 
     @property
     def errors(self) -> int:
@@ -47,17 +60,22 @@ def failures(workspace: Workspace, name: str) -> Failures:
     """The failure modes of a version. Raises NotFound; ConfigError where it has no tune row left."""
     version = resolve(workspace.store, workspace.ledger, name)
     asked = candidate.load_specification(workspace, version.manifest.specification)
-    examples = data.examples(workspace, version.problem, asked.dataset, asked.settings)
-    tune = unseen(workspace, asked.dataset, examples.get("tune", []), [version.manifest.specification])
-    if not tune:
+    told = asked_tune(workspace, asked, version.manifest.adapter["files"])
+    if not told.rows:
         raise ConfigError(f"{name}: its dataset has no row of the split tune that it did not learn from.")
+    return Failures(version.name, told, tuple(failure_modes(told.rows, told.learned)))
+
+
+def asked_tune(workspace: Workspace, asked: Specification, files: Mapping[str, Any]) -> Told:
+    """The tune rows of a specification's dataset, put to the adapter that it trained."""
+    examples = data.examples(workspace, asked.problem, asked.dataset, asked.settings)
+    tune = unseen(workspace, asked.dataset, examples.get("tune", []), [asked.digest])
     answered = candidate.predict(
-        workspace, version.manifest.adapter["files"], asked.settings["base"], tune, data.terms(workspace, asked),
-        workspace.policy(workspace.recipe(version.problem).policy).guardrails,
-    )  # fmt: skip
-    rows = judged(version.problem, tune, answered)
-    trained = Counter(example.label for example in examples["train"])
-    return Failures(version.name, tuple(rows), tuple(failure_modes(rows, trained)))
+        workspace, files, asked.settings["base"], tune, data.terms(workspace, asked),
+        workspace.policy(workspace.recipe(asked.problem).policy).guardrails,
+    ) if tune else []  # fmt: skip
+    learned = Counter(example.label for example in examples["train"])
+    return Told(tuple(judged(asked.problem, tune, answered)), tuple(answered), learned)
 
 
 def judged(problem: str, examples: Sequence[Example], predictions: Sequence[Prediction]) -> list[Answered]:
@@ -83,9 +101,18 @@ class Chosen:
 
 
 def next_cases(
-    workspace: Workspace, name: str, pool: Batch, size: int, *, how: Way = "mixed", seed: int = 0
+    workspace: Workspace,
+    name: str,
+    pool: Batch,
+    size: int,
+    *,
+    how: Way = "mixed",
+    seed: int = 0,
+    found: Failures | None = None,
 ) -> Chosen:
     """Choose `size` cases of a pool for people to annotate. `known`: cases of the pool that the dataset has already.
+
+    `found` are the version's failures, if they are known already.
 
     Raises ConfigError where nothing is left to choose from; see `choosing` for the ways.
     """
@@ -96,13 +123,13 @@ def next_cases(
     }
     by_case: dict[str, list[Prediction]] = {}
     for prediction in predictions:
-        by_case.setdefault(_case(prediction), []).append(prediction)
+        by_case.setdefault(case_of(prediction), []).append(prediction)
     cases = [case for case in pool.cases if case.case_id in by_case and case.case_id not in have]
     if not cases:
         raise ConfigError(
             f"none of the {len(pool.cases)} cases is new and can be asked of {version.problem}."
         )
-    wrong = [row for row in failures(workspace, name).rows if not row.right]
+    wrong = [row for row in (found or failures(workspace, name)).rows if not row.right]
     seen = vectors([*(case.narrative for case in cases), *(row.example.text for row in wrong)])
     doubt = np.array([max(unsure(p) for p in by_case[case.case_id]) for case in cases])
     like = seen[len(cases) :] if wrong or how == "failures" else None
@@ -125,49 +152,12 @@ def unsure(prediction: Prediction) -> float:
         return 1 - prediction.confidence
     if len(prediction.ranked) > 1:
         return 1 - (prediction.ranked[0][1] - prediction.ranked[1][1])
-    return 1 - abs(2 * prediction.score - 1)
+    return 1 - prediction.score
 
 
-def _case(prediction: Prediction) -> str:
+def case_of(prediction: Prediction) -> str:
+    """The case that an answer is about."""
     return prediction.example_id.rpartition("#")[0]
-
-
-def write(workspace: Workspace, chosen: Chosen, problem: str, path: Path) -> Path:
-    """The chosen cases as Label Studio tasks with the version's answers as predictions; returns the configuration.
-
-    Filled in, the export comes back through the inbox like any batch.
-    """
-    suggestions = [said for p in chosen.predictions for said in _suggestions(problem, chosen, p)]
-    return write_tasks(chosen.cases, path, suggestions=suggestions, reasons=chosen.reasons)
-
-
-def _suggestions(problem: str, chosen: Chosen, prediction: Prediction) -> list[Annotation]:
-    """The answer as a pre-annotation, where Label Studio's form of this problem can show one."""
-    if problem == "seriousness" and prediction.said:
-        value: dict[str, Any] = {"serious": prediction.said == PROBLEMS[problem].positive}
-        if (
-            value["serious"] and prediction.met
-        ):  # the thresholds are each its own: criteria may be met all the same
-            value["criteria"] = list(prediction.met)
-        return [Annotation(_case(prediction), problem, value, chosen.version)]
-    if problem == "coding" and prediction.said:
-        for case in chosen.cases:
-            if case.case_id == _case(prediction):
-                return [
-                    Annotation(
-                        case.case_id, problem, {"llt_code": prediction.said}, chosen.version, target=reaction.verbatim,
-                        meddra_version=prediction.dictionary,
-                    )
-                    for reaction in case.reactions
-                    if reaction.verbatim and _asked(problem, case, reaction.verbatim) == prediction.example_id
-                ]  # fmt: skip
-    return []
-
-
-def _asked(problem: str, case: Case, target: str) -> str:
-    from pvcore.problems.problem import example_id
-
-    return example_id(case.case_id, problem, target)
 
 
 def mode_rows(found: Failures) -> list[dict[str, Any]]:

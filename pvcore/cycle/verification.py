@@ -123,7 +123,7 @@ def _version(workspace: Workspace, version: Version, blob: Callable[[str], None]
     for entry in judging.evaluations(workspace, manifest.specification):
         own = entry.body["report"] == manifest.report
         parts = {"decision": entry.body["decision"], "answers": entry.body["predictions"]}
-        kept = ("cases", "replies", "intended", "changed")
+        kept = ("cases", "replies", "intended", "changed", "mended")
         parts |= {part: entry.body[part] for part in kept if part in entry.body}
         parts |= {f"answers of {who}": at for who, at in entry.body.get("answers", {}).items()}
         parts |= {} if own else {"report": entry.body["report"], "policy": entry.body["policy"]}

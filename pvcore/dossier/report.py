@@ -47,6 +47,7 @@ def dossier(
     positive: str | None = None,
     intended: IntendedUse | None = None,
     changed: Mapping[str, Any] | None = None,
+    mended: Mapping[str, Any] | None = None,
     behaviour: Mapping[str, Any] | None = None,
     effects: Mapping[str, Any] | None = None,
     guardrails: Mapping[str, Mapping[str, Any]] | None = None,
@@ -70,7 +71,8 @@ def dossier(
     """The page as HTML that loads nothing from elsewhere. The same arguments give the same bytes.
 
     `version` and `champion` are names ("seriousness@7"). `positive` is the label that recall counts;
-    with it the answers are shown as counts and in sentences. `changed` comes from `failures.shown`,
+    with it the answers are shown as counts and in sentences. `changed` comes from `failures.shown`, `mended`
+    says what became of the failure modes of the phase before (`cycle.mending`),
     `guardrails` from `guardrails.count`; `behaviour` and `effects` (a new dictionary's, apart from the model's)
     are JSON of the report, `consistency` is that of an `annotations.consistency` report. `balance` and
     `batches` are tables, names of the columns first; `migration` counts rows by class. The other mappings
@@ -109,6 +111,7 @@ def dossier(
         if positive
         else "",
         changed=changed,
+        mended=mended,
         slices=shown_slices,
         slice_metric=spoken(metric),
         slice_plot=_image(plots.slice_values(report, metric)) if shown_slices else "",

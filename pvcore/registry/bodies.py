@@ -95,6 +95,12 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "DriftChecked": {
         "problem": str, "version": str, "scored": [str], "cases": int, "drifted": bool, "report": str,
     },
+    "Phase": {
+        "problem": str, "number": int, "version": str, "name": str, "dataset": str, "rows": int, "metric": str,
+        "score": dict, "tune": int, "errors": int, "modes": str,
+        "closed": str, "asked": int, "cases": MAYBE, "worklist": MAYBE, "file": MAYBE,
+        "stopped": str, "size": int, "how": str, "pool": str, "target": (int, float, type(None)),
+    },
     "Scored": {"problem": str, "version": str, "batch": str, "predictions": str, "rows": int},
 }  # fmt: skip
 

@@ -5,7 +5,7 @@ it is the only one used: nothing is ever overwritten. Deleted are blobs alone, b
 (`retention`), of which a marker stays. Keys:
 
     blobs/sha256/<digest>   ledger/<sequence>   snapshots/<sequence>   inbox/...   quarantine/...   probe/<nonce>/...
-    collected/<digest>
+    collected/<digest>   worklists/<problem>/<phase>.<json or csv>
 """
 
 from __future__ import annotations

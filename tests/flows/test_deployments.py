@@ -11,8 +11,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOYMENTS = {d["name"]: d for d in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]}
 WANTED = {
-    "meddra", "annotations", "meddra-update", "retrain", "train", "promote", "rollback", "override", "rebuild", "score",
-    "curve", "bases", "drift",
+    "meddra", "annotations", "meddra-update", "retrain", "train", "promote", "rollback", "override", "phases",
+    "rebuild", "score", "curve", "bases", "drift",
 }  # fmt: skip
 
 
