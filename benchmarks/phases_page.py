@@ -58,8 +58,9 @@ def page(name: str, metric: Metric, runs: Sequence[Run], clusters: np.ndarray, r
     known = {(run.way, run.seed): [draws.values(metric, phase.table) for phase in run.phases] for run in runs}
     of = {(run.way, run.seed): run for run in runs}
     lines = [
-        f"| {name}: {metric.name} | draws | {' | '.join(f'{size:,} rows' for size in sizes)} | seconds a phase |",
-        "|---|---:|" + "---:|" * (len(sizes) + 1),
+        f"| {name}: {metric.name} | draws | {' | '.join(f'{size:,} rows' for size in sizes)} | seconds a phase "
+        "| positive | characters |",
+        "|---|---:|" + "---:|" * (len(sizes) + 3),
     ]
     gains, verdicts = [], []
     for way in ways:
@@ -71,8 +72,12 @@ def page(name: str, metric: Metric, runs: Sequence[Run], clusters: np.ndarray, r
             )
             for n in range(len(sizes))
         ]
-        took = mean(phase.seconds for s in seeds for phase in of[way, s].phases[1:])
-        lines.append(f"| {way} | {len(seeds)} | {' | '.join(cells)} | {took:.0f} |")
+        new = [phase for s in seeds for phase in of[way, s].phases[1:]]
+        share = mean(phase.share for phase in new)
+        cells += [f"{mean(phase.seconds for phase in new):.0f}", f"{share:.0%}" if share else ""]
+        lines.append(
+            f"| {way} | {len(seeds)} | {' | '.join(cells)} | {mean(phase.length for phase in new):.0f} |"
+        )
         pairs = [seed for seed in seeds if ("random", seed) in of]
         if way == "random" or not pairs:
             continue
@@ -82,17 +87,12 @@ def page(name: str, metric: Metric, runs: Sequence[Run], clusters: np.ndarray, r
             drawn_gap = np.mean([known[way, s][n] - known["random", s][n] for s in pairs], axis=0)
             row.append(cell(gap, drawn_gap, "+"))
             last = (mean(gap), *percentile_interval(drawn_gap, 0.95))
-        new = [phase for s in pairs for phase in of[way, s].phases[1:]]
-        share = mean(phase.share for phase in new)
-        gains.append(
-            f"| {way} less random | {len(pairs)} | {' | '.join(row)} | {f'{share:.0%}' if share else ''} | "
-            f"{mean(p.length for p in new):,.0f} |"
-        )
+        gains.append(f"| {way} less random | {len(pairs)} | {' | '.join(row)} |")
         verdicts.append(f"- {way}: {verdict(*last)}")
     lines += [
         "",
-        f"| | draws | {' | '.join(f'{size:,} rows' for size in sizes[1:])} | positive | characters |",
-        "|---|---:|" + "---:|" * (len(sizes) + 1),
+        f"| | draws | {' | '.join(f'{size:,} rows' for size in sizes[1:])} |",
+        "|---|---:|" + "---:|" * (len(sizes) - 1),
         *gains,
         "",
         f"After the last phase ({name}):",
