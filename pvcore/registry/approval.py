@@ -190,7 +190,13 @@ def require_still_asked(
             f"{policy.valid_days:g} days after it was made. Ask anew."
         )
     policy.rule(body["action"])
-    manifest = version_of(state, store, asked).manifest
+    version = version_of(state, store, asked)
+    if (version.name, version.problem) != (body["name"], body["problem"]):
+        raise RegistryError(
+            f"the request names {body['name']} of {body['problem']}, but its version {body['version'][:12]} is "
+            f"{version.name}. Who wrote ledger entry {asked.sequence}? Ask anew."
+        )
+    manifest = version.manifest
     require_eligible(state, body["version"], manifest, body["action"], body["report"], policy_digest)
     now = waived(state, body["version"], manifest, body["report"], policy_digest)
     if body["action"] == "override" and body.get("waived") != now:

@@ -274,7 +274,25 @@ def verify_switch(
             raise SignatureRefused(
                 f"{request.body['name']} became champion on {len(given)} of {needed} signatures."
             )
+    _require_same(switch, request, before, then)
     return version_of(state, store, request)
+
+
+def _require_same(switch: Entry, request: Entry, before: State, policy: ApprovalPolicy) -> None:
+    """A switch says of itself what was asked and signed, as `promote` writes it, and nothing else."""
+    asked = request.body
+    said = {
+        **{field: asked[field] for field in ("problem", "name", "version", "report", "policy")},
+        "expected": before.champion(asked["problem"]),
+        "asked": request.key,
+        "signatures": policy.rule(asked["action"]).signatures,
+        "waived": asked.get("waived"),
+    }
+    if odd := [field for field, value in said.items() if switch.body.get(field) != value]:
+        raise RegistryError(
+            f"ledger entry {switch.sequence} says another {', '.join(odd)} than was asked for and signed in "
+            f"entry {request.sequence}."
+        )
 
 
 def _proven(state: State, request: Entry, approval: Entry, policy: ApprovalPolicy, keys: Keys) -> str:
