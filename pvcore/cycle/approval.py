@@ -18,6 +18,7 @@ from pvcore.evaluation.report import Report
 from pvcore.plain import inert
 from pvcore.records import canonical
 from pvcore.registry import promotion, signing
+from pvcore.registry.answers import told
 from pvcore.registry.approvers import policy_of
 from pvcore.registry.ledger import SWITCHES, Entry
 from pvcore.registry.manifest import Version, resolve
@@ -195,12 +196,25 @@ def decide(
         return Outcome(False, False, f"Refused: {refused}", accepted=False)
     if answered.kind == promotion.REJECTED:
         return Outcome(True, False, f"{asked.version}: rejected by {signer.name}: {reason}")
-    given = len(promotion.approvals(workspace.ledger.state(), entry))
-    needed = policy.approval.rule(asked.action).signatures
+    counted, ignored = _counted(workspace, entry)
+    given, needed = len(counted), policy.approval.rule(asked.action).signatures
     if given < needed:
-        return Outcome(False, False, f"{given} of {needed} signatures so far; another person signs next")
+        line = f"{given} of {needed} signatures so far; another person signs next{told(ignored)}"
+        return Outcome(False, False, line)
     switch = promotion.promote(workspace.ledger, workspace.store, entry, actor="promote", **rules)
-    return Outcome(True, True, f"{asked.version} is champion since {switch.time}, approved by {signer.name}")
+    line = f"{asked.version} is champion since {switch.time}, approved by {signer.name}{told(ignored)}"
+    return Outcome(True, True, line)
+
+
+def _counted(workspace: Workspace, entry: Entry) -> tuple[list[Entry], dict[int, str]]:
+    """The approvals of a request that count, and why others do not."""
+    return promotion.approvals(
+        workspace.ledger.state(),
+        entry,
+        policy=_policy(workspace, entry).approval,
+        allowed_signers=workspace.allowed_signers,
+        revoked=workspace.revoked_keys,
+    )
 
 
 # --- the run that waits --------------------------------------------------------------------------------
@@ -268,7 +282,7 @@ def answer(
 def _taken(workspace: Workspace, asked: Request, name: str, url: str) -> str:
     """What an answer led to after which the form came back. Raises SignatureRefused where it was none."""
     policy = _policy(workspace, _entry(workspace, asked)).approval
-    given = promotion.approvals(workspace.ledger.state(), _entry(workspace, asked))
+    given, _ = _counted(workspace, _entry(workspace, asked))
     if policy.signer(name).principal not in {entry.body["principal"] for entry in given}:
         raise SignatureRefused(f"the answer to {asked.version} was refused; the form says why: {url}")
     needed = policy.rule(asked.action).signatures
@@ -322,8 +336,11 @@ def form_markdown(workspace: Workspace, asked: Request, refusal: str = "") -> st
 
 
 def _so_far(workspace: Workspace, asked: Request) -> list[str]:
-    state = workspace.ledger.state()
-    return [in_a_line(state, entry) for entry in promotion.approvals(state, _entry(workspace, asked))]
+    state, entry = workspace.ledger.state(), _entry(workspace, asked)
+    counted, ignored = _counted(workspace, entry)
+    return [in_a_line(workspace, state, e) for e in counted] + [
+        f"NOT COUNTED, entry {number}: {why}" for number, why in ignored.items()
+    ]
 
 
 def page_markdown(workspace: Workspace, asked: Request) -> str:

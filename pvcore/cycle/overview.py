@@ -140,7 +140,7 @@ def history(workspace: Workspace, problem: str = "") -> list[Row]:
             "time": e.time,
             "event": e.kind,
             "by": e.actor,
-            "what": _told(e, state),
+            "what": _told(workspace, e, state),
             "digest": e.digest[:12],
         }
         for e in state.entries
@@ -148,10 +148,10 @@ def history(workspace: Workspace, problem: str = "") -> list[Row]:
     ]
 
 
-def _told(entry: Entry, state: State) -> str:
+def _told(workspace: Workspace, entry: Entry, state: State) -> str:
     body = entry.body
     if entry.kind in (*ANSWERS, "HoldPlaced", "HoldLifted", "Collected"):
-        return in_a_line(state, entry)
+        return in_a_line(workspace, state, entry)
     told = {
         "ReleaseAdmitted": lambda: f"MedDRA {body['version']} {body['language']} ({body['name']})",
         "BatchAdmitted": lambda: f"{body['name']}: {body['cases']} cases, {body['annotations']} annotations",
@@ -175,10 +175,10 @@ def _told(entry: Entry, state: State) -> str:
         "Registered": lambda: f"{body['problem']}@{body['number']}",
         "Loaded": lambda: "; ".join([f"{body['name']}: {body['outcome']}", *body["reasons"]]),
         "ApprovalRequested": lambda: f"{body['action']} {body['name']}",
-        "Promoted": lambda: f"{body['name']}; {under(state, entry)}",
-        "RolledBack": lambda: f"to {body['name']}; {under(state, entry)}",
+        "Promoted": lambda: f"{body['name']}; {under(workspace, state, entry)}",
+        "RolledBack": lambda: f"to {body['name']}; {under(workspace, state, entry)}",
         "Overridden": lambda: (
-            f"{body['name']}, although {'; '.join(body.get('waived', ()))}; {under(state, entry)}"
+            f"{body['name']}, although {'; '.join(body.get('waived', ()))}; {under(workspace, state, entry)}"
         ),
         "CollectionEnded": lambda: f"all of entry {body['collection']['sequence']} is deleted",
         "Scored": lambda: f"{body['rows']} predictions",

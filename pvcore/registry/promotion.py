@@ -8,6 +8,7 @@ again at the moment of the switch, against the state that the ledger's entry dir
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from pvcore.errors import NotFound, RegistryError, SignatureRefused, StaleChampion
 from pvcore.records import digest as digest_of
 from pvcore.registry import signing
+from pvcore.registry.answers import believed, require_answer, told
 from pvcore.registry.approval import (
     APPROVED,
     REJECTED,
@@ -146,11 +148,18 @@ def answer(
         "signature": signing.normalise(signature),
     }
 
+    keys = Keys(allowed_signers, revoked)
+
+    def forged(state: State, other: Entry) -> bool:
+        return bool(believed([other], lambda entry: require_answer(state, asked, entry, policy, keys))[1])
+
     def checked(state: State) -> dict[str, Any]:
         require_open(state, asked)
         require_still_asked(state, store, asked, policy, policy_digest)
-        fingerprint, roles = require_signed(state, asked, body, policy, Keys(allowed_signers, revoked))
+        fingerprint, roles = require_signed(state, asked, body, policy, keys)
         for other in answers_to(state, asked, APPROVED):
+            if forged(state, other):
+                continue
             if other.body["principal"] == principal and decision == "approve":
                 raise SignatureRefused(f"{principal} has approved this request already.")
             if other.body["key"] == fingerprint and other.body["principal"] != principal:
@@ -160,10 +169,18 @@ def answer(
         return {**body, "key": fingerprint, "roles": roles}
 
     kind = APPROVED if decision == "approve" else REJECTED
-    entry = ledger.append(kind, checked, actor=principal, key=f"{asked.digest} {principal}")
-    if any(entry.body[field] != value for field, value in body.items()):
+    key, state = f"{asked.digest} {principal}", ledger.state()
+    # An entry that somebody else wrote in this name takes nobody's place.
+    while (old := state.find(kind, key)) and not _same(old, body) and forged(state, old):
+        key = digest_of([key, old.digest])
+    entry = ledger.append(kind, checked, actor=principal, key=key)
+    if not _same(entry, body):
         raise SignatureRefused(f"{principal} has answered this request already, with another signature.")
     return entry
+
+
+def _same(entry: Entry, body: Mapping[str, Any]) -> bool:
+    return all(entry.body[field] == value for field, value in body.items())
 
 
 def promote(
@@ -181,7 +198,8 @@ def promote(
 
     Everything is verified anew at this moment: the chain, the manifest and the adapter's bytes, the
     gate's decision, the expected champion, and each signature with today's keys, roles and
-    revocations. Raises StaleChampion, SignatureRefused, GateError, RegistryError; nothing is written then.
+    revocations. An approval that does not verify is ignored, and the entry says so.
+    Raises StaleChampion, SignatureRefused, GateError, RegistryError; nothing is written then.
     """
     asked = entry_at(ledger.state(), request.sequence, request.digest, REQUESTED)
     kind = SWITCH[asked.body["action"]]
@@ -194,11 +212,13 @@ def promote(
     def body(state: State) -> dict[str, Any]:
         require_open(state, asked)
         require_still_asked(state, store, asked, policy, policy_digest)
-        signed, needed = answers_to(state, asked, APPROVED), policy.rule(asked.body["action"]).signatures
-        keys = Keys(allowed_signers, revoked)
-        given = {require_signed(state, asked, approval.body, policy, keys)[0] for approval in signed}
+        needed = policy.rule(asked.body["action"]).signatures
+        signed, ignored = approvals(
+            state, asked, policy=policy, allowed_signers=allowed_signers, revoked=revoked
+        )
+        given = {approval.body["key"] for approval in signed}
         if len(given) < needed:
-            raise SignatureRefused(f"{version.name} has {len(given)} of {needed} signatures.")
+            raise SignatureRefused(f"{version.name} has {len(given)} of {needed} signatures{told(ignored)}.")
         return {
             "problem": asked.body["problem"],
             "name": asked.body["name"],
@@ -210,6 +230,7 @@ def promote(
             "request": {"sequence": asked.sequence, "digest": asked.digest},
             "signatures": needed,
             "approvals": [{"sequence": a.sequence, "digest": a.digest} for a in signed],
+            **({"ignored": [{"sequence": n, "why": why} for n, why in ignored.items()]} if ignored else {}),
             **({"waived": asked.body["waived"]} if kind == OVERRIDDEN else {}),
         }
 
@@ -269,7 +290,7 @@ def verify_switch(
     signed = [entry_at(before, **reference, kind=APPROVED) for reference in switch.body["approvals"]]
     action, keys = request.body["action"], Keys(allowed_signers, revoked)
     for asked in (then, policy) if policy else (then,):
-        given = {_proven(before, request, approval, asked, keys) for approval in signed}
+        given = {require_answer(before, request, a, asked, keys, a.moment) for a in signed}
         if len(given) < (needed := asked.rule(action).signatures):
             raise SignatureRefused(
                 f"{request.body['name']} became champion on {len(given)} of {needed} signatures."
@@ -295,17 +316,6 @@ def _require_same(switch: Entry, request: Entry, before: State, policy: Approval
         )
 
 
-def _proven(state: State, request: Entry, approval: Entry, policy: ApprovalPolicy, keys: Keys) -> str:
-    """The fingerprint of the key that signed an approval, valid at the time of its entry."""
-    moment = datetime.fromisoformat(approval.time)
-    fingerprint, _ = require_signed(state, request, approval.body, policy, keys, moment)
-    if fingerprint != approval.body["key"]:
-        raise SignatureRefused(
-            f"ledger entry {approval.sequence} names another key than the one that signed."
-        )
-    return fingerprint
-
-
 def _require_bytes(store: Store, version: Version) -> None:
     """Every file of the adapter is there and has its digest."""
     for file in version.manifest.adapter["files"].values():
@@ -323,6 +333,15 @@ def open_requests(state: State) -> tuple[Entry, ...]:
     )
 
 
-def approvals(state: State, request: Entry) -> tuple[Entry, ...]:
-    """The approvals that a request has so far, oldest first."""
-    return tuple(answers_to(state, request, APPROVED))
+def approvals(
+    state: State,
+    request: Entry,
+    *,
+    policy: ApprovalPolicy,
+    allowed_signers: Path,
+    revoked: Path | None = None,
+) -> tuple[list[Entry], dict[int, str]]:
+    """The approvals of a request that count now, oldest first; and why not, by the entries of the others."""
+    keys = Keys(allowed_signers, revoked)
+    given = answers_to(state, request, APPROVED)
+    return believed(given, lambda entry: require_answer(state, request, entry, policy, keys))

@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from pvcore.errors import LedgerBroken, RegistryError
+from pvcore.config import Workspace, init_workspace, open_workspace
+from pvcore.cycle.approval import _so_far, open_requests
+from pvcore.cycle.signed import in_a_line, signatures
+from pvcore.errors import LedgerBroken, RegistryError, SignatureRefused
 from pvcore.records import canonical, digest
 from pvcore.registry import promotion, snapshots
 from pvcore.registry.ledger import Ledger
 from pvcore.registry.manifest import resolve
-from pvcore.registry.store import open_store
+from pvcore.registry.store import get_blob, open_store
 
 JANE, MAX = "jane@example.org", "max@example.org"
 Registry = Any
+
+
+@pytest.fixture
+def workspace(registry: Registry, tmp_path: Path) -> Workspace:
+    """A workspace around the registry, with its policy and keys."""
+    root = tmp_path / "team"
+    init_workspace(root)
+    (root / "pv.yaml").write_text(f"store: {tmp_path / 'store'}\n", "utf-8")
+    shutil.copy(registry.allowed_signers, root / "allowed_signers")
+    path = root / "recipes" / open_workspace(root).recipe("seriousness").policy
+    theirs = json.loads(get_blob(registry.store, registry.policy_digest))
+    document = {**yaml.safe_load(path.read_text("utf-8")), **theirs}
+    path.write_text(yaml.safe_dump(document), "utf-8")
+    return open_workspace(root)
 
 
 def reference(entry: Any) -> dict[str, Any]:
@@ -94,3 +114,53 @@ def test_a_name_is_what_a_switch_and_its_own_number_say(registry: Registry) -> N
         file.write_bytes(canonical(said))
         with pytest.raises(LedgerBroken, match="not what a switch or its own number says"):
             resolve(store, Ledger(store), f"seriousness@{3 if count == 2 else 10}")
+
+
+# --- signatures -------------------------------------------------------------------------------------------
+
+
+def forged_answer(registry: Registry, request: Any, who: str, kind: str = "Approved") -> Any:
+    """What whoever can write to the store can write in somebody's name."""
+    body = {
+        **{field: request.body[field] for field in ("problem", "version")},
+        "request": reference(request),
+        "principal": who,
+        "name": registry.policy.signer(who).name,
+        "reason": "looks right to me",
+        "decision": "approve" if kind == "Approved" else "reject",
+        "signature": "garbage",
+        "key": "SHA256:x",
+        "roles": ["safety-physician"],
+    }
+    return registry.ledger.append(kind, body, actor=who, key=f"{request.digest} {who}")
+
+
+def test_an_approval_in_anothers_name_is_ignored_and_keeps_nobody_out(registry: Registry) -> None:
+    registry.adopt(signatures=2)
+    request = registry.request(registry.version("one"))
+    forged = forged_answer(registry, request, JANE)
+    registry.answer(request, MAX)
+    with pytest.raises(SignatureRefused, match=r"1 of 2 signatures; ignored: ledger entry 3, as .*no SSH sig"):
+        registry.promote(request)
+    given = registry.answer(request, JANE)
+    assert given.sequence > forged.sequence and registry.answer(request, JANE) == given
+    switch = registry.promote(request).body
+    assert len(switch["approvals"]) == 2
+    ((number, why),) = [(entry["sequence"], entry["why"]) for entry in switch["ignored"]]
+    assert number == forged.sequence and "no SSH signature" in why
+    assert proof(registry)[0].name == "seriousness@1"
+
+
+def test_an_approval_that_is_none_is_shown_as_none(registry: Registry, workspace: Any) -> None:
+    request = registry.request(registry.version("one"))
+    forged_answer(registry, request, MAX)
+    registry.answer(request)
+    no, yes = signatures(workspace, request.body["version"])
+    assert (no["name"], yes["name"], yes["verified"]) == ("Dr Max Moe", "Dr Jane Roe", "yes")
+    assert no["verified"].startswith("no: this is no SSH signature")
+    state = workspace.ledger.state()
+    assert in_a_line(workspace, state, state.entries[2]).startswith("NOT VERIFIED (this is no SSH")
+    assert in_a_line(workspace, state, state.entries[3]).startswith("Dr Jane Roe approves")
+    (asked,) = open_requests(workspace)
+    first, second = _so_far(workspace, asked)
+    assert first.startswith("Dr Jane Roe approves") and second.startswith("NOT COUNTED, entry 3: this is no")
