@@ -11,7 +11,7 @@ from pvcore.config import Workspace
 from pvcore.cycle import candidate, judging, loaded, pictures
 from pvcore.cycle.signed import in_a_line
 from pvcore.dossier import plots
-from pvcore.errors import NotFound, PlatformError, RegistryError, SignatureRefused
+from pvcore.errors import NotFound, PlatformError, RegistryError, RequestClosed, SignatureRefused
 from pvcore.evaluation.criteria import is_of_one
 from pvcore.evaluation.gate import Decision
 from pvcore.evaluation.report import Report
@@ -73,7 +73,10 @@ def request(workspace: Workspace, version: str, action: str, occasion: str = "")
         # Kept before it is named: whoever verifies the switch reads who could approve it.
         put_blob(workspace.store, canonical(dict(policy.raw))),
         actor="promote",
+        store=workspace.store,
         policy=policy.approval,
+        allowed_signers=workspace.allowed_signers,
+        revoked=workspace.revoked_keys,
         occasion=occasion,
     )
     return _request(workspace, entry)
@@ -131,7 +134,10 @@ def standing(workspace: Workspace, version: str) -> str:
 
 def open_requests(workspace: Workspace) -> list[Request]:
     """Requests that wait for an answer, oldest first."""
-    return [_request(workspace, entry) for entry in promotion.open_requests(workspace.ledger.state())]
+    return [
+        _request(workspace, entry)
+        for entry in promotion.open_requests(workspace.ledger.state(), workspace.store)
+    ]
 
 
 def open_request(workspace: Workspace, version: str) -> Request:
@@ -194,6 +200,8 @@ def decide(
         )
     except SignatureRefused as refused:
         return Outcome(False, False, f"Refused: {refused}", accepted=False)
+    except RequestClosed as closed:
+        return Outcome(True, False, f"{asked.version}: {closed}", accepted=False)
     if answered.kind == promotion.REJECTED:
         return Outcome(True, False, f"{asked.version}: rejected by {signer.name}: {reason}")
     counted, ignored = _counted(workspace, entry)

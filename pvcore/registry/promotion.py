@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pvcore.errors import NotFound, RegistryError, SignatureRefused, StaleChampion
+from pvcore.errors import NotFound, PvError, RegistryError, SignatureRefused, StaleChampion
 from pvcore.records import digest as digest_of
 from pvcore.registry import signing
 from pvcore.registry.answers import believed, require_answer, told
@@ -38,7 +38,7 @@ from pvcore.registry.approval import (
 )
 from pvcore.registry.approvers import Action, ApprovalPolicy, Signer, policy_of
 from pvcore.registry.ledger import OVERRIDDEN, Entry, Ledger, State
-from pvcore.registry.manifest import Version
+from pvcore.registry.manifest import Version, require_files
 from pvcore.registry.store import Store, check_blob
 
 __all__ = [
@@ -64,7 +64,10 @@ def request_approval(
     policy_digest: str,
     actor: str,
     *,
+    store: Store,
     policy: ApprovalPolicy,
+    allowed_signers: Path,
+    revoked: Path | None = None,
     occasion: str = "",
 ) -> Entry:
     """Ask for signatures; the same question again returns the same entry, answered or not, until it expires.
@@ -73,13 +76,16 @@ def request_approval(
     its own number and predecessor the ledger's position. `occasion` (any text, a run's id) asks anew
     what was once rejected. An override also records what it sets aside. Raises GateError where the
     gate did not pass or the policy allows no override, StaleChampion where the report compares with
-    another champion than today's, RegistryError where nothing would change.
+    another champion than today's, RegistryError where nothing would change, the adapter's files are gone or
+    the champion to be replaced cannot be proven.
     """
     manifest, problem = version.manifest, version.problem
     policy.rule(action)
 
     def body(state: State) -> dict[str, Any]:
         require_eligible(state, version.digest, manifest, action, report, policy_digest)
+        require_files(store, version)
+        _require_replaceable(state, store, version, action, Keys(allowed_signers, revoked))
         if last_switch(state, problem) != after:
             raise StaleChampion(
                 f"the champion of {problem} changed while approval was being requested. Ask again."
@@ -212,6 +218,7 @@ def promote(
     def body(state: State) -> dict[str, Any]:
         require_open(state, asked)
         require_still_asked(state, store, asked, policy, policy_digest)
+        _require_replaceable(state, store, version, asked.body["action"], Keys(allowed_signers, revoked))
         needed = policy.rule(asked.body["action"]).signatures
         signed, ignored = approvals(
             state, asked, policy=policy, allowed_signers=allowed_signers, revoked=revoked
@@ -299,6 +306,24 @@ def verify_switch(
     return version_of(state, store, request)
 
 
+def _require_replaceable(state: State, store: Store, version: Version, action: str, keys: Keys) -> None:
+    """What a switch goes on from is proven: the champion, or on the way back the switch that it goes back to.
+
+    So a champion that took no door is replaced by rolling back to one that did, and by nothing else.
+    """
+    past = state.history(version.problem)
+    if action == "rollback":
+        past = tuple(switch for switch in past if switch.body["version"] == version.digest)
+    for switch in past[-1:]:
+        try:
+            verify_switch(state, store, switch, allowed_signers=keys.allowed_signers, revoked=keys.revoked)
+        except PvError as error:
+            raise RegistryError(
+                f"{switch.body['name']} cannot be proven to be champion by ledger entry {switch.sequence}: {error} "
+                "Roll back to a champion that can, or restore the ledger from a backup."
+            ) from error
+
+
 def _require_same(switch: Entry, request: Entry, before: State, policy: ApprovalPolicy) -> None:
     """A switch says of itself what was asked and signed, as `promote` writes it, and nothing else."""
     asked = request.body
@@ -322,15 +347,24 @@ def _require_bytes(store: Store, version: Version) -> None:
         check_blob(store, file["sha256"])
 
 
-def open_requests(state: State) -> tuple[Entry, ...]:
-    """Requests that wait for an answer: not rejected, not carried out, their champion still in place."""
+def open_requests(state: State, store: Store) -> tuple[Entry, ...]:
+    """Requests that can be answered: not rejected, not carried out, not expired, their champion still in place."""
     return tuple(
         entry
         for entry in state.entries
         if entry.kind == REQUESTED
         and closing(state, entry) is None
         and last_switch(state, entry.body["problem"]) == entry.body["after_switch"]
+        and not _ran_out(store, entry)
     )
+
+
+def _ran_out(store: Store, asked: Entry) -> bool:
+    """Whether a request expired by the policy that it names; one whose policy is lost is shown, not hidden."""
+    try:
+        return expired(asked, policy_of(store, asked.body["policy"]))
+    except (NotFound, RegistryError):
+        return False
 
 
 def approvals(

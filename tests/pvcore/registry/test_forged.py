@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,15 @@ import pytest
 import yaml
 
 from pvcore.config import Workspace, init_workspace, open_workspace
-from pvcore.cycle.approval import _so_far, open_requests
+from pvcore.cycle.approval import _so_far, decide, open_requests
+from pvcore.cycle.past import champions_at
 from pvcore.cycle.signed import in_a_line, signatures
 from pvcore.errors import LedgerBroken, RegistryError, SignatureRefused
 from pvcore.records import canonical, digest
-from pvcore.registry import promotion, snapshots
+from pvcore.registry import approval, promotion, snapshots
 from pvcore.registry.ledger import Ledger
 from pvcore.registry.manifest import resolve
-from pvcore.registry.store import get_blob, open_store
+from pvcore.registry.store import get_blob, open_store, put_blob
 
 JANE, MAX = "jane@example.org", "max@example.org"
 Registry = Any
@@ -35,7 +37,9 @@ def workspace(registry: Registry, tmp_path: Path) -> Workspace:
     theirs = json.loads(get_blob(registry.store, registry.policy_digest))
     document = {**yaml.safe_load(path.read_text("utf-8")), **theirs}
     path.write_text(yaml.safe_dump(document), "utf-8")
-    return open_workspace(root)
+    opened = open_workspace(root)
+    registry.policy_digest = put_blob(registry.store, canonical(dict(opened.policy(path.name).raw)))
+    return opened
 
 
 def reference(entry: Any) -> dict[str, Any]:
@@ -140,7 +144,9 @@ def test_an_approval_in_anothers_name_is_ignored_and_keeps_nobody_out(registry: 
     request = registry.request(registry.version("one"))
     forged = forged_answer(registry, request, JANE)
     registry.answer(request, MAX)
-    with pytest.raises(SignatureRefused, match=r"1 of 2 signatures; ignored: ledger entry 3, as .*no SSH sig"):
+    with pytest.raises(
+        SignatureRefused, match=r"1 of 2 signatures; ignored: ledger entry 3, as .*no SSH sig"
+    ):
         registry.promote(request)
     given = registry.answer(request, JANE)
     assert given.sequence > forged.sequence and registry.answer(request, JANE) == given
@@ -164,3 +170,107 @@ def test_an_approval_that_is_none_is_shown_as_none(registry: Registry, workspace
     (asked,) = open_requests(workspace)
     first, second = _so_far(workspace, asked)
     assert first.startswith("Dr Jane Roe approves") and second.startswith("NOT COUNTED, entry 3: this is no")
+
+
+# --- what is replaced, and what is asked for ---------------------------------------------------------------
+
+
+def test_a_champion_that_took_no_door_is_replaced_by_rolling_back_and_by_nothing_else(
+    registry: Registry,
+) -> None:
+    one, weak = registry.champion("one"), registry.version("weak", decision={"outcome": "fail"})
+    waiting = registry.request(registry.version("waiting"))
+    registry.answer(waiting)
+    body = {"problem": "seriousness", "name": weak.name, "version": weak.digest, "expected": one.digest}
+    more = {"asked": "x", "request": {"sequence": 1, "digest": "x"}, "signatures": 1, "approvals": []}
+    registry.ledger.append("Promoted", {**body, **more}, actor="x")
+    late = registry.version("late")
+    assert late.manifest.champion == weak.digest
+    with pytest.raises(
+        RegistryError, match=r"seriousness@2 cannot be proven .* Roll back to a champion that"
+    ):
+        registry.request(late)
+    request = registry.request(one, "rollback")
+    registry.answer(request)
+    registry.promote(request)
+    assert proof(registry)[0] == one
+
+
+def test_a_champion_whose_key_is_struck_out_while_a_request_waits_is_not_replaced(registry: Registry) -> None:
+    """The champion is proven again at the switch: all else of the request still holds then."""
+    registry.champion("one")
+    last = registry.ledger.state().history("seriousness")[-1]
+    request = registry.request(registry.version("two"))
+    registry.answer(request)
+    foreign = registry.folder / "allowed"
+    foreign.write_text(f"{MAX} {registry.keys[MAX].with_suffix('.pub').read_text()}")
+    registry.answer(request, MAX)
+    with pytest.raises(
+        RegistryError, match=f"cannot be proven to be champion by ledger entry {last.sequence}"
+    ):
+        registry.promote(request, allowed_signers=foreign)
+
+
+def test_nothing_is_asked_of_a_version_whose_weights_are_gone(registry: Registry) -> None:
+    version = registry.version("one")
+    (registry.store.root / "blobs" / "sha256" / _weights(version)).unlink()
+    with pytest.raises(
+        RegistryError, match=r"seriousness@1 has no adapter_model\.safetensors in .* any more"
+    ):
+        registry.request(version)
+
+
+def _weights(version: Any) -> str:
+    return str(version.manifest.adapter["files"]["adapter_model.safetensors"]["sha256"])
+
+
+def test_an_expired_request_does_not_wait_and_its_answer_ends_the_run(
+    registry: Registry, workspace: Workspace
+) -> None:
+    request = registry.request(registry.version("one"))
+    (asked,) = open_requests(workspace)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(approval, "datetime", later(14.1))
+        assert open_requests(workspace) == []
+        done = decide(
+            workspace, asked, decision="approve", name=JANE, reason="fine", signature=registry.sign(request)
+        )
+    assert (done.final, done.switched) == (True, False) and "expired on" in done.line
+    registry.answer(request, MAX, "reject")
+    done = decide(
+        workspace, asked, decision="approve", name=JANE, reason="fine", signature=registry.sign(request)
+    )
+    assert done.final and not done.switched and "is closed: Rejected" in done.line
+
+
+def later(days: float) -> type[datetime]:
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
+            return datetime.now(UTC) + timedelta(days=days)
+
+    return Later
+
+
+def test_a_version_has_one_name(registry: Registry) -> None:
+    registry.version("one")
+    version = registry.version("two")
+    said = registry.ledger.entries()[-1].body
+    registry.ledger.append("Registered", {**said, "number": 7}, actor="x")
+    assert registry.ledger.state().version(version.digest).body["number"] == 2
+    fresh = Ledger(open_store(registry.store.url))
+    (fault,) = fresh.verify()
+    assert "registers the version of entry 2 a second time" in str(fault)
+    with pytest.raises(LedgerBroken, match="a second time"):
+        fresh.entries()
+
+
+def test_the_history_tells_of_a_switch_that_names_nothing(registry: Registry, workspace: Workspace) -> None:
+    version = registry.version("one")
+    body = {"problem": "seriousness", "name": version.name, "version": version.digest, "expected": None}
+    for number in (0, -1, 1, 99):
+        named = {"sequence": number, "digest": "x"}
+        more = {"asked": "x", "request": named, "signatures": 1, "approvals": [named]}
+        switch = registry.ledger.append("Promoted", {**body, **more}, actor="x")
+        row = champions_at(workspace, "seriousness", switch.time)[-1]
+        assert row["signatures"] == [] and "has no ApprovalRequested entry" in row["signed"]
