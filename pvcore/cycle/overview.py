@@ -7,7 +7,7 @@ from typing import Any
 from pvcore.config import Workspace
 from pvcore.cycle import arrivals, holding
 from pvcore.cycle.approval import open_requests
-from pvcore.cycle.signed import ANSWERS, in_a_line, signatures, under
+from pvcore.cycle.signed import ANSWERS, in_a_line, signature, signatures, under
 from pvcore.cycle.spending import told as spent
 from pvcore.errors import NotFound, PvError
 from pvcore.registry import promotion
@@ -88,11 +88,15 @@ def _row(workspace: Workspace, entry: Entry, *, champion: bool) -> Row:
 
 def champions(workspace: Workspace) -> list[str]:
     """A line per champion: who approved it, when."""
-    lines = []
+    lines, state = [], workspace.ledger.state()
     for row in versions(workspace):
         if row["champion"]:
-            answered = [e for e in workspace.ledger.entries() if e.kind == promotion.APPROVED]
-            signed = [e.body["name"] for e in answered if e.body["version"] == row["digest"]]
+            rows = [
+                signature(workspace, state, e)
+                for e in state.entries
+                if e.kind == promotion.APPROVED and e.body["version"] == row["digest"]
+            ]
+            signed = [given["name"] for given in rows if given["verified"] == "yes"]
             by = signed[-1] if signed else "nobody"
             lines.append(f"{row['version']} is champion (approved by {by}, adapter {row['adapter'][:12]})")
     return lines
