@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from prefect import get_run_logger, task
 from prefect.cache_policies import INPUTS, NO_CACHE, RUN_ID
 
@@ -46,8 +44,5 @@ def decide(request: Request, decision: str, name: str, reason: str, signature: s
 
 
 def patience(request: Request) -> int:
-    """Seconds that a run waits for the answer to a request: as long as the settings say, but not after it expired."""
-    longest = open_workspace().settings.approval_days * 86400
-    if request.until:
-        longest = min(longest, (datetime.fromisoformat(request.until) - datetime.now(UTC)).total_seconds())
-    return max(int(longest), 1)
+    """Seconds that a run waits for the answer to a request."""
+    return approvals.patience(open_workspace(), request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +115,14 @@ def _until(workspace: Workspace, entry: Entry) -> str:
     except (NotFound, RegistryError):
         return ""
     return moment.isoformat(timespec="minutes").replace("+00:00", "Z")
+
+
+def patience(workspace: Workspace, asked: Request) -> int:
+    """Seconds that a run waits for the answer to a request: as the settings say, and not after it has expired."""
+    longest = workspace.settings.approval_days * 86400
+    if asked.until:
+        longest = min(longest, (datetime.fromisoformat(asked.until) - datetime.now(UTC)).total_seconds())
+    return max(int(longest), 1)
 
 
 def _rejection(entry: Entry) -> str:

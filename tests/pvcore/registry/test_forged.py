@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 import yaml
 
 from pvcore.config import Workspace, init_workspace, open_workspace
-from pvcore.cycle.approval import _so_far, decide, open_requests
+from pvcore.cycle.approval import _so_far, decide, open_requests, patience
 from pvcore.cycle.past import champions_at
 from pvcore.cycle.signed import in_a_line, signatures
 from pvcore.errors import LedgerBroken, RegistryError, SignatureRefused
@@ -229,6 +230,9 @@ def test_an_expired_request_does_not_wait_and_its_answer_ends_the_run(
 ) -> None:
     request = registry.request(registry.version("one"))
     (asked,) = open_requests(workspace)
+    assert 13.9 * 86400 < patience(workspace, asked) <= 14 * 86400
+    assert patience(workspace, replace(asked, until="2020-01-01T00:00Z")) == 1
+    assert patience(workspace, replace(asked, until="2999-01-01T00:00Z")) == 14 * 86400
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(approval, "datetime", later(14.1))
         assert open_requests(workspace) == []
