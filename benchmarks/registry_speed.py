@@ -149,8 +149,9 @@ class Ours:
         from pvcore.registry import promotion, signing
 
         asked = promotion.request_approval(
-            self.ledger, version, "promote", version.manifest.report, self.digest, "retrain"
-        )
+            self.ledger, version, "promote", version.manifest.report, self.digest, "retrain",
+            store=self.store, policy=self.policy, allowed_signers=self.keys,
+        )  # fmt: skip
         signed = signing.sign(signing.statement(asked, "approve", "Dr Jane Roe", "fine", JANE), self.key)
         promotion.answer(
             self.ledger, self.store, asked, decision="approve", principal=JANE, name="Dr Jane Roe", reason="fine",

@@ -82,7 +82,7 @@ def _through_the_door(request: approval.Request) -> str | State:
     while refused < ATTEMPTS:
         form = Answer.with_initial_data(description=approval.form(request, said))
         answer = suspend_flow_run(
-            wait_for_input=form, key=f"{request.digest[:16]}-{shown}", timeout=approval.patience()
+            wait_for_input=form, key=f"{request.digest[:16]}-{shown}", timeout=approval.patience(request)
         )
         outcome = approval.decide(request, answer.decision, answer.name, answer.reason, answer.signature)
         if outcome.final:

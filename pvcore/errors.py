@@ -99,6 +99,10 @@ class SignatureRefused(RegistryError):
     """A signature that is altered, foreign, expired, revoked, or made for something else."""
 
 
+class RequestClosed(RegistryError):
+    """A request for approval that was rejected, carried out or has expired."""
+
+
 class StaleChampion(RegistryError):
     """A promotion that expects to replace a champion which is no longer the champion."""
 

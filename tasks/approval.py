@@ -43,6 +43,6 @@ def decide(request: Request, decision: str, name: str, reason: str, signature: s
     return outcome
 
 
-def patience() -> int:
-    """Seconds that a request waits for its answer."""
-    return int(open_workspace().settings.approval_days * 86400)
+def patience(request: Request) -> int:
+    """Seconds that a run waits for the answer to a request."""
+    return approvals.patience(open_workspace(), request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,14 @@ from pvcore.config import Workspace
 from pvcore.cycle import candidate, judging, loaded, pictures
 from pvcore.cycle.signed import in_a_line
 from pvcore.dossier import plots
-from pvcore.errors import NotFound, PlatformError, RegistryError, SignatureRefused
+from pvcore.errors import NotFound, PlatformError, RegistryError, RequestClosed, SignatureRefused
 from pvcore.evaluation.criteria import is_of_one
 from pvcore.evaluation.gate import Decision
 from pvcore.evaluation.report import Report
 from pvcore.plain import inert
 from pvcore.records import canonical
 from pvcore.registry import promotion, signing
+from pvcore.registry.answers import told
 from pvcore.registry.approvers import policy_of
 from pvcore.registry.ledger import SWITCHES, Entry
 from pvcore.registry.manifest import Version, resolve
@@ -72,7 +74,10 @@ def request(workspace: Workspace, version: str, action: str, occasion: str = "")
         # Kept before it is named: whoever verifies the switch reads who could approve it.
         put_blob(workspace.store, canonical(dict(policy.raw))),
         actor="promote",
+        store=workspace.store,
         policy=policy.approval,
+        allowed_signers=workspace.allowed_signers,
+        revoked=workspace.revoked_keys,
         occasion=occasion,
     )
     return _request(workspace, entry)
@@ -112,6 +117,14 @@ def _until(workspace: Workspace, entry: Entry) -> str:
     return moment.isoformat(timespec="minutes").replace("+00:00", "Z")
 
 
+def patience(workspace: Workspace, asked: Request) -> int:
+    """Seconds that a run waits for the answer to a request: as the settings say, and not after it has expired."""
+    longest = workspace.settings.approval_days * 86400
+    if asked.until:
+        longest = min(longest, (datetime.fromisoformat(asked.until) - datetime.now(UTC)).total_seconds())
+    return max(int(longest), 1)
+
+
 def _rejection(entry: Entry) -> str:
     return f"It was rejected by {entry.body['name']} on {entry.time[:10]}: {entry.body['reason']}."
 
@@ -130,7 +143,10 @@ def standing(workspace: Workspace, version: str) -> str:
 
 def open_requests(workspace: Workspace) -> list[Request]:
     """Requests that wait for an answer, oldest first."""
-    return [_request(workspace, entry) for entry in promotion.open_requests(workspace.ledger.state())]
+    return [
+        _request(workspace, entry)
+        for entry in promotion.open_requests(workspace.ledger.state(), workspace.store)
+    ]
 
 
 def open_request(workspace: Workspace, version: str) -> Request:
@@ -193,14 +209,29 @@ def decide(
         )
     except SignatureRefused as refused:
         return Outcome(False, False, f"Refused: {refused}", accepted=False)
+    except RequestClosed as closed:
+        return Outcome(True, False, f"{asked.version}: {closed}", accepted=False)
     if answered.kind == promotion.REJECTED:
         return Outcome(True, False, f"{asked.version}: rejected by {signer.name}: {reason}")
-    given = len(promotion.approvals(workspace.ledger.state(), entry))
-    needed = policy.approval.rule(asked.action).signatures
+    counted, ignored = _counted(workspace, entry)
+    given, needed = len(counted), policy.approval.rule(asked.action).signatures
     if given < needed:
-        return Outcome(False, False, f"{given} of {needed} signatures so far; another person signs next")
+        line = f"{given} of {needed} signatures so far; another person signs next{told(ignored)}"
+        return Outcome(False, False, line)
     switch = promotion.promote(workspace.ledger, workspace.store, entry, actor="promote", **rules)
-    return Outcome(True, True, f"{asked.version} is champion since {switch.time}, approved by {signer.name}")
+    line = f"{asked.version} is champion since {switch.time}, approved by {signer.name}{told(ignored)}"
+    return Outcome(True, True, line)
+
+
+def _counted(workspace: Workspace, entry: Entry) -> tuple[list[Entry], dict[int, str]]:
+    """The approvals of a request that count, and why others do not."""
+    return promotion.approvals(
+        workspace.ledger.state(),
+        entry,
+        policy=_policy(workspace, entry).approval,
+        allowed_signers=workspace.allowed_signers,
+        revoked=workspace.revoked_keys,
+    )
 
 
 # --- the run that waits --------------------------------------------------------------------------------
@@ -268,7 +299,7 @@ def answer(
 def _taken(workspace: Workspace, asked: Request, name: str, url: str) -> str:
     """What an answer led to after which the form came back. Raises SignatureRefused where it was none."""
     policy = _policy(workspace, _entry(workspace, asked)).approval
-    given = promotion.approvals(workspace.ledger.state(), _entry(workspace, asked))
+    given, _ = _counted(workspace, _entry(workspace, asked))
     if policy.signer(name).principal not in {entry.body["principal"] for entry in given}:
         raise SignatureRefused(f"the answer to {asked.version} was refused; the form says why: {url}")
     needed = policy.rule(asked.action).signatures
@@ -322,8 +353,11 @@ def form_markdown(workspace: Workspace, asked: Request, refusal: str = "") -> st
 
 
 def _so_far(workspace: Workspace, asked: Request) -> list[str]:
-    state = workspace.ledger.state()
-    return [in_a_line(state, entry) for entry in promotion.approvals(state, _entry(workspace, asked))]
+    state, entry = workspace.ledger.state(), _entry(workspace, asked)
+    counted, ignored = _counted(workspace, entry)
+    return [in_a_line(workspace, state, e) for e in counted] + [
+        f"NOT COUNTED, entry {number}: {why}" for number, why in ignored.items()
+    ]
 
 
 def page_markdown(workspace: Workspace, asked: Request) -> str:

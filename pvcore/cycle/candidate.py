@@ -15,10 +15,10 @@ from pvcore.config import Workspace
 from pvcore.cycle import data, memory
 from pvcore.cycle.bases import places, read_before, source_of
 from pvcore.cycle.lineage import unseen
-from pvcore.errors import NotFound
 from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.problems import PROBLEMS
 from pvcore.records import Example, Prediction, Question, canonical, digest
+from pvcore.registry import promotion
 from pvcore.registry.manifest import Version, fetch_adapter, resolve
 from pvcore.registry.store import get_blob, get_folder, put_blob, put_folder
 from pvcore.training.settings import sections
@@ -60,11 +60,20 @@ def specify(workspace: Workspace, problem: str, dataset: str, *, scratch: bool =
 
 
 def champion_of(workspace: Workspace, problem: str) -> Version | None:
-    """The champion of a problem, or None before the first promotion."""
-    try:
-        return resolve(workspace.store, workspace.ledger, f"{problem}@champion")
-    except NotFound:
+    """The champion of a problem, its switch and bytes proven anew, or None before the first promotion.
+
+    Raises SignatureRefused, LedgerBroken, RegistryError: nothing is trained from, or judged beside, what took no door.
+    """
+    if workspace.ledger.state().champion(problem) is None:
         return None
+    found, _ = promotion.verify_champion(
+        workspace.ledger,
+        workspace.store,
+        problem,
+        allowed_signers=workspace.allowed_signers,
+        revoked=workspace.revoked_keys,
+    )
+    return found
 
 
 def _same_base(workspace: Workspace, version: Version, base: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from pvcore.config import Workspace
 from pvcore.cycle import arrivals, holding
 from pvcore.cycle.approval import open_requests
-from pvcore.cycle.signed import ANSWERS, in_a_line, signatures, under
+from pvcore.cycle.signed import ANSWERS, in_a_line, signature, signatures, under
 from pvcore.cycle.spending import told as spent
 from pvcore.errors import NotFound, PvError
 from pvcore.registry import promotion
@@ -88,11 +88,15 @@ def _row(workspace: Workspace, entry: Entry, *, champion: bool) -> Row:
 
 def champions(workspace: Workspace) -> list[str]:
     """A line per champion: who approved it, when."""
-    lines = []
+    lines, state = [], workspace.ledger.state()
     for row in versions(workspace):
         if row["champion"]:
-            answered = [e for e in workspace.ledger.entries() if e.kind == promotion.APPROVED]
-            signed = [e.body["name"] for e in answered if e.body["version"] == row["digest"]]
+            rows = [
+                signature(workspace, state, e)
+                for e in state.entries
+                if e.kind == promotion.APPROVED and e.body["version"] == row["digest"]
+            ]
+            signed = [given["name"] for given in rows if given["verified"] == "yes"]
             by = signed[-1] if signed else "nobody"
             lines.append(f"{row['version']} is champion (approved by {by}, adapter {row['adapter'][:12]})")
     return lines
@@ -140,7 +144,7 @@ def history(workspace: Workspace, problem: str = "") -> list[Row]:
             "time": e.time,
             "event": e.kind,
             "by": e.actor,
-            "what": _told(e, state),
+            "what": _told(workspace, e, state),
             "digest": e.digest[:12],
         }
         for e in state.entries
@@ -148,10 +152,10 @@ def history(workspace: Workspace, problem: str = "") -> list[Row]:
     ]
 
 
-def _told(entry: Entry, state: State) -> str:
+def _told(workspace: Workspace, entry: Entry, state: State) -> str:
     body = entry.body
     if entry.kind in (*ANSWERS, "HoldPlaced", "HoldLifted", "Collected"):
-        return in_a_line(state, entry)
+        return in_a_line(workspace, state, entry)
     told = {
         "ReleaseAdmitted": lambda: f"MedDRA {body['version']} {body['language']} ({body['name']})",
         "BatchAdmitted": lambda: f"{body['name']}: {body['cases']} cases, {body['annotations']} annotations",
@@ -175,10 +179,10 @@ def _told(entry: Entry, state: State) -> str:
         "Registered": lambda: f"{body['problem']}@{body['number']}",
         "Loaded": lambda: "; ".join([f"{body['name']}: {body['outcome']}", *body["reasons"]]),
         "ApprovalRequested": lambda: f"{body['action']} {body['name']}",
-        "Promoted": lambda: f"{body['name']}; {under(state, entry)}",
-        "RolledBack": lambda: f"to {body['name']}; {under(state, entry)}",
+        "Promoted": lambda: f"{body['name']}; {under(workspace, state, entry)}",
+        "RolledBack": lambda: f"to {body['name']}; {under(workspace, state, entry)}",
         "Overridden": lambda: (
-            f"{body['name']}, although {'; '.join(body.get('waived', ()))}; {under(state, entry)}"
+            f"{body['name']}, although {'; '.join(body.get('waived', ()))}; {under(workspace, state, entry)}"
         ),
         "CollectionEnded": lambda: f"all of entry {body['collection']['sequence']} is deleted",
         "Scored": lambda: f"{body['rows']} predictions",

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from pvcore.config import Workspace
+from pvcore.cycle.signed import named, signature
 from pvcore.errors import ConfigError, NotFound, PvError
 from pvcore.registry import promotion
 from pvcore.registry.entry import Entry, utc
@@ -52,24 +53,13 @@ def _span(at: str) -> tuple[datetime, datetime]:
 
 def _row(workspace: Workspace, state: State, switch: Entry) -> Row:
     later = [e for e in state.history(switch.body["problem"]) if e.sequence > switch.sequence]
-    approvals = [state.entries[reference["sequence"] - 1] for reference in switch.body["approvals"]]
-    asked = state.entries[switch.body["request"]["sequence"] - 1]
+    approvals = [named(state, reference, promotion.APPROVED) for reference in switch.body["approvals"]]
     return {
         "version": switch.body["name"],
         "since": switch.time,
         "until": later[0].time if later else None,
         "by": f"{switch.kind}, entry {switch.sequence}",
-        "signatures": [
-            {
-                "name": approval.body["name"],
-                "principal": approval.body["principal"],
-                "time": approval.time,
-                "meaning": f"{approval.kind.lower()}: {asked.body['action']} {asked.body['name']}",
-                "reason": approval.body["reason"],
-                "key": approval.body["key"],
-            }
-            for approval in approvals
-        ],
+        "signatures": [signature(workspace, state, approval) for approval in approvals if approval],
         "signed": _proven(workspace, state, switch),
         "digest": switch.body["version"],
         "switch": switch.digest,

@@ -9,6 +9,7 @@ from pvcore.config import PolicyDocument, Workspace
 from pvcore.errors import ConfigError
 from pvcore.registry import retention
 from pvcore.registry.approval import Keys
+from pvcore.registry.ledger import Entry, State
 from pvcore.registry.manifest import Version, resolve
 from pvcore.registry.retention import Person, Plan, Rules
 
@@ -18,7 +19,7 @@ Row = dict[str, Any]
 def hold(workspace: Workspace, version: str, *, name: str, reason: str, key: Path) -> str:
     """Place a signed legal hold on a version. Raises SignatureRefused, NotFound."""
     found, rules = _of(workspace, version)
-    entry = retention.hold(workspace.ledger, found, _person(rules, name, reason, key), rules)
+    entry = retention.hold(workspace.ledger, workspace.store, found, _person(rules, name, reason, key), rules)
     return f"{found.name} is held since {entry.time}: {reason.strip()}"
 
 
@@ -31,7 +32,7 @@ def release_hold(workspace: Workspace, version: str, *, name: str, reason: str, 
 
 def collectable(workspace: Workspace) -> Plan:
     """What a collection would take away now."""
-    return retention.plan(workspace.ledger.state(), workspace.store, _policy(workspace).retention)
+    return retention.plan(workspace.ledger.state(), workspace.store, _rules(workspace, _policy(workspace)))
 
 
 def collect(workspace: Workspace, planned: Plan, *, name: str, reason: str, key: Path) -> str:
@@ -53,15 +54,24 @@ def rows(planned: Plan) -> list[Row]:
 
 def is_held(workspace: Workspace, version: Version) -> bool:
     """Whether a legal hold is on a version."""
-    return bool(retention.holds(workspace.ledger.state(), version.digest))
+    _, rules = _of(workspace, version.digest)
+    return bool(retention.holds(workspace.ledger.state(), version.digest, rules))
 
 
 def require_holds_proven(workspace: Workspace, version: Version) -> None:
     """Every hold that is on a version was signed as it stands, by someone who may. Raises SignatureRefused."""
     state = workspace.ledger.state()
     _, rules = _of(workspace, version.digest)
-    for entry in retention.holds(state, version.digest):
+    for entry in retention.holds(state, version.digest, rules):
         retention.require_proven(state, entry, rules)
+
+
+def require_proven(workspace: Workspace, state: State, entry: Entry) -> None:
+    """A hold, its end or a collection was signed as it stands, by who may. Raises SignatureRefused, PvError."""
+    problem = entry.body.get("problem")
+    policy = workspace.policy(workspace.recipe(problem).policy) if problem else _policy(workspace)
+    before = State(state.entries[: entry.sequence - 1])
+    retention.require_proven(before, entry, _rules(workspace, policy))
 
 
 def _of(workspace: Workspace, version: str) -> tuple[Version, Rules]:

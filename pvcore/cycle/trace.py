@@ -109,7 +109,8 @@ def _version(workspace: Workspace, version: Version, kin: str) -> Iterator[Row]:
     yield from _tried("dataset", lambda: _dataset(workspace, version))
     yield from _evaluated(workspace, version)
     for signed in signatures(workspace, version.digest):
-        meaning = f"{signed['meaning']}: {signed['reason']}"
+        odd = "" if signed["verified"] == "yes" else f" (NOT VERIFIED, {signed['verified']})"
+        meaning = f"{signed['meaning']}: {signed['reason']}{odd}"
         yield _row(
             "approval", meaning, signed["key"], signed["time"], f"{signed['name']} ({signed['principal']})"
         )

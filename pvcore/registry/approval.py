@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pvcore.errors import GateError, RegistryError, SignatureRefused, StaleChampion
+from pvcore.errors import GateError, RegistryError, RequestClosed, SignatureRefused, StaleChampion
 from pvcore.registry import signing
 from pvcore.registry.approvers import ApprovalPolicy, require_role
 from pvcore.registry.ledger import OVERRIDDEN, PROMOTED, REGISTERED, ROLLED_BACK, Entry, State
-from pvcore.registry.loading import require_loaded
+from pvcore.registry.loading import not_loaded, require_loaded
 from pvcore.registry.manifest import Manifest, Version, read_version
 from pvcore.registry.store import Store
 
@@ -129,7 +129,7 @@ def waived(state: State, digest: str, manifest: Manifest, report: str, policy: s
         )
     if found.policy != policy:
         told.append(f"the gate decided by the policy {found.policy}, not by {policy}")
-    return told
+    return told + [fact for fact, _ in not_loaded(state, digest, report)]
 
 
 def answers_to(state: State, request: Entry, kind: str) -> list[Entry]:
@@ -156,7 +156,7 @@ def require_open(state: State, asked: Entry) -> None:
     """The request was neither rejected nor carried out."""
     end = closing(state, asked)
     if end:
-        raise RegistryError(f"the request for {asked.body['name']} is closed: {end.kind} on {end.time}.")
+        raise RequestClosed(f"the request for {asked.body['name']} is closed: {end.kind} on {end.time}.")
 
 
 def expired(asked: Entry, policy: ApprovalPolicy, at: datetime | None = None) -> bool:
@@ -185,12 +185,18 @@ def require_still_asked(
             f"but {policy_digest[:12]} is in force now. Ask anew."
         )
     if expired(asked, policy, at):
-        raise RegistryError(
+        raise RequestClosed(
             f"the request for {body['name']} expired on {policy.until(asked.time):%Y-%m-%d %H:%M} UTC, "
             f"{policy.valid_days:g} days after it was made. Ask anew."
         )
     policy.rule(body["action"])
-    manifest = version_of(state, store, asked).manifest
+    version = version_of(state, store, asked)
+    if (version.name, version.problem) != (body["name"], body["problem"]):
+        raise RegistryError(
+            f"the request names {body['name']} of {body['problem']}, but its version {body['version'][:12]} is "
+            f"{version.name}. Who wrote ledger entry {asked.sequence}? Ask anew."
+        )
+    manifest = version.manifest
     require_eligible(state, body["version"], manifest, body["action"], body["report"], policy_digest)
     now = waived(state, body["version"], manifest, body["report"], policy_digest)
     if body["action"] == "override" and body.get("waived") != now:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from pvcore.errors import Fault, LedgerBroken
 from pvcore.records import digest as digest_of
-from pvcore.registry.entry import ORIGIN, PREFIX, Entry, entry_key, is_entry_key, parse
+from pvcore.registry.entry import ORIGIN, PREFIX, REGISTERED, Entry, entry_key, is_entry_key, parse
 from pvcore.registry.store import Store
 
 
@@ -29,6 +29,7 @@ def check(contents: Mapping[int, bytes]) -> tuple[list[Entry], list[Fault]]:
     faults: list[Fault] = []
     previous: dict[int, str] = {0: ORIGIN}
     seen: dict[tuple[str, str], int] = {}
+    versions: dict[str, int] = {}
     for number, data in contents.items():
         previous[number] = digest_of(data)
         entry, found = parse(number, data, previous.get(number - 1))
@@ -39,6 +40,12 @@ def check(contents: Mapping[int, bytes]) -> tuple[list[Entry], list[Fault]]:
         first = seen.setdefault((entry.kind, entry.key), number) if entry.key else number
         if first != number:
             faults.append(Fault(entry_key(number), f"repeats {entry.kind} {entry.key!r} of entry {first}"))
+        if (
+            entry.kind == REGISTERED
+            and not found
+            and (first := versions.setdefault(entry.body["version"], number)) != number
+        ):
+            faults.append(Fault(entry_key(number), f"registers the version of entry {first} a second time"))
     return entries, faults
 
 

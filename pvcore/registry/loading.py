@@ -38,7 +38,13 @@ def last_check(state: State, version: str, report: str) -> Entry | None:
 
 
 def require_loaded(state: State, version: str, report: str) -> None:
-    """Raises GateError where the evaluation behind `report` asks for the check and none passed last.
+    """Raises GateError where the evaluation behind `report` asks for the check and none passed last."""
+    for fact, advice in not_loaded(state, version, report):
+        raise GateError(f"{fact}. {advice}")
+
+
+def not_loaded(state: State, version: str, report: str) -> list[tuple[str, str]]:
+    """What is missing of the check that the evaluation behind `report` asks for, and what to do; or nothing.
 
     Whether it asks stands in its Evaluated entry, so this needs no policy and holds again at the switch.
     """
@@ -46,19 +52,18 @@ def require_loaded(state: State, version: str, report: str) -> None:
         e.kind == "Evaluated" and e.body["report"] == report and e.body.get("loaded") for e in state.entries
     )
     if not asks:
-        return
+        return []
     name = version[:12]
     registered = state.version(version)
     if registered:
         name = f"{registered.body['problem']}@{registered.body['number']}"
     found = last_check(state, version, report)
     if found is None:
-        raise GateError(
-            f"{name} was not loaded for real since it was evaluated, and the policy asks for it. "
-            f"Run: pv loaded {name}"
-        )
+        fact = f"{name} was not loaded for real since it was evaluated, and the policy asks for it"
+        return [(fact, f"Run: pv loaded {name}")]
     if found.body["outcome"] != "pass":
         reasons = "; ".join(found.body["reasons"])
-        raise GateError(
-            f"{name} was loaded for real and did not pass: {reasons}. Again: pv loaded {name} --again"
-        )
+        return [
+            (f"{name} was loaded for real and did not pass: {reasons}", f"Again: pv loaded {name} --again")
+        ]
+    return []

@@ -288,6 +288,16 @@ def _names(versions: tuple[Entry, ...]) -> str:
     return f"{last.body['problem']}@1" + (f" to @{last.body['number']}" if len(versions) > 1 else "")
 
 
+def require_files(store: Store, version: Version) -> None:
+    """Every file of the adapter is in the store; its bytes are checked when it is read. Raises RegistryError."""
+    for name, file in version.manifest.adapter["files"].items():
+        if not blob_exists(store, file["sha256"]):
+            raise RegistryError(
+                f"{version.name} has no {name} in {store.url} any more (was it collected? See: pv history). "
+                "Restore it from a backup, or train again."
+            )
+
+
 def fetch_adapter(store: Store, version: Version, target: Path, *, beside: bool = False) -> Path:
     """The adapter as a plain PEFT folder at `target`, every byte verified; nothing there if it fails.
 

@@ -8,13 +8,15 @@ again at the moment of the switch, against the state that the ledger's entry dir
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pvcore.errors import NotFound, RegistryError, SignatureRefused, StaleChampion
+from pvcore.errors import NotFound, PvError, RegistryError, SignatureRefused, StaleChampion
 from pvcore.records import digest as digest_of
 from pvcore.registry import signing
+from pvcore.registry.answers import believed, require_answer, told
 from pvcore.registry.approval import (
     APPROVED,
     REJECTED,
@@ -36,7 +38,7 @@ from pvcore.registry.approval import (
 )
 from pvcore.registry.approvers import Action, ApprovalPolicy, Signer, policy_of
 from pvcore.registry.ledger import OVERRIDDEN, Entry, Ledger, State
-from pvcore.registry.manifest import Version
+from pvcore.registry.manifest import Version, require_files
 from pvcore.registry.store import Store, check_blob
 
 __all__ = [
@@ -62,7 +64,10 @@ def request_approval(
     policy_digest: str,
     actor: str,
     *,
+    store: Store,
     policy: ApprovalPolicy,
+    allowed_signers: Path,
+    revoked: Path | None = None,
     occasion: str = "",
 ) -> Entry:
     """Ask for signatures; the same question again returns the same entry, answered or not, until it expires.
@@ -71,13 +76,16 @@ def request_approval(
     its own number and predecessor the ledger's position. `occasion` (any text, a run's id) asks anew
     what was once rejected. An override also records what it sets aside. Raises GateError where the
     gate did not pass or the policy allows no override, StaleChampion where the report compares with
-    another champion than today's, RegistryError where nothing would change.
+    another champion than today's, RegistryError where nothing would change, the adapter's files are gone or
+    the champion to be replaced cannot be proven.
     """
     manifest, problem = version.manifest, version.problem
     policy.rule(action)
 
     def body(state: State) -> dict[str, Any]:
         require_eligible(state, version.digest, manifest, action, report, policy_digest)
+        require_files(store, version)
+        _require_replaceable(state, store, version, action, Keys(allowed_signers, revoked))
         if last_switch(state, problem) != after:
             raise StaleChampion(
                 f"the champion of {problem} changed while approval was being requested. Ask again."
@@ -146,11 +154,18 @@ def answer(
         "signature": signing.normalise(signature),
     }
 
+    keys = Keys(allowed_signers, revoked)
+
+    def forged(state: State, other: Entry) -> bool:
+        return bool(believed([other], lambda entry: require_answer(state, asked, entry, policy, keys))[1])
+
     def checked(state: State) -> dict[str, Any]:
         require_open(state, asked)
         require_still_asked(state, store, asked, policy, policy_digest)
-        fingerprint, roles = require_signed(state, asked, body, policy, Keys(allowed_signers, revoked))
+        fingerprint, roles = require_signed(state, asked, body, policy, keys)
         for other in answers_to(state, asked, APPROVED):
+            if forged(state, other):
+                continue
             if other.body["principal"] == principal and decision == "approve":
                 raise SignatureRefused(f"{principal} has approved this request already.")
             if other.body["key"] == fingerprint and other.body["principal"] != principal:
@@ -160,10 +175,18 @@ def answer(
         return {**body, "key": fingerprint, "roles": roles}
 
     kind = APPROVED if decision == "approve" else REJECTED
-    entry = ledger.append(kind, checked, actor=principal, key=f"{asked.digest} {principal}")
-    if any(entry.body[field] != value for field, value in body.items()):
+    key, state = f"{asked.digest} {principal}", ledger.state()
+    # An entry that somebody else wrote in this name takes nobody's place.
+    while (old := state.find(kind, key)) and not _same(old, body) and forged(state, old):
+        key = digest_of([key, old.digest])
+    entry = ledger.append(kind, checked, actor=principal, key=key)
+    if not _same(entry, body):
         raise SignatureRefused(f"{principal} has answered this request already, with another signature.")
     return entry
+
+
+def _same(entry: Entry, body: Mapping[str, Any]) -> bool:
+    return all(entry.body[field] == value for field, value in body.items())
 
 
 def promote(
@@ -181,7 +204,8 @@ def promote(
 
     Everything is verified anew at this moment: the chain, the manifest and the adapter's bytes, the
     gate's decision, the expected champion, and each signature with today's keys, roles and
-    revocations. Raises StaleChampion, SignatureRefused, GateError, RegistryError; nothing is written then.
+    revocations. An approval that does not verify is ignored, and the entry says so.
+    Raises StaleChampion, SignatureRefused, GateError, RegistryError; nothing is written then.
     """
     asked = entry_at(ledger.state(), request.sequence, request.digest, REQUESTED)
     kind = SWITCH[asked.body["action"]]
@@ -194,11 +218,14 @@ def promote(
     def body(state: State) -> dict[str, Any]:
         require_open(state, asked)
         require_still_asked(state, store, asked, policy, policy_digest)
-        signed, needed = answers_to(state, asked, APPROVED), policy.rule(asked.body["action"]).signatures
-        keys = Keys(allowed_signers, revoked)
-        given = {require_signed(state, asked, approval.body, policy, keys)[0] for approval in signed}
+        _require_replaceable(state, store, version, asked.body["action"], Keys(allowed_signers, revoked))
+        needed = policy.rule(asked.body["action"]).signatures
+        signed, ignored = approvals(
+            state, asked, policy=policy, allowed_signers=allowed_signers, revoked=revoked
+        )
+        given = {approval.body["key"] for approval in signed}
         if len(given) < needed:
-            raise SignatureRefused(f"{version.name} has {len(given)} of {needed} signatures.")
+            raise SignatureRefused(f"{version.name} has {len(given)} of {needed} signatures{told(ignored)}.")
         return {
             "problem": asked.body["problem"],
             "name": asked.body["name"],
@@ -210,6 +237,7 @@ def promote(
             "request": {"sequence": asked.sequence, "digest": asked.digest},
             "signatures": needed,
             "approvals": [{"sequence": a.sequence, "digest": a.digest} for a in signed],
+            **({"ignored": [{"sequence": n, "why": why} for n, why in ignored.items()]} if ignored else {}),
             **({"waived": asked.body["waived"]} if kind == OVERRIDDEN else {}),
         }
 
@@ -269,23 +297,48 @@ def verify_switch(
     signed = [entry_at(before, **reference, kind=APPROVED) for reference in switch.body["approvals"]]
     action, keys = request.body["action"], Keys(allowed_signers, revoked)
     for asked in (then, policy) if policy else (then,):
-        given = {_proven(before, request, approval, asked, keys) for approval in signed}
+        given = {require_answer(before, request, a, asked, keys, a.moment) for a in signed}
         if len(given) < (needed := asked.rule(action).signatures):
             raise SignatureRefused(
                 f"{request.body['name']} became champion on {len(given)} of {needed} signatures."
             )
+    _require_same(switch, request, before, then)
     return version_of(state, store, request)
 
 
-def _proven(state: State, request: Entry, approval: Entry, policy: ApprovalPolicy, keys: Keys) -> str:
-    """The fingerprint of the key that signed an approval, valid at the time of its entry."""
-    moment = datetime.fromisoformat(approval.time)
-    fingerprint, _ = require_signed(state, request, approval.body, policy, keys, moment)
-    if fingerprint != approval.body["key"]:
-        raise SignatureRefused(
-            f"ledger entry {approval.sequence} names another key than the one that signed."
+def _require_replaceable(state: State, store: Store, version: Version, action: str, keys: Keys) -> None:
+    """What a switch goes on from is proven: the champion, or on the way back the switch that it goes back to.
+
+    So a champion that took no door is replaced by rolling back to one that did, and by nothing else.
+    """
+    past = state.history(version.problem)
+    if action == "rollback":
+        past = tuple(switch for switch in past if switch.body["version"] == version.digest)
+    for switch in past[-1:]:
+        try:
+            verify_switch(state, store, switch, allowed_signers=keys.allowed_signers, revoked=keys.revoked)
+        except PvError as error:
+            raise RegistryError(
+                f"{switch.body['name']} cannot be proven to be champion by ledger entry {switch.sequence}: {error} "
+                "Roll back to a champion that can, or restore the ledger from a backup."
+            ) from error
+
+
+def _require_same(switch: Entry, request: Entry, before: State, policy: ApprovalPolicy) -> None:
+    """A switch says of itself what was asked and signed, as `promote` writes it, and nothing else."""
+    asked = request.body
+    said = {
+        **{field: asked[field] for field in ("problem", "name", "version", "report", "policy")},
+        "expected": before.champion(asked["problem"]),
+        "asked": request.key,
+        "signatures": policy.rule(asked["action"]).signatures,
+        "waived": asked.get("waived"),
+    }
+    if odd := [field for field, value in said.items() if switch.body.get(field) != value]:
+        raise RegistryError(
+            f"ledger entry {switch.sequence} says another {', '.join(odd)} than was asked for and signed in "
+            f"entry {request.sequence}."
         )
-    return fingerprint
 
 
 def _require_bytes(store: Store, version: Version) -> None:
@@ -294,17 +347,35 @@ def _require_bytes(store: Store, version: Version) -> None:
         check_blob(store, file["sha256"])
 
 
-def open_requests(state: State) -> tuple[Entry, ...]:
-    """Requests that wait for an answer: not rejected, not carried out, their champion still in place."""
+def open_requests(state: State, store: Store) -> tuple[Entry, ...]:
+    """Requests that can be answered: not rejected, not carried out, not expired, their champion still in place."""
     return tuple(
         entry
         for entry in state.entries
         if entry.kind == REQUESTED
         and closing(state, entry) is None
         and last_switch(state, entry.body["problem"]) == entry.body["after_switch"]
+        and not _ran_out(store, entry)
     )
 
 
-def approvals(state: State, request: Entry) -> tuple[Entry, ...]:
-    """The approvals that a request has so far, oldest first."""
-    return tuple(answers_to(state, request, APPROVED))
+def _ran_out(store: Store, asked: Entry) -> bool:
+    """Whether a request expired by the policy that it names; one whose policy is lost is shown, not hidden."""
+    try:
+        return expired(asked, policy_of(store, asked.body["policy"]))
+    except (NotFound, RegistryError):
+        return False
+
+
+def approvals(
+    state: State,
+    request: Entry,
+    *,
+    policy: ApprovalPolicy,
+    allowed_signers: Path,
+    revoked: Path | None = None,
+) -> tuple[list[Entry], dict[int, str]]:
+    """The approvals of a request that count now, oldest first; and why not, by the entries of the others."""
+    keys = Keys(allowed_signers, revoked)
+    given = answers_to(state, request, APPROVED)
+    return believed(given, lambda entry: require_answer(state, request, entry, policy, keys))

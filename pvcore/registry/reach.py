@@ -7,12 +7,12 @@ chance only keeps too much. (No format here hides a digest in compressed bytes.)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from pvcore.records import canonical
-from pvcore.registry.approval import REJECTED, REQUESTED, answers_to, closing
+from pvcore.registry.approval import EVALUATED, REJECTED, REQUESTED, SWITCH, answers_to
 from pvcore.registry.collected import COLLECTED, names_in
 from pvcore.registry.content import PIECE
 from pvcore.registry.ledger import Entry, State
@@ -22,6 +22,9 @@ from pvcore.registry.store import BLOBS, Store, fetched
 Edges = Mapping[int | str, frozenset[str]]
 """Blobs that are not needed because this entry (by number) or blob (by digest) names them."""
 HELD, LIFTED = "HoldPlaced", "HoldLifted"
+Proven = Callable[[Entry], bool]
+"""Whether an entry that is signed was signed as it stands, by who may."""
+_MAKING = ("Trained", "Rebuilt", "RebuildCompared")
 
 
 def needed(state: State, store: Store, present: set[str], without: Edges) -> set[str]:
@@ -54,52 +57,75 @@ def _pieces(file: Path) -> Iterator[bytes]:
             tail = (tail + piece)[-63:]
 
 
-def holds(state: State, version: str) -> list[Entry]:
-    """The legal holds on a version that were not lifted, oldest first."""
+def holds(state: State, version: str, proven: Proven) -> list[Entry]:
+    """The legal holds on a version that were not lifted, oldest first. Only what is `proven` lifts one."""
     return [
         entry
         for entry in state.entries
-        if entry.kind == HELD and entry.body["version"] == version and not state.find(LIFTED, entry.digest)
+        if entry.kind == HELD
+        and entry.body["version"] == version
+        and not any(proven(lift) for lift in lifts(state, entry))
     ]
 
 
-def spent(state: State, store: Store, days: float, now: datetime) -> dict[str, tuple[Version, Edges]]:
+def lifts(state: State, hold: Entry) -> list[Entry]:
+    """The entries that say that they lift this hold, oldest first."""
+    return [e for e in state.entries if e.kind == LIFTED and e.body["hold"]["digest"] == hold.digest]
+
+
+def spent(
+    state: State, store: Store, days: float, now: datetime, proven: Proven
+) -> dict[str, tuple[Version, Edges]]:
     """Versions whose weights are no longer needed: turned down `days` ago or longer; by digest, with the edges to cut.
 
-    Turned down is what the gate did not pass or a person rejected. Never one that was champion, that
-    another version was continued from, that is held, or about which someone is asked.
+    Turned down is what the gate did not pass when it was asked last, or a person rejected, signed (`proven`).
+    Never one that was champion, that another version was continued from or judged beside, that is held, or
+    about which someone is asked.
     """
     versions = [read_version(store, e) for problem in state.problems() for e in state.versions(problem)]
     used = {v.manifest.parent for v in versions} | {v.manifest.champion for v in versions}
     used |= {e.body["version"] for problem in state.problems() for e in state.history(problem)}
+    down = {v.digest: _turned_down(state, v, proven) for v in versions}
+    used |= {name for v in versions if down[v.digest] is None for name in _beside(state, v)}
     return {
         v.digest: (v, _edges(state, v))
         for v in versions
         if v.digest not in used
-        and not holds(state, v.digest)
-        and (since := _turned_down(state, v)) is not None
+        and (since := down[v.digest]) is not None
         and since + timedelta(days=days) < now
+        and not holds(state, v.digest, proven)
     }
 
 
-def _turned_down(state: State, version: Version) -> datetime | None:
+def _turned_down(state: State, version: Version, proven: Proven) -> datetime | None:
+    """Since when a version is turned down, by what was said last: a rejection, or a decision that is no pass."""
     requests = [e for e in state.entries if e.kind == REQUESTED and e.body["version"] == version.digest]
-    if any(closing(state, request) is None for request in requests):
+    said = [e for request in requests for e in answers_to(state, request, REJECTED) if proven(e)]
+    rejected = {e.body["request"]["digest"] for e in said}
+    if any(r.digest not in rejected and not state.find(SWITCH[r.body["action"]], r.digest) for r in requests):
         return None
-    said = [answer for request in requests for answer in answers_to(state, request, REJECTED)]
-    if said:
-        return datetime.fromisoformat(said[-1].time)
-    registered = state.version(version.digest)
-    failed = version.manifest.outcome != "pass" and registered is not None
-    return datetime.fromisoformat(registered.time) if failed and registered else None
+    judged = _evaluations(state, version)
+    newest = judged[-1] if judged else state.version(version.digest)
+    outcome = judged[-1].body["outcome"] if judged else version.manifest.outcome
+    if said and (newest is None or said[-1].sequence > newest.sequence):
+        return said[-1].moment
+    return newest.moment if newest and outcome != "pass" else None
+
+
+def _evaluations(state: State, version: Version) -> list[Entry]:
+    made = version.manifest.specification
+    return [e for e in state.entries if e.kind == EVALUATED and e.body["specification"] == made]
+
+
+def _beside(state: State, version: Version) -> set[str]:
+    """The versions that the newest decision about a version compared it with."""
+    return {name for e in _evaluations(state, version)[-1:] for name in e.body.get("references", {}).values()}
 
 
 def _edges(state: State, version: Version) -> Edges:
+    """What names the weights and is not why they are kept: manifest, its documents, the records of their making."""
     files = frozenset(file["sha256"] for file in version.manifest.adapter["files"].values())
-    runs = [
-        entry.sequence
-        for entry in state.entries
-        if entry.kind in ("Trained", "Rebuilt")
-        and entry.body["specification"] == version.manifest.specification
-    ]
-    return {version.digest: files, **{run: files for run in runs}}
+    made = version.manifest.specification
+    entries = [e.sequence for e in state.entries if e.kind in _MAKING and e.body["specification"] == made]
+    documents = [file["sha256"] for file in version.manifest.beside.values()]
+    return dict.fromkeys([version.digest, *documents, *entries], files)

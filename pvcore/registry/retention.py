@@ -19,14 +19,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from pvcore.errors import NotFound, RegistryError, SignatureRefused
 from pvcore.records import canonical
 from pvcore.records import digest as digest_of
-from pvcore.registry import signing
-from pvcore.registry.approval import Keys
+from pvcore.registry import reach, signing
+from pvcore.registry.answers import believed, require_answered
+from pvcore.registry.approval import REJECTED, Keys
 from pvcore.registry.approvers import ApprovalPolicy, require_role
-from pvcore.registry.collected import COLLECTED, ENDED, collections, ended
+from pvcore.registry.collected import COLLECTED, ENDED, collections, ended, names_in
 from pvcore.registry.ledger import Entry, Head, Ledger, State
-from pvcore.registry.manifest import Version
-from pvcore.registry.reach import HELD, LIFTED, Edges, holds, needed, spent
-from pvcore.registry.store import BLOBS, Store
+from pvcore.registry.manifest import Version, require_files
+from pvcore.registry.reach import HELD, LIFTED, Edges, lifts, needed, spent
+from pvcore.registry.store import BLOBS, Store, get_blob
 from pvcore.registry.store import COLLECTED as MARKERS
 
 NAMESPACE = "pv-retention"
@@ -162,10 +163,30 @@ def _append(
 # --- legal holds ----------------------------------------------------------------------------------------
 
 
-def hold(ledger: Ledger, version: Version, person: Person, rules: Rules) -> Entry:
-    """Place a legal hold: the version and all that it leads to stay. Once a person and reason."""
+def holds(state: State, version: str, rules: Rules) -> list[Entry]:
+    """The legal holds on a version, oldest first; one is lifted by what was signed as it stands, and nothing else."""
+    return reach.holds(state, version, _proven(state, rules))
+
+
+def _proven(state: State, rules: Rules, store: Store | None = None) -> reach.Proven:
+    """Whether an end of a hold or a rejection was signed when it was written; the state before it counts."""
+
+    def check(entry: Entry) -> None:
+        if store and entry.kind == REJECTED:
+            require_answered(state, store, entry, rules.keys)
+        else:
+            require_proven(State(state.entries[: entry.sequence - 1]), entry, rules)
+
+    return lambda entry: bool(believed([entry], check)[0])
+
+
+def hold(ledger: Ledger, store: Store, version: Version, person: Person, rules: Rules) -> Entry:
+    """Place a legal hold: the version and all that it leads to stay. Once a person and reason.
+
+    Raises RegistryError where its weights are gone, or a collection that takes some of it was cut off.
+    """
     state = ledger.state()
-    for known in holds(state, version.digest):
+    for known in holds(state, version.digest, rules):
         if (known.body["principal"], known.body["reason"]) == (person.principal, person.reason.strip()):
             return known
     body = {
@@ -174,13 +195,33 @@ def hold(ledger: Ledger, version: Version, person: Person, rules: Rules) -> Entr
         "of": version.name,
         **_by(person, state.head),
     }
-    return _append(ledger, HELD, body, person, rules, digest_of(body), lambda state: None)
+    return _append(
+        ledger,
+        HELD,
+        body,
+        person,
+        rules,
+        digest_of(body),
+        lambda state: _require_there(state, store, version),
+    )
+
+
+def _require_there(state: State, store: Store, version: Version) -> None:
+    """Nothing of a version is being collected, and no file of its adapter was."""
+    parts = names_in(get_blob(store, version.digest)) | {version.digest}
+    for entry in collections(state):
+        if not ended(state, entry) and parts & {blob["digest"] for blob in entry.body["blobs"]}:
+            raise RegistryError(
+                f"{version.name} cannot be held: the collection of entry {entry.sequence}, which was cut off, takes "
+                "some of it. Restore it from a backup, or let `pv registry gc` end."
+            )
+    require_files(store, version)
 
 
 def lift(ledger: Ledger, version: Version, person: Person, rules: Rules) -> list[Entry]:
     """Lift every legal hold on a version, a signature each. Raises NotFound where there is none."""
     state = ledger.state()
-    placed = holds(state, version.digest)
+    placed = holds(state, version.digest, rules)
     if not placed:
         raise NotFound(f"{version.name} is not held.")
     lifted = []
@@ -192,20 +233,26 @@ def lift(ledger: Ledger, version: Version, person: Person, rules: Rules) -> list
             "hold": {"sequence": entry.sequence, "digest": entry.digest},
             **_by(person, state.head),
         }
-        lifted.append(_append(ledger, LIFTED, body, person, rules, entry.digest, lambda state: None))
+        # An entry that says so and is not signed lifts nothing, and takes no place.
+        key = (
+            digest_of([entry.digest, *(e.digest for e in said)])
+            if (said := lifts(state, entry))
+            else entry.digest
+        )
+        lifted.append(_append(ledger, LIFTED, body, person, rules, key, lambda state: None))
     return lifted
 
 
 # --- collection -----------------------------------------------------------------------------------------
 
 
-def plan(state: State, store: Store, policy: RetentionPolicy, now: datetime | None = None) -> Plan:
+def plan(state: State, store: Store, rules: Rules, now: datetime | None = None) -> Plan:
     """What may go now: blobs that nothing needs and that are older than the grace period. Reads every needed blob."""
-    moment = now or datetime.now(UTC)
+    moment, policy = now or datetime.now(UTC), rules.retention
     listed = {item.key.removeprefix(BLOBS): item for item in store.list(BLOBS)}
     gone: dict[str, tuple[Version, Edges]] = {}
     if policy.rejected_days is not None:
-        gone = spent(state, store, policy.rejected_days, moment)
+        gone = spent(state, store, policy.rejected_days, moment, _proven(state, rules, store))
     without = _together([edges for _, edges in gone.values()])
     kept = needed(state, store, set(listed), without)
     weights = {
@@ -243,7 +290,7 @@ def collect(ledger: Ledger, store: Store, planned: Plan, person: Person, rules: 
 
     def check(state: State) -> None:
         if state.head != planned.at:
-            still = {blob["digest"] for blob in plan(state, store, rules.retention).blobs}
+            still = {blob["digest"] for blob in plan(state, store, rules).blobs}
             lost = sorted(blob["digest"] for blob in planned.blobs if blob["digest"] not in still)
             if lost:
                 raise RegistryError(
@@ -268,7 +315,7 @@ def finish(ledger: Ledger, store: Store, rules: Rules) -> list[Entry]:
     for entry in cut_off:
         require_proven(state, entry, rules)
         before, moment = State(state.entries[: entry.sequence - 1]), datetime.fromisoformat(entry.time)
-        may = {blob["digest"] for blob in plan(before, store, rules.retention, moment).blobs}
+        may = {blob["digest"] for blob in plan(before, store, rules, moment).blobs}
         there = {item.key.removeprefix(BLOBS) for item in store.list(BLOBS)}
         needed_now = sorted({blob["digest"] for blob in entry.body["blobs"]} & there - may)
         if needed_now:

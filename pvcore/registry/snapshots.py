@@ -110,6 +110,7 @@ def find(store: Store, name: str) -> Entry | None:
         tail = State(tuple(_following(store, pool.map, newest["head"])))
         known = newest["problems"].get(problem, {})
         switches, versions = tail.history(problem), tail.versions(problem)
+        wanted = None
         if which == "latest":
             return versions[-1] if versions else _registered(store, known.get("latest"), problem)
         if which in ("champion", "previous"):
@@ -117,12 +118,20 @@ def find(store: Store, name: str) -> Entry | None:
             if len(switches) < back:
                 role = "champion" if switches else which  # what the one switch since then replaced
                 return _in_role(store, known, role, problem)
+            wanted = switches[-1].body[_ROLES[which]]
             which = switches[-back].body["name"].partition("@")[2]
         number = int(which) if which.isascii() and which.isdigit() else 0
         before = known.get("versions", 0)
         if number > before:
-            return versions[number - before - 1] if number - before <= len(versions) else None
-        return _numbered(store, pool.map, last, problem, number) if number else None
+            found = versions[number - before - 1] if number - before <= len(versions) else None
+        else:
+            found = _numbered(store, pool.map, last, problem, number) if number else None
+    if found and (found.body["number"] != number or wanted not in (None, found.body["version"])):
+        raise LedgerBroken(
+            f"{store.url}: {name} would be entry {found.sequence}, which is not what a switch or its own number "
+            "says. Run: pv ledger verify"
+        )
+    return found
 
 
 def _last(store: Store, each: Each) -> int:

@@ -34,7 +34,7 @@ class State:
         return tuple(e for e in self._of(REGISTERED) if e.body["problem"] == problem)
 
     def version(self, digest: str) -> Entry | None:
-        """The Registered entry of a version, by the version's digest."""
+        """The Registered entry of a version, the first, by the version's digest."""
         return self._by_version.get(digest)
 
     def problems(self) -> tuple[str, ...]:
@@ -69,4 +69,4 @@ class State:
 
     @cached_property
     def _by_version(self) -> dict[str, Entry]:
-        return {e.body["version"]: e for e in self._of(REGISTERED)}
+        return {e.body["version"]: e for e in reversed(self._of(REGISTERED))}

@@ -9,6 +9,7 @@ PAGE = "<html><body><main><h1>seriousness@2</h1></main></body></html>"
 ROW = {
     "name": "Dr Jane <b>Roe</b>", "principal": "jane@example.org", "time": "2030-01-02T03:04:05Z",
     "meaning": "approved: promote seriousness@2", "reason": "as tested", "key": "SHA256:abc",
+    "verified": "no: it is forged",
 }  # fmt: skip
 
 
@@ -21,6 +22,7 @@ def test_every_signature_stands_with_name_time_and_meaning_behind_the_stored_pag
         ROW["meaning"],
         ROW["reason"],
         ROW["key"],
+        ROW["verified"],
         "entry 7",
         "ab" * 32,
     ):

@@ -83,7 +83,7 @@ class Registry:
 
     def request(self, version: Version, action: promotion.Action = "promote", **changes: Any) -> Entry:
         asked = {"report": version.manifest.report, "policy_digest": self.policy_digest, "actor": "retrain"}
-        asked["policy"] = self.policy
+        asked |= {"policy": self.policy, "store": self.store, "allowed_signers": self.allowed_signers}
         return promotion.request_approval(self.ledger, version, action, **{**asked, **changes})
 
     def sign(self, request: Entry, who: str = JANE, decision: str = "approve", reason: str = "fine") -> str:

@@ -121,3 +121,34 @@ def test_an_override_is_never_easier_than_a_promotion() -> None:
         ApprovalPolicy.model_validate(
             {"signatures": 2, "roles": ["r"], "override": {"signatures": 1, "roles": ["r"]}}
         )
+
+
+@pytest.mark.parametrize("checked", ["never", "failed"])
+def test_what_was_not_loaded_for_real_is_set_aside_by_name(registry: Registry, checked: str) -> None:
+    """The gate passed and the check that the policy asks for did not: an emergency has a door all the same."""
+    registry.adopt(override=EMERGENCY)
+    version = registry.version("one")
+    manifest = version.manifest
+    said = {"specification": manifest.specification, "problem": "seriousness", "outcome": "pass"}
+    more = {"report": manifest.report, "champion": None, "policy": manifest.policy, "loaded": True}
+    registry.ledger.append("Evaluated", {**said, **more}, actor="evaluate")
+    fact = "seriousness@1 was not loaded for real since it was evaluated, and the policy asks for it"
+    if checked == "failed":
+        loaded = {"problem": "seriousness", "version": version.digest, "name": version.name, "golden": "x"}
+        outcome = {"report": manifest.report, "outcome": "fail", "reasons": ["3 answers differ"]}
+        registry.ledger.append("Loaded", {**loaded, **outcome}, actor="loaded")
+        fact = "seriousness@1 was loaded for real and did not pass: 3 answers differ"
+    with pytest.raises(GateError, match=fact):
+        registry.request(version)
+    request = registry.request(version, "override")
+    assert request.body["waived"] == [fact]
+    assert signing.meaning(request, "approve", "Dr Jane Roe").endswith(f", although {fact}")
+    registry.answer(request, JANE)
+    registry.answer(request, MAX)
+    assert registry.promote(request).body["waived"] == [fact]
+    assert (
+        promotion.verify_champion(
+            registry.ledger, registry.store, "seriousness", allowed_signers=registry.allowed_signers
+        )[0]
+        == version
+    )

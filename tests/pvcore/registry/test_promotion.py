@@ -127,7 +127,7 @@ def test_champion_switched_between_approval_and_switch(registry: Registry) -> No
     with pytest.raises(StaleChampion):
         registry.answer(asked_slow, MAX)
     assert registry.ledger.entries() == before
-    assert promotion.open_requests(registry.ledger.state()) == ()
+    assert promotion.open_requests(registry.ledger.state(), registry.store) == ()
 
 
 def test_rollback_from_another_champion_than_was_asked_is_stale(registry: Registry) -> None:
@@ -175,10 +175,10 @@ def test_rejection_ends_a_request(registry: Registry) -> None:
     with pytest.raises(RegistryError, match="closed: Rejected"):
         registry.promote(request)
     assert registry.request(version) == request
-    assert promotion.open_requests(registry.ledger.state()) == ()
+    assert promotion.open_requests(registry.ledger.state(), registry.store) == ()
     anew = registry.request(version, occasion="after the review of 3 May")
     assert anew.sequence > rejected.sequence
-    assert promotion.open_requests(registry.ledger.state()) == (anew,)
+    assert promotion.open_requests(registry.ledger.state(), registry.store) == (anew,)
     with pytest.raises(SignatureRefused):
         registry.answer(anew, signature=registry.sign(request))
 

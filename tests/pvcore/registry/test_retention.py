@@ -17,6 +17,7 @@ from pvcore.errors import NotFound, RegistryError, SignatureRefused
 from pvcore.records import canonical, digest
 from pvcore.registry import retention
 from pvcore.registry.approval import Keys
+from pvcore.registry.approvers import ApprovalPolicy
 from pvcore.registry.content import PIECE
 from pvcore.registry.ledger import Ledger
 from pvcore.registry.manifest import fetch_adapter, register, resolve
@@ -70,6 +71,11 @@ def rules(registry: Registry, **policy: Any) -> Rules:
     return Rules(registry.policy, RetentionPolicy(**given), Keys(registry.allowed_signers))
 
 
+def nobody(**policy: Any) -> Rules:
+    """Rules under which no signature counts."""
+    return Rules(ApprovalPolicy(roles=("none",)), RetentionPolicy(**policy), Keys(Path("none")))
+
+
 def person(registry: Registry, who: str = MAX, reason: str = "the disk is full") -> Person:
     return Person(who, registry.policy.signer(who).name, reason, registry.keys[who])
 
@@ -105,7 +111,7 @@ def test_nothing_that_an_entry_leads_to_ever_goes(links: Any, roots: set[int], y
         if number in young:
             store.age[BLOBS + names[number]] = datetime.now(UTC).timestamp()
     reached = set().union(*(below[root] for root in roots if root < len(links)), set())
-    planned = retention.plan(ledger.state(), store, RetentionPolicy(grace_days=1))
+    planned = retention.plan(ledger.state(), store, nobody(grace_days=1))
     gone = {names.index(blob["digest"]) for blob in planned.blobs}
     assert gone == set(range(len(links))) - reached - young
 
@@ -180,9 +186,9 @@ def test_only_weights_of_what_was_turned_down_and_serves_nobody_go(versions: Any
     if len(free) == len(versions):
         free.add(shared)
     now = datetime.now(UTC) + YEAR
-    policy = RetentionPolicy(rejected_days=100)
+    policy = nobody(rejected_days=100)
     assert {blob["digest"] for blob in retention.plan(ledger.state(), store, policy, now).blobs} == free
-    assert retention.plan(ledger.state(), store, RetentionPolicy(), now).blobs == ()
+    assert retention.plan(ledger.state(), store, nobody(), now).blobs == ()
     assert retention.plan(ledger.state(), store, policy).blobs == ()
 
 
@@ -192,10 +198,10 @@ def test_only_weights_of_what_was_turned_down_and_serves_nobody_go(versions: Any
 def test_a_collection_leaves_a_tombstone_and_words(registry: Registry, tmp_path: Path) -> None:
     champion = registry.champion("one")
     orphan = put_blob(registry.store, b"left by a run that was cut off")
-    before = retention.plan(registry.ledger.state(), registry.store, RetentionPolicy(grace_days=1))
+    before = retention.plan(registry.ledger.state(), registry.store, rules(registry, grace_days=1.0))
     assert before.blobs == (), "younger than the grace period"
     mine = rules(registry)
-    planned = retention.plan(registry.ledger.state(), registry.store, mine.retention)
+    planned = retention.plan(registry.ledger.state(), registry.store, mine)
     assert [(b["digest"], b["size"], b["why"]) for b in planned.blobs] == [(orphan, 30, "named by nothing")]
     entry = retention.collect(registry.ledger, registry.store, planned, person(registry), mine)
     assert (entry.kind, entry.body["blobs"]) == ("Collected", list(planned.blobs))
@@ -210,7 +216,7 @@ def test_a_collection_leaves_a_tombstone_and_words(registry: Registry, tmp_path:
     with pytest.raises(SignatureRefused, match="differs from what was signed"):
         retention.require_proven(registry.ledger.state(), forged, mine)
     with pytest.raises(NotFound, match="nothing to collect"):
-        again = retention.plan(registry.ledger.state(), registry.store, mine.retention)
+        again = retention.plan(registry.ledger.state(), registry.store, mine)
         retention.collect(registry.ledger, registry.store, again, person(registry), mine)
 
 
@@ -224,7 +230,7 @@ def test_killed_at_every_write_a_collection_is_ended_by_the_next(registry: Regis
             ledger = Ledger(store)
             try:
                 retention.finish(ledger, store, mine)
-                planned = retention.plan(ledger.state(), store, mine.retention)
+                planned = retention.plan(ledger.state(), store, mine)
                 if planned.blobs:
                     retention.collect(ledger, store, planned, person(registry), mine)
             except dying.Killed:
@@ -245,12 +251,12 @@ def test_killed_at_every_write_a_collection_is_ended_by_the_next(registry: Regis
 def test_an_entry_and_a_collection_that_want_the_same_blob(registry: Registry) -> None:
     """A blob that lies there unused is not written again: whoever comes first in the ledger has it."""
     mine, (first, second) = rules(registry), (registry.fields("one"), registry.fields("two"))
-    planned = retention.plan(registry.ledger.state(), registry.store, mine.retention)
+    planned = retention.plan(registry.ledger.state(), registry.store, mine)
     registered = register(registry.store, registry.ledger, first, "train")
     with pytest.raises(RegistryError, match="needed by now"):
         retention.collect(registry.ledger, registry.store, planned, person(registry), mine)
     assert get_blob(registry.store, registered.manifest.report)
-    planned = retention.plan(registry.ledger.state(), registry.store, mine.retention)
+    planned = retention.plan(registry.ledger.state(), registry.store, mine)
     store = dying.Dying(registry.store, 2, dying.dies("before"))
     with pytest.raises(dying.Killed):
         retention.collect(Ledger(store), store, planned, person(registry), mine)
@@ -268,7 +274,7 @@ def test_who_may_collect_and_what_a_forged_collection_does(registry: Registry) -
     registry.champion("one")
     orphan = put_blob(registry.store, b"orphan")
     mine = rules(registry)
-    planned = retention.plan(registry.ledger.state(), registry.store, mine.retention)
+    planned = retention.plan(registry.ledger.state(), registry.store, mine)
     for signer, allowed, words in (
         (EVE, mine, "needed: qppv"),
         (MAX, rules(registry, roles=()), "needed: no one"),
@@ -309,15 +315,17 @@ def test_a_hold_keeps_what_would_go_until_each_hold_is_lifted(registry: Registry
     weights = failed.manifest.adapter["files"]["adapter_model.safetensors"]["sha256"]
 
     def goes() -> bool:
-        planned = retention.plan(registry.ledger.state(), registry.store, mine.retention)
+        planned = retention.plan(registry.ledger.state(), registry.store, mine)
         return weights in {blob["digest"] for blob in planned.blobs}
 
     assert goes()
-    one = retention.hold(registry.ledger, failed, person(registry, reason="inspection of 3 May"), mine)
-    assert one == retention.hold(
-        registry.ledger, failed, person(registry, reason="inspection of 3 May"), mine
+    one = retention.hold(
+        registry.ledger, registry.store, failed, person(registry, reason="inspection of 3 May"), mine
     )
-    retention.hold(registry.ledger, failed, person(registry, reason="claim 17"), mine)
+    assert one == retention.hold(
+        registry.ledger, registry.store, failed, person(registry, reason="inspection of 3 May"), mine
+    )
+    retention.hold(registry.ledger, registry.store, failed, person(registry, reason="claim 17"), mine)
     assert not goes()
     retention.require_proven(registry.ledger.state(), one, mine)
     assert (
@@ -330,13 +338,15 @@ def test_a_hold_keeps_what_would_go_until_each_hold_is_lifted(registry: Registry
     assert goes()
     with pytest.raises(NotFound, match="is not held"):
         retention.lift(registry.ledger, failed, person(registry), mine)
-    held_again = retention.hold(registry.ledger, failed, person(registry, reason="inspection of 3 May"), mine)
+    held_again = retention.hold(
+        registry.ledger, registry.store, failed, person(registry, reason="inspection of 3 May"), mine
+    )
     assert held_again.sequence > one.sequence and not goes()
 
 
 def test_a_hold_of_another_ledger_is_none_here(registry: Registry, tmp_path: Path) -> None:
     version, mine = registry.version("one"), rules(registry)
-    entry = retention.hold(registry.ledger, version, person(registry), mine)
+    entry = retention.hold(registry.ledger, registry.store, version, person(registry), mine)
     store = open_store(str(tmp_path / "other"))
     other = type(registry)(tmp_path, store, Ledger(store), registry.keys, registry.allowed_signers)
     assert other.version("one") == version
@@ -346,3 +356,103 @@ def test_a_hold_of_another_ledger_is_none_here(registry: Registry, tmp_path: Pat
     assert digest(retention.statement("HoldPlaced", entry.body)) == digest(
         retention.statement("HoldPlaced", copied.body)
     )
+
+
+# --- what does not free anything, and what does ------------------------------------------------------------
+
+
+def weights_that_go(registry: Registry, mine: Rules) -> list[str]:
+    """Names of the versions whose weights a collection would take a day from now."""
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    planned = retention.plan(registry.ledger.state(), registry.store, mine, tomorrow)
+    return [blob["why"].split()[2].rstrip(",") for blob in planned.blobs if "weights" in blob["why"]]
+
+
+def test_an_end_of_a_hold_that_nobody_signed_ends_nothing(registry: Registry) -> None:
+    failed = registry.version("bad", decision={"outcome": "fail"})
+    mine = rules(registry, rejected_days=0.0)
+    held = retention.hold(registry.ledger, registry.store, failed, person(registry), mine)
+    said = {**held.body, "hold": {"sequence": held.sequence, "digest": held.digest}}
+    registry.ledger.append("HoldLifted", said, actor=MAX, key=held.digest)
+    assert weights_that_go(registry, mine) == []
+    assert retention.holds(registry.ledger.state(), failed.digest, mine) == [held]
+    (lifted,) = retention.lift(registry.ledger, failed, person(registry), mine)
+    assert (
+        lifted.sequence == held.sequence + 2
+        and retention.holds(registry.ledger.state(), failed.digest, mine) == []
+    )
+    assert set(weights_that_go(registry, mine)) == {failed.name}
+
+
+def test_a_rejection_that_nobody_signed_turns_nothing_down(registry: Registry) -> None:
+    registry.champion("one")
+    version, mine = registry.version("two"), rules(registry, rejected_days=0.0)
+    request = registry.request(version)
+    body = {
+        **{"problem": "seriousness", "version": version.digest, "principal": MAX, "name": "Dr Max Moe"},
+        **{"reason": "fine", "decision": "reject", "signature": "garbage", "key": "k", "roles": ["qppv"]},
+        "request": {"sequence": request.sequence, "digest": request.digest},
+    }
+    registry.ledger.append("Rejected", body, actor=MAX)
+    assert weights_that_go(registry, mine) == []
+
+
+def test_a_signed_rejection_frees_the_weights_however_often_their_digest_was_noted(
+    registry: Registry,
+) -> None:
+    """Its bill of materials and the comparison of a rebuild name the files; that is no reason to keep them."""
+    registry.champion("one")
+    mine, fields = rules(registry, rejected_days=0.0), registry.fields("two")
+    files = fields["adapter"]["files"]
+    bom = json.dumps({"hashes": [file["sha256"] for file in files.values()]}).encode()
+    beside = {"bom.cdx.json": {"sha256": put_blob(registry.store, bom), "size": len(bom)}}
+    version = register(registry.store, registry.ledger, {**fields, "beside": beside}, "trainer")
+    told = {"problem": "seriousness", "name": version.name, "version": version.digest, "line": "the same"}
+    more = {"rebuilt": files, "same": True, "differs": {}, "conditions": {}}
+    registry.ledger.append(
+        "RebuildCompared",
+        {**told, **more, "files": files, "specification": version.manifest.specification},
+        actor="x",
+    )
+    assert weights_that_go(registry, mine) == []
+    registry.answer(registry.request(version), decision="reject")
+    assert weights_that_go(registry, mine) == [version.name]
+
+
+def judged(registry: Registry, version: Any, outcome: str, **more: Any) -> None:
+    body = {
+        "specification": version.manifest.specification,
+        "problem": "seriousness",
+        "outcome": outcome,
+        "report": put_blob(registry.store, canonical([version.name, outcome, len(more)])),
+        "champion": registry.ledger.state().champion("seriousness"),
+        "policy": registry.policy_digest,
+    }
+    registry.ledger.append("Evaluated", {**body, **more}, actor="evaluate")
+
+
+def test_what_the_gate_said_last_counts_and_what_it_compared_with_stays(registry: Registry) -> None:
+    registry.champion("one")
+    mine = rules(registry, rejected_days=0.0)
+    anchor, other = (registry.version(seed, decision={"outcome": "fail"}) for seed in ("anchor", "other"))
+    assert set(weights_that_go(registry, mine)) == {anchor.name, other.name}
+    judged(registry, other, "pass", references={"anchor": anchor.digest})
+    assert weights_that_go(registry, mine) == []
+    judged(registry, other, "inconclusive", references={"anchor": anchor.digest})
+    assert set(weights_that_go(registry, mine)) == {anchor.name, other.name}
+
+
+def test_what_is_being_collected_or_was_cannot_be_held(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = registry.version("bad", decision={"outcome": "fail"})
+    mine = rules(registry, rejected_days=0.0)
+    planned = retention.plan(registry.ledger.state(), registry.store, mine)
+    with monkeypatch.context() as cut_off:
+        cut_off.setattr(retention, "_delete", lambda *_: None)
+        retention.collect(registry.ledger, registry.store, planned, person(registry), mine)
+    for words in ("the collection of entry 2, which was cut off", "adapter.* any more"):
+        with pytest.raises(RegistryError, match=words):
+            retention.hold(registry.ledger, registry.store, failed, person(registry), mine)
+        retention.finish(registry.ledger, registry.store, mine)
+    assert [e.kind for e in registry.ledger.entries()][-1] == "CollectionEnded"
