@@ -24,16 +24,15 @@ from typing import Any
 
 from pvcore.config import Workspace, open_workspace
 from pvcore.cycle import behaviours, candidate, data, judging, scoring
-from pvcore.cycle.checks import NotChecked
 from pvcore.cycle.judging import Evaluation
-from pvcore.errors import GateError, RegistryError
+from pvcore.errors import GateError
 from pvcore.problems import PROBLEMS
 from pvcore.problems.behaviour import questions
 from pvcore.records import Prediction, Question, canonical, digest
 from pvcore.registry.ledger import Entry
 from pvcore.registry.loading import LOADED, LoadedPolicy, last_check
 from pvcore.registry.manifest import Version, resolve
-from pvcore.registry.store import check_blob, get_blob, put_blob
+from pvcore.registry.store import get_blob, put_blob
 
 PATIENCE = 1800.0
 """Seconds that the process may take; a base of 8B parameters needs a minute or two to load."""
@@ -81,22 +80,6 @@ def standing(workspace: Workspace, name: str) -> str:
     found = last_check(workspace.ledger.state(), version.digest, report)
     failed = found is not None and found.body["outcome"] != "pass"
     return f"loaded for real and failed: {'; '.join(found.body['reasons'])}" if found and failed else ""
-
-
-def proven(workspace: Workspace, version: Version) -> str:
-    """What came of loading a version for real, for the newest evaluation that it was done after.
-
-    Raises NotChecked where it never was, RegistryError where it failed last or its golden cases were altered.
-    """
-    entries = reversed(workspace.ledger.entries())
-    found = next((e for e in entries if e.kind == LOADED and e.body["version"] == version.digest), None)
-    if found is None:
-        raise NotChecked(f"it was not loaded for real: pv loaded {version.name}")
-    check_blob(workspace.store, found.body["golden"])
-    told = f"entry {found.sequence}, {found.time}: {found.body['outcome']}"
-    if found.body["outcome"] != "pass":
-        raise RegistryError(f"{told}: {'; '.join(found.body['reasons'])}")
-    return told
 
 
 def _golden(

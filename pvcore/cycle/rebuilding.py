@@ -15,10 +15,9 @@ from typing import Any
 from pvcore.config import Workspace
 from pvcore.cycle import provenance, tensors
 from pvcore.cycle.candidate import base_folder, load_specification
-from pvcore.cycle.checks import BROKEN, Checks, NotChecked, differences
-from pvcore.errors import NotFound, PvError, RegistryError
-from pvcore.registry.approval import entry_at
-from pvcore.registry.ledger import Entry, State
+from pvcore.cycle.checks import BROKEN, Checks, differences
+from pvcore.errors import NotFound, PvError
+from pvcore.registry.ledger import Entry
 from pvcore.registry.manifest import Version, resolve
 from pvcore.registry.store import check_blob, get_blob
 from pvcore.training.specification import code_digest
@@ -91,7 +90,7 @@ def compare(workspace: Workspace, version: str) -> Receipt:
     )
     if rebuilt is None:
         raise NotFound(f"{version} was not rebuilt. Run: pv rebuild {version}")
-    differs = _files(workspace, manifest.adapter["files"], rebuilt.body["files"]) | _cases(
+    differs = _files(workspace, manifest.adapter["files"], rebuilt.body["files"]) | cases_apart(
         workspace, manifest.specification, rebuilt
     )
     conditions = _conditions(workspace, found, rebuilt)
@@ -107,7 +106,7 @@ def compare(workspace: Workspace, version: str) -> Receipt:
     return _recorded(workspace, found, rebuilt, line, differs, conditions)
 
 
-def _cases(workspace: Workspace, specification: str, rebuilt: Entry) -> dict[str, Any]:
+def cases_apart(workspace: Workspace, specification: str, rebuilt: Entry) -> dict[str, Any]:
     """What another training run read: the same bytes from other cases would be no rebuild."""
     first = workspace.ledger.find("Trained", specification)
     then = first.body if first else {}
@@ -150,41 +149,6 @@ def _recorded(
     }
     entry = workspace.ledger.append(COMPARED, body, actor="rebuild", key=rebuilt.digest if rebuilt else "")
     return Receipt(entry.body["same"], entry.body["line"])
-
-
-def proven(workspace: Workspace, version: Version) -> str:
-    """What the newest receipt of a version shows, held against the entry of the training run that it names.
-
-    Raises NotChecked where it was not trained again or under other conditions only, RegistryError where other
-    bytes came out, what it was trained from was altered, or the receipt is not of such a run.
-    """
-    state = workspace.ledger.state()
-    entries = reversed(state.entries)
-    newest = next((e for e in entries if e.kind == COMPARED and e.body["version"] == version.digest), None)
-    if newest is None:
-        raise NotChecked(f"it was not trained again, nor was its base read: pv rebuild {version.name}")
-    told = f"entry {newest.sequence}, {newest.time}: {newest.body['line']}"
-    if newest.body["rebuilt"] is None:
-        raise RegistryError(told)  # what it would be trained from was altered
-    rebuilt = entry_at(State(state.entries[: newest.sequence - 1]), **newest.body["rebuilt"], kind="Rebuilt")
-    ours = rebuilt.body["specification"] == version.manifest.specification
-    differs = _files_apart(version, rebuilt) | {*_cases(workspace, version.manifest.specification, rebuilt)}
-    if not ours or newest.body["same"] is bool(differs):
-        what = ", ".join(sorted(differs)) or "nothing"
-        raise RegistryError(f"{told}; but in entry {rebuilt.sequence} {what} differs from what was trained")
-    if differs and newest.body["conditions"]:
-        raise NotChecked(told)  # under other conditions other bytes are no proof of anything
-    if differs:
-        raise RegistryError(told)
-    return told
-
-
-def _files_apart(version: Version, rebuilt: Entry) -> set[str]:
-    both = [
-        {(name, file["sha256"]) for name, file in files.items()}
-        for files in (version.manifest.adapter["files"], rebuilt.body["files"])
-    ]
-    return {name for name, _ in both[0] ^ both[1]}
 
 
 def receipts(workspace: Workspace, after: int) -> list[dict[str, Any]]:

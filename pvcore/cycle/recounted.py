@@ -7,21 +7,23 @@ import json
 from typing import Any
 
 from pvcore.config import PolicyDocument, Workspace
-from pvcore.cycle import judging
+from pvcore.cycle import behaviours, data, judging
 from pvcore.cycle.candidate import load_specification
 from pvcore.cycle.checks import NotChecked, differences, require_same
 from pvcore.cycle.claims import DEFAULTS, assumed, later_program, plain, program, registered_version, told
 from pvcore.cycle.references import references_of
 from pvcore.errors import RegistryError
+from pvcore.evaluation.behaviour import Conduct
 from pvcore.evaluation.compare import changed_answers, frame
 from pvcore.evaluation.comparing import ANCHOR, CHAMPION
 from pvcore.evaluation.report import Report
 from pvcore.problems import PROBLEMS
-from pvcore.records import Example, Prediction
+from pvcore.records import Example, Prediction, canonical, digest
 from pvcore.registry.ledger import Entry, State
 from pvcore.registry.store import get_blob
+from pvcore.training.specification import Specification
 
-NOT_MADE_AGAIN = ("behaviour", "effects", "unavailable")
+NOT_MADE_AGAIN = ("effects", "unavailable")
 """Parts of a report that follow from answers which were not kept."""
 WRITTEN = ("answers", "references", "cases", "changed", "uses", "allowed", "held_out", "seen", "reasons")
 """What an entry says beside its report, since entries name the program that wrote them."""
@@ -55,6 +57,7 @@ def report(workspace: Workspace, entry: Entry) -> str:
             test,
             policy.gate,
         ),
+        behaviour=_behaviour(workspace, entry, asked) if "tests" in body else said.behaviour,
         # Asked of the models beside the cases: nothing that is stored gives these again.
         **{part: getattr(said, part) for part in NOT_MADE_AGAIN},
     )
@@ -105,6 +108,28 @@ def _changed(
     asked = PROBLEMS[problem]
     theirs = frame(test, named[CHAMPION], asked.judged) if CHAMPION in named else None
     return plain(changed_answers(frame(test, answered, asked.judged), theirs, positive=asked.positive))
+
+
+def _behaviour(workspace: Workspace, entry: Entry, asked: Specification) -> Conduct | None:
+    """What came of the behaviour tests, from the tests and replies that were kept. Raises RegistryError."""
+    stored = _blob(workspace, entry.body["tests"])
+    given = [reply["answer"] for row in stored["candidate"] for reply in row if reply["answer"]]
+    require_same(
+        "the replies to the behaviour tests are others",
+        {
+            "replies": (
+                digest(b"".join(canonical(answer) + b"\n" for answer in given)),
+                entry.body["replies"],
+            ),
+            "tests": (digest([digest(text.encode()) for text in stored["texts"]]), entry.body["behaviour"]),
+        },
+        "what was kept of them",
+        f"ledger entry {entry.sequence}",
+    )
+    terms = data.terms(workspace, asked)
+    return behaviours.again(
+        PROBLEMS[asked.problem], stored, terms, lambda answer: judging.read_answers(canonical(answer))[0]
+    )
 
 
 def _blob(workspace: Workspace, digest: str) -> Any:

@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 
 from pvcore.config import Workspace
-from pvcore.cycle import checkpoints, claims, judging, loaded, provenance, rebuilding, recounted, retention
+from pvcore.cycle import checkpoints, claims, judging, provenance, receipts, recounted, retention
 from pvcore.cycle.absence import check_commitment
 from pvcore.cycle.checks import BROKEN, OPEN, Checks, Row, require_same
-from pvcore.errors import PvError, RegistryError
+from pvcore.errors import PvError
 from pvcore.registry import approval, promotion
 from pvcore.registry.ledger import Entry, State
 from pvcore.registry.manifest import Version, find, read_version
@@ -48,7 +48,7 @@ def verify_version(
         what = f"{switch.body['name']}: signatures of its switch, entry {switch.sequence}"
         checks.make(what, partial(_door, workspace, state, switch))
     _claims(workspace, lineage[0], quick, checks)
-    checks.make(f"{lineage[0].name}: trained again", partial(rebuilding.proven, workspace, lineage[0]))
+    checks.make(f"{lineage[0].name}: trained again", partial(receipts.rebuilt, workspace, lineage[0]))
     for version in lineage if quick else lineage[1:]:
         why = f"not made again here: pv verify {version.name}"
         checks.rows.append({"check": f"{version.name}: report, dossier", "holds": OPEN, "why": why})
@@ -121,11 +121,11 @@ def _version(workspace: Workspace, version: Version, blob: Callable[[str], None]
     )
     checks.make(f"{name}: training, evaluation, registration", partial(claims.records, workspace, version))
     provenance.check(workspace, version, blob, checks)
-    checks.make(f"{name}: loaded for real", partial(loaded.proven, workspace, version))
+    checks.make(f"{name}: loaded for real", partial(receipts.loaded, workspace, version))
     for entry in judging.evaluations(workspace, manifest.specification):
         own = entry.body["report"] == manifest.report
         parts = {"decision": entry.body["decision"], "answers": entry.body["predictions"]}
-        kept = ("cases", "replies", "intended", "changed")
+        kept = ("cases", "replies", "tests", "intended", "changed")
         parts |= {part: entry.body[part] for part in kept if part in entry.body}
         parts |= {f"answers of {who}": at for who, at in entry.body.get("answers", {}).items()}
         parts |= {} if own else {"report": entry.body["report"], "policy": entry.body["policy"]}
@@ -206,9 +206,14 @@ def _report(
         f"{name}: specification",
         *(f"{place}: {part}" for part in ("report", "policy")),
         *(f"{name}: dataset, {part}" for part in ("cases", "labels")),
-        *(f"{where}: {part}" for part in answers),
+        *(f"{where}: {part}" for part in [*answers, *({"cases", "changed", "tests"} & {*entry.body})]),
     )
-    why = f"behaviour tests and the dictionary's effect are asked of the models: pv behaviour {name}, pv rebuild {name}"
+    beside = (
+        "the dictionary's effect is"
+        if "tests" in entry.body
+        else "behaviour tests, the dictionary's effect are"
+    )
+    why = f"{beside} asked of the models: pv behaviour {name}, pv rebuild {name}"
     checks.rows.append({"check": f"{place}: what was asked beside the cases", "holds": OPEN, "why": why})
     why = f"taken as given: pv rebuild {name} and pv loaded {name} show whose they are"
     checks.rows.append({"check": f"{place}: whose the answers are", "holds": OPEN, "why": why})

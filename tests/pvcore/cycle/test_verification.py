@@ -58,7 +58,7 @@ def forged(ws: Any, name: str, **changes: Any) -> Version:
         "version": put_blob(ws.store, canonical(fields)),
         "specification": fields["specification"],
         "adapter": fields["adapter"]["digest"],
-        "read": {name: fields["read"][name] for name in ("root", "records")},
+        "read": fields["read"] and {name: fields["read"][name] for name in ("root", "records")},
     }
     ws.ledger.append("Registered", body, actor="x")
     return version_of(ws, f"{before.problem}@{number}")
@@ -209,6 +209,28 @@ def test_what_an_entry_says_beside_its_report(own: Any) -> None:
     with pytest.raises(NotChecked):  # as the first programs wrote it
         old = {field: value for field, value in entry.body.items() if field not in ("answers", "program")}
         recounted.report(ws, dataclasses.replace(entry, body=old))
+
+
+def test_behaviour_is_made_again_from_the_tests_and_replies_that_were_kept(own: Any) -> None:
+    ws, entry = own.workspace, evaluated(own.workspace, "coding@2")
+    better = json.loads(get_blob(ws.store, entry.body["report"]))
+    next(iter(better["behaviour"]["kinds"].values()))["passed"] += 1
+    body = {**entry.body, "report": put_blob(ws.store, canonical(better))}
+    with pytest.raises(RegistryError, match=r"other numbers: behaviour\.kinds\.\w+\.passed"):
+        recounted.report(ws, dataclasses.replace(entry, body=body))
+    kept = json.loads(get_blob(ws.store, entry.body["tests"]))
+    for change in ({"texts": []}, {"candidate": kept["candidate"][1:]}):
+        body = {**entry.body, "tests": put_blob(ws.store, canonical({**kept, **change}))}
+        with pytest.raises(RegistryError, match="replies to the behaviour tests are others"):
+            recounted.report(ws, dataclasses.replace(entry, body=body))
+
+
+def test_what_is_not_there_has_a_row(own: Any) -> None:
+    ws = own.workspace
+    rows = verification.verify_version(ws, forged(ws, "seriousness@2", read=None).name, quick=True)
+    found = {row["check"]: row["holds"] for row in rows}
+    assert found["seriousness@3: cases that were read"] == "not checked"
+    assert found["seriousness@3: loaded for real"] == "not checked"
 
 
 def test_an_evaluation_beside_nobody_or_another(own: Any) -> None:
