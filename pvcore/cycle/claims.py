@@ -91,6 +91,10 @@ def records(workspace: Workspace, version: Version) -> None:
                 dict(manifest.decision),
                 json.loads(get_blob(workspace.store, judged.body["decision"])),
             ),
+            "cases that were read": (
+                manifest.read and {part: manifest.read[part] for part in ("root", "records")},
+                registered.body.get("read"),
+            ),
             "number": (
                 version.number,
                 [e.digest for e in state.versions(version.problem)].index(registered.digest) + 1,
