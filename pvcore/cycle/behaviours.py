@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from importlib import resources
 from typing import Any
@@ -13,7 +14,7 @@ from pvcore.errors import Fault, InputError, NotFound, PvError
 from pvcore.evaluation.behaviour import Behaviour, Conduct, Reply, conduct
 from pvcore.problems import PROBLEMS, Problem
 from pvcore.problems.behaviour import questions, read, view
-from pvcore.records import Example, Prediction, Question, digest
+from pvcore.records import Example, Prediction, Question, canonical, digest
 
 FOLDER = "behaviour"
 """Of a workspace: one YAML a problem, whose tests count with those that come with pv."""
@@ -91,6 +92,37 @@ def judged(
 ) -> Conduct | None:
     """How a candidate behaves beside the champion; None where the problem has no tests."""
     return conduct(asked, candidate, champion, partial(view, problem), tests) if asked else None
+
+
+def kept(
+    workspace: Workspace,
+    problem: str,
+    candidate: Sequence[Sequence[Reply]],
+    champion: Sequence[Sequence[Reply]] | None,
+) -> bytes:
+    """The tests as they are now with what was replied to them: all that `judged` is made of."""
+    texts = [text.decode() for text in files(workspace, problem).values()]
+    return canonical({"texts": texts, "candidate": _rows(candidate), "champion": _rows(champion)})
+
+
+def _rows(replied: Sequence[Sequence[Reply]] | None) -> Any:
+    return replied and [
+        [{"answer": r.prediction and asdict(r.prediction), "crash": r.crash} for r in row] for row in replied
+    ]
+
+
+def again(
+    problem: Problem, stored: Mapping[str, Any], terms: Any, answer: Callable[[Any], Prediction]
+) -> Conduct | None:
+    """What `judged` made of tests and replies that were `kept`; `answer` reads a prediction's JSON."""
+
+    def replies(rows: Any) -> list[list[Reply]]:
+        return [[Reply(r["answer"] and answer(r["answer"]), r["crash"]) for r in row] for row in rows]
+
+    tests = [t for text in stored["texts"] for t in read(text, "the tests that were kept", problem, terms)]
+    named = digest([digest(text.encode()) for text in stored["texts"]])
+    champion = None if stored["champion"] is None else replies(stored["champion"])
+    return judged(problem, tests, replies(stored["candidate"]), champion, named)
 
 
 def listed(workspace: Workspace, problem: str, terms: Any = None) -> list[dict[str, Any]]:

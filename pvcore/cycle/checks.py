@@ -63,21 +63,29 @@ def _short(value: Any) -> str:
     return text if len(text) <= 72 else f"{text[:60]}... ({len(text)} characters)"
 
 
-def differences(stored: Any, made: Any, place: str = "", *, more: bool = False) -> list[str]:
+def differences(
+    stored: Any, made: Any, place: str = "", *, defaults: Mapping[str, Any] | None = None
+) -> list[str]:
     """Where two JSON values differ; numbers that agree to nine digits are the same (other libraries round so).
 
-    With `more` the made one may say things that the stored one does not.
+    A field of `defaults` that the stored one lacks is the same where the made one has the default.
     """
     if isinstance(stored, dict) and isinstance(made, dict):
-        return [
+        known = defaults or {}
+        both = {name: known[name] for name in made if name not in stored and name in known} | stored
+        found = [f"{place}.{name}".strip(".") for name in sorted({*both} ^ {*made})]
+        where = [f"{name} is in one of them only" for name in found]
+        return where + [
             line
-            for name in sorted(stored if more else {*stored, *made})
-            for line in differences(stored.get(name), made.get(name), f"{place}.{name}".strip("."), more=more)
+            for name in sorted({*both} & {*made})
+            for line in differences(both[name], made[name], f"{place}.{name}".strip("."), defaults=defaults)
         ]
     if isinstance(stored, list) and isinstance(made, list) and len(stored) == len(made):
         pairs = enumerate(zip(stored, made, strict=True), 1)
         return [
-            line for n, (one, other) in pairs for line in differences(one, other, f"{place}, {n}", more=more)
+            line
+            for n, (one, other) in pairs
+            for line in differences(one, other, f"{place}, {n}", defaults=defaults)
         ]
     if _number(stored) and _number(made) and abs(stored - made) <= 1e-9 * max(abs(stored), abs(made), 1e-3):
         return []

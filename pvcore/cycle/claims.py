@@ -7,10 +7,11 @@ a later one the same numbers.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
 from html.parser import HTMLParser
 from itertools import pairwise
 from typing import Any
@@ -18,24 +19,30 @@ from typing import Any
 from pvcore.config import Workspace
 from pvcore.cycle import judging, registration
 from pvcore.cycle.candidate import load_specification
-from pvcore.cycle.checks import NotChecked, differences, require_same
+from pvcore.cycle.checks import differences, require_same
 from pvcore.cycle.program import program_digest
 from pvcore.errors import RegistryError
+from pvcore.evaluation.checks import Check
 from pvcore.evaluation.gate import decide
-from pvcore.evaluation.report import Report
+from pvcore.evaluation.report import Comparison, Group, Report
 from pvcore.records import digest
 from pvcore.registry.ledger import Entry, State
 from pvcore.registry.manifest import Version, read_version
 from pvcore.registry.store import get_blob
 
-NOT_MADE_AGAIN = ("behaviour", "effects", "unavailable")
-"""Parts of a report that follow from answers which were not kept."""
+DEFAULTS: Mapping[str, Any] = {
+    field.name: list(field.default) if isinstance(field.default, tuple) else field.default
+    for noun in (Report, Group, Comparison, Check)
+    for field in fields(noun)
+    if field.default is not MISSING
+} | {"unavailable": {}}
+"""Fields that records of an earlier program may lack, and what such a record means by it."""
 
 
 def specification(workspace: Workspace, version: Version) -> None:
     """What the run was asked for is what the manifest says it was. Raises RegistryError."""
     manifest, asked = version.manifest, load_specification(workspace, version.manifest.specification)
-    parent = _version(workspace, asked.parent)
+    parent = registered_version(workspace, asked.parent)
     files = {f: e["sha256"] for f, e in parent.manifest.adapter["files"].items()} if parent else None
     require_same(
         "they do not fit",
@@ -84,6 +91,10 @@ def records(workspace: Workspace, version: Version) -> None:
                 dict(manifest.decision),
                 json.loads(get_blob(workspace.store, judged.body["decision"])),
             ),
+            "cases that were read": (
+                manifest.read and {part: manifest.read[part] for part in ("root", "records")},
+                registered.body.get("read"),
+            ),
             "number": (
                 version.number,
                 [e.digest for e in state.versions(version.problem)].index(registered.digest) + 1,
@@ -127,48 +138,20 @@ def decision(workspace: Workspace, entry: Entry) -> str:
             f"report and policy give {made.outcome}, the decision says {judged.decision.outcome} "
             f"and the ledger {entry.body['outcome']}"
         )
-    later = _later_program(entry)
+    later = later_program(entry)
     stored = json.loads(get_blob(workspace.store, entry.body["decision"]))
-    wrong = differences(stored, _plain(made.to_json()), more=later)
+    wrong = differences(stored, plain(made.to_json()), defaults=DEFAULTS if later else {})
     if later:  # it may put a reason into other words
         wrong = [line for line in wrong if "reason" not in line.partition(" is ")[0]]
     if wrong:
-        raise RegistryError(f"the decision is not the one of its report and policy: {_told(wrong)}")
-    return f"{made.outcome}, {len(made.checks)} criteria"
-
-
-def report(workspace: Workspace, entry: Entry) -> str:
-    """Every number of the report, computed again from the stored answers and the labels. Raises RegistryError."""
-    if "answers" not in entry.body:
-        raise NotChecked("the answers of what it was compared with were not kept when it was judged")
-    asked = load_specification(workspace, entry.body["specification"])
-    policy = judging.stored_policy(workspace, entry.body["policy"])
-    beside = [_version(workspace, name) for name in entry.body["references"].values()]
-    lines = [version.manifest.specification for version in beside if version]
-    _, test = judging.asked_of(workspace, asked, lines, policy.gate)
-    answered, *others = (
-        judging.read_answers(get_blob(workspace.store, blob))
-        for blob in (entry.body["predictions"], *entry.body["answers"].values())
+        raise RegistryError(f"the decision is not the one of its report and policy: {told(wrong)}")
+    require_same(
+        "they do not fit",
+        {"reasons": (entry.body.get("reasons", stored["reasons"]), stored["reasons"])},
+        f"ledger entry {entry.sequence}",
+        "the decision",
     )
-    named = dict(zip(entry.body["answers"], others, strict=True))
-    stored = json.loads(get_blob(workspace.store, entry.body["report"]))
-    said = Report.from_json(stored)
-    made = dataclasses.replace(
-        judging.spent(
-            workspace,
-            judging.reported(workspace, asked, test, answered, named, policy.gate),
-            State(workspace.ledger.entries()[: entry.sequence - 1]),
-            test,
-            policy.gate,
-        ),
-        # Asked of the models beside the cases: nothing that is stored gives these again.
-        **{part: getattr(said, part) for part in NOT_MADE_AGAIN},
-    )
-    wrong = differences(stored, _plain(made.to_json()), more=_later_program(entry))
-    if wrong:
-        raise RegistryError(f"the answers give other numbers: {_told(wrong)}{_program(entry)}")
-    again = {name: value for name, value in stored.items() if name not in NOT_MADE_AGAIN}
-    return f"{_numbers(again)} numbers from {len(test)} cases"
+    return f"{made.outcome}, {len(made.checks)} criteria{assumed(entry)}"
 
 
 def dossier(workspace: Workspace, version: Version) -> str:
@@ -179,7 +162,7 @@ def dossier(workspace: Workspace, version: Version) -> str:
     made = registration.dossier(workspace, manifest.specification, judged, version.number)
     if made == stored:
         return "the same bytes, written again"
-    if not _later_program(entry):
+    if not later_program(entry):
         again = set(texts(made))
         wrong = [text for text in texts(stored) if text not in again]
         said = (
@@ -189,7 +172,7 @@ def dossier(workspace: Workspace, version: Version) -> str:
     claimed = claims(stored)
     if wrong := sorted((claimed - claims(made)).elements()):
         raise RegistryError(
-            f"written again it does not say {', '.join(wrong[:10])}, {len(wrong)} in all{_program(entry)}"
+            f"written again it does not say {', '.join(wrong[:10])}, {len(wrong)} in all{program(entry)}"
         )
     return f"a later program words it anew; its {claimed.total()} numbers, digests and outcomes are the same"
 
@@ -229,30 +212,30 @@ def claims(page: str) -> Counter[str]:
     return Counter(claim for text in texts(page) for claim in _CLAIM.findall(text))
 
 
-def _later_program(entry: Entry) -> bool:
+def later_program(entry: Entry) -> bool:
     return bool(entry.body.get("program") != program_digest())
 
 
-def _program(entry: Entry) -> str:
-    return " (it was judged by another state of this program)" if _later_program(entry) else ""
+def program(entry: Entry) -> str:
+    return " (it was judged by another state of this program)" if later_program(entry) else ""
 
 
-def _told(lines: list[str]) -> str:
+def assumed(entry: Entry) -> str:
+    """The entry itself names its program, so a reader is told where that was believed."""
+    said = "; the entry says that another state of this program made it, fields that this has may be absent"
+    return said if later_program(entry) else ""
+
+
+def told(lines: list[str]) -> str:
     more = f"; and {len(lines) - 5} more" if len(lines) > 5 else ""
     return "; ".join(lines[:5]) + more
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
-def _numbers(value: Any) -> int:
-    if isinstance(value, dict | list):
-        return sum(map(_numbers, value.values() if isinstance(value, dict) else value))
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _version(workspace: Workspace, name: str | None) -> Version | None:
+def registered_version(workspace: Workspace, name: str | None) -> Version | None:
     entry = workspace.ledger.state().version(name) if name else None
     if name and entry is None:
         raise RegistryError(f"version {name} is not registered in this ledger")

@@ -81,12 +81,11 @@ def evaluate(workspace: Workspace, specification: str) -> str:
         trained_by = load_specification(workspace, champion.manifest.specification)
         asking = partial(ask_version, champion)
         apart = effects.of_dictionary(workspace, asked, trained_by, candidate, theirs, policy.gate, asking)
+    champion_replied = replies[champion.digest] if champion else None
     measured = dataclasses.replace(
         reported(workspace, asked, test, answered, others, policy.gate),
         unavailable=unavailable,
-        behaviour=behaviours.judged(
-            problem, tests, replied, replies[champion.digest] if champion else None, tested
-        ),
+        behaviour=behaviours.judged(problem, tests, replied, champion_replied, tested),
         effects=apart,
     )
 
@@ -119,6 +118,9 @@ def evaluate(workspace: Workspace, specification: str) -> str:
             "behaviour": tested,
             "replies": put_blob(
                 workspace.store, _lines([r.prediction for row in replied for r in row if r.prediction])
+            ),
+            "tests": put_blob(
+                workspace.store, behaviours.kept(workspace, asked.problem, replied, champion_replied)
             ),
             "loaded": policy.loaded.required,
             "intended": put_blob(workspace.store, intended_text(workspace.root, asked.problem)),

@@ -90,7 +90,7 @@ def compare(workspace: Workspace, version: str) -> Receipt:
     )
     if rebuilt is None:
         raise NotFound(f"{version} was not rebuilt. Run: pv rebuild {version}")
-    differs = _files(workspace, manifest.adapter["files"], rebuilt.body["files"]) | _cases(
+    differs = _files(workspace, manifest.adapter["files"], rebuilt.body["files"]) | cases_apart(
         workspace, manifest.specification, rebuilt
     )
     conditions = _conditions(workspace, found, rebuilt)
@@ -106,14 +106,14 @@ def compare(workspace: Workspace, version: str) -> Receipt:
     return _recorded(workspace, found, rebuilt, line, differs, conditions)
 
 
-def _cases(workspace: Workspace, specification: str, rebuilt: Entry) -> dict[str, Any]:
+def cases_apart(workspace: Workspace, specification: str, rebuilt: Entry) -> dict[str, Any]:
     """What another training run read: the same bytes from other cases would be no rebuild."""
     first = workspace.ledger.find("Trained", specification)
     then = first.body if first else {}
     return {
-        f"cases {part}": {"file": f"{then[part][:12]} then, {rebuilt.body[part][:12]} now"}
-        for part in ("consumed", "fitted")
-        if part in then and then[part] != rebuilt.body[part]
+        f"cases {part}": {"file": f"{str(then[part])[:12]} then, {str(rebuilt.body.get(part))[:12]} now"}
+        for part in ("consumed", "fitted", "pretrained")
+        if part in then and then[part] != rebuilt.body.get(part)
     }
 
 

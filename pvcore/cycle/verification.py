@@ -11,11 +11,10 @@ from functools import partial
 from pathlib import Path
 
 from pvcore.config import Workspace
-from pvcore.cycle import checkpoints, claims, judging, provenance, retention
+from pvcore.cycle import checkpoints, claims, judging, provenance, receipts, recounted, retention
 from pvcore.cycle.absence import check_commitment
-from pvcore.cycle.checks import BROKEN, OPEN, Checks, NotChecked, Row, require_same
-from pvcore.cycle.rebuilding import COMPARED
-from pvcore.errors import PvError, RegistryError
+from pvcore.cycle.checks import BROKEN, OPEN, Checks, Row, require_same
+from pvcore.errors import PvError
 from pvcore.registry import approval, promotion
 from pvcore.registry.ledger import Entry, State
 from pvcore.registry.manifest import Version, find, read_version
@@ -48,9 +47,8 @@ def verify_version(
     for switch in state.history(lineage[0].problem):
         what = f"{switch.body['name']}: signatures of its switch, entry {switch.sequence}"
         checks.make(what, partial(_door, workspace, state, switch))
-    if not quick:
-        _claims(workspace, lineage[0], checks)
-    checks.make(f"{lineage[0].name}: trained again", partial(_rebuilt, workspace, lineage[0]))
+    _claims(workspace, lineage[0], quick, checks)
+    checks.make(f"{lineage[0].name}: trained again", partial(receipts.rebuilt, workspace, lineage[0]))
     for version in lineage if quick else lineage[1:]:
         why = f"not made again here: pv verify {version.name}"
         checks.rows.append({"check": f"{version.name}: report, dossier", "holds": OPEN, "why": why})
@@ -109,8 +107,11 @@ def _version(workspace: Workspace, version: Version, blob: Callable[[str], None]
         checks.make(f"{name}: adapter file {file}", partial(blob, entry["sha256"]))
     for file, entry in manifest.beside.items():
         checks.make(f"{name}: {file}", partial(blob, entry["sha256"]))
+    read = f"{name}: cases that were read"
     if manifest.read:
-        checks.make(f"{name}: cases that were read", partial(check_commitment, workspace, manifest))
+        checks.make(read, partial(check_commitment, workspace, manifest))
+    else:
+        checks.rows.append({"check": read, "holds": OPEN, "why": "its training did not commit to them"})
     if retention.is_held(workspace, version):
         checks.make(f"{name}: legal holds", partial(retention.require_holds_proven, workspace, version))
     checks.make(
@@ -120,10 +121,11 @@ def _version(workspace: Workspace, version: Version, blob: Callable[[str], None]
     )
     checks.make(f"{name}: training, evaluation, registration", partial(claims.records, workspace, version))
     provenance.check(workspace, version, blob, checks)
+    checks.make(f"{name}: loaded for real", partial(receipts.loaded, workspace, version))
     for entry in judging.evaluations(workspace, manifest.specification):
         own = entry.body["report"] == manifest.report
         parts = {"decision": entry.body["decision"], "answers": entry.body["predictions"]}
-        kept = ("cases", "replies", "intended", "changed", "mended")
+        kept = ("cases", "replies", "tests", "intended", "changed", "mended")
         parts |= {part: entry.body[part] for part in kept if part in entry.body}
         parts |= {f"answers of {who}": at for who, at in entry.body.get("answers", {}).items()}
         parts |= {} if own else {"report": entry.body["report"], "policy": entry.body["policy"]}
@@ -139,6 +141,9 @@ def _version(workspace: Workspace, version: Version, blob: Callable[[str], None]
         )
 
 
+_ASKED = ("name", "problem", "report", "policy", "version")
+
+
 def _door(workspace: Workspace, state: State, switch: Entry) -> str:
     """A switch took the one door, and replaced the champion of that moment."""
     promotion.verify_switch(
@@ -149,6 +154,8 @@ def _door(workspace: Workspace, state: State, switch: Entry) -> str:
         revoked=workspace.revoked_keys,
     )
     request = approval.entry_at(state, **switch.body["request"], kind=approval.REQUESTED)
+    known = state.version(request.body["version"])
+    own = f"{known.body['problem']}@{known.body['number']}" if known else None
     replaced = State(state.entries[: switch.sequence - 1]).champion(switch.body["problem"])
     require_same(
         "it does not follow the switch before",
@@ -159,30 +166,30 @@ def _door(workspace: Workspace, state: State, switch: Entry) -> str:
         f"ledger entry {switch.sequence} or its request",
         "the ledger until then",
     )
+    parts = {part: (switch.body.get(part), request.body[part]) for part in _ASKED}
+    parts |= {"asked": (switch.body["asked"], request.key), "the version's name": (switch.body["name"], own)}
+    require_same("it is not what was asked for", parts, f"ledger entry {switch.sequence}", "its request")
     approvals = [
         state.entries[reference["sequence"] - 1].body["name"] for reference in switch.body["approvals"]
     ]
     return f"{switch.kind}, signed by {', '.join(approvals)}"
 
 
-def _claims(workspace: Workspace, version: Version, checks: Checks) -> None:
-    name = version.name
+def _claims(workspace: Workspace, version: Version, quick: bool, checks: Checks) -> None:
+    """Every report that the version was ever judged by, since a request names the newest, and its dossier."""
+    name, own = version.name, None
     try:
-        entry = claims.evaluated(workspace, version)
+        own = claims.evaluated(workspace, version)
     except PvError as error:
         checks.rows.append({"check": f"{name}: report, dossier", "holds": OPEN, "why": str(error)})
+    for entry in judging.evaluations(workspace, version.manifest.specification):
+        first = own is not None and entry.sequence == own.sequence
+        where = f"{name}: evaluation, entry {entry.sequence}"
+        place = name if first else where
+        _report(workspace, entry, name, where, place, quick, checks)
+    if own is None or quick:
         return
-    where = f"{name}: evaluation, entry {entry.sequence}"
-    answers = ["answers", *(f"answers of {who}" for who in entry.body.get("answers", ()))]
-    checks.make(
-        f"{name}: the report follows from the answers",
-        partial(claims.report, workspace, entry),
-        *(f"{name}: {part}" for part in ("specification", "report", "policy")),
-        *(f"{name}: dataset, {part}" for part in ("cases", "labels")),
-        *(f"{where}: {part}" for part in answers),
-    )
-    why = f"behaviour tests and the dictionary's effect are asked of the models: pv behaviour {name}, pv rebuild {name}"
-    checks.rows.append({"check": f"{name}: what was asked beside the cases", "holds": OPEN, "why": why})
+    where = f"{name}: evaluation, entry {own.sequence}"
     checks.make(
         f"{name}: the dossier follows from all of this",
         partial(claims.dossier, workspace, version),
@@ -193,14 +200,28 @@ def _claims(workspace: Workspace, version: Version, checks: Checks) -> None:
     )
 
 
-def _rebuilt(workspace: Workspace, version: Version) -> str:
-    entries = reversed(workspace.ledger.entries())
-    newest = next((e for e in entries if e.kind == COMPARED and e.body["version"] == version.digest), None)
-    if newest is None:
-        raise NotChecked(f"it was not trained again, nor was its base read: pv rebuild {version.name}")
-    told = f"entry {newest.sequence}, {newest.time}: {newest.body['line']}"
-    if not newest.body["same"] and newest.body["conditions"]:
-        raise NotChecked(told)  # under other conditions other bytes are no proof of anything
-    if not newest.body["same"]:
-        raise RegistryError(told)
-    return told
+def _report(
+    workspace: Workspace, entry: Entry, name: str, where: str, place: str, quick: bool, checks: Checks
+) -> None:
+    what = f"{place}: the report follows from the answers"
+    if quick:
+        checks.rows.append({"check": what, "holds": OPEN, "why": f"not made again here: pv verify {name}"})
+        return
+    answers = ["answers", *(f"answers of {who}" for who in entry.body.get("answers", ()))]
+    checks.make(
+        what,
+        partial(recounted.report, workspace, entry),
+        f"{name}: specification",
+        *(f"{place}: {part}" for part in ("report", "policy")),
+        *(f"{name}: dataset, {part}" for part in ("cases", "labels")),
+        *(f"{where}: {part}" for part in [*answers, *({"cases", "changed", "tests"} & {*entry.body})]),
+    )
+    beside = (
+        "the dictionary's effect is"
+        if "tests" in entry.body
+        else "behaviour tests, the dictionary's effect are"
+    )
+    why = f"{beside} asked of the models: pv behaviour {name}, pv rebuild {name}"
+    checks.rows.append({"check": f"{place}: what was asked beside the cases", "holds": OPEN, "why": why})
+    why = f"taken as given: pv rebuild {name} and pv loaded {name} show whose they are"
+    checks.rows.append({"check": f"{place}: whose the answers are", "holds": OPEN, "why": why})

@@ -3,10 +3,9 @@
 
     python3 -I verify.py FOLDER --allowed-signers FILE [--revoked FILE] [--checkpoint FILE]
 
-One line a check: holds, DOES NOT HOLD, or not checked with the reason; exit code 1 if anything does not hold. Whom
-to trust is yours to say: `--allowed-signers` names the keys that you accept (ssh-keygen(1), ALLOWED SIGNERS), got
-from their holders; take this file from the product's release, too, for the folder's copy proves nothing. That the
-ledger's end was cut off shows only a signed checkpoint that was kept elsewhere.
+One line a check: holds, DOES NOT HOLD, or not checked and why; exit code 1 if anything does not hold. Whom to trust
+is yours to say: `--allowed-signers` names the keys that you accept (ssh-keygen(1), ALLOWED SIGNERS), got from their
+holders. The folder's copy of this file proves nothing; a cut-off end shows in a checkpoint that was kept elsewhere.
 """
 
 from __future__ import annotations
@@ -19,17 +18,25 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
+PARTS, BEFORE = ("specification", "dataset", "report", "policy"), ("parent", "champion")
 SUMS, LEDGER, ABOUT = "MANIFEST.sha256", "ledger.jsonl", "export.json"
 FIELDS = {"format", "sequence", "previous", "time", "kind", "actor", "key", "body", "nonce"}
 SWITCH = {"promote": "Promoted", "rollback": "RolledBack", "override": "Overridden"}
+SETTINGS = {"confidence": 0.95, "resamples": 1000, "minimum": 30, "maximum_uses": 12}
+POLICY = {"floors", "non_inferiority", "anchor", "superiority", "against", "slices", "behaviour"}
+RULES = {"floor", "floor kept", "non-inferiority", "superiority", "uses", "policy"}
+CHECK = ("rule", "metric", "outcome", "required", "reference", "value", "low", "high", "threshold")
+PLAIN = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+ENTRY, DONE = ("sequence", "digest"), ("name", "problem", "report", "policy", "asked")
 GOAL = {"rollback": "roll back to", "override": "override the gate for"}
 
 
@@ -66,19 +73,11 @@ def same(what: str, one: Any, other: Any) -> None:
 
 def canonical(value: Any) -> bytes:
     """JSON with sorted keys, no spaces and UTF-8: one value has one sequence of bytes."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return PLAIN.encode(value).encode()
 
 
-def sha256(content: bytes | Path) -> str:
-    if isinstance(content, bytes):
-        return hashlib.sha256(content).hexdigest()
-    found = hashlib.sha256()
-    with content.open("rb") as file:
-        while piece := file.read(2**20):
-            found.update(piece)
-    return found.hexdigest()
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 class Folder:
@@ -94,15 +93,13 @@ class Folder:
         listed = {line[66:]: line[:64] for line in data.decode().split("\n")[:-1]}
         form = "".join(f"{listed[name]}  {name}\n" for name in sorted(listed)).encode()
         require(data == form, f"{SUMS} is not in its form: one line a file, sorted by name")
-        there = {p.relative_to(self.root).as_posix(): p for p in self.root.rglob("*") if not p.is_dir()}
-        there.pop(SUMS, None)
+        files = (p for p in self.root.rglob("*") if not p.is_dir() and p != self.root / SUMS)
+        there = {path.relative_to(self.root).as_posix(): path for path in files}
         wrong = [f"{name} is missing or not listed" for name in sorted(set(there) ^ set(listed))]
-        for name in sorted(set(there) & set(listed)):
-            found = "" if there[name].is_symlink() else sha256(there[name])
-            if found == listed[name]:
-                self.by_digest[found] = there[name]
-            else:
-                wrong.append(f"{name} was altered")
+        found = {name: "" if p.is_symlink() else sha256(p.read_bytes()) for name, p in there.items()}
+        both = sorted({*found} & {*listed})
+        wrong += [f"{name} was altered" for name in both if found[name] != listed[name]]
+        self.by_digest = {digest: there[name] for name, digest in found.items() if digest}
         require(not wrong, "; ".join(wrong))
         return f"{len(listed)} files"
 
@@ -123,12 +120,14 @@ class Folder:
         require(lines.pop() == b"" and lines, "the last entry is cut off")
         for number, line in enumerate(lines, 1):
             entry = json.loads(line)
-            if set(entry) != FIELDS or canonical(entry) != line or entry["format"] != 1:
-                raise Wrong(f"entry {number} was altered: it is not in the form of an entry")
-            if entry["sequence"] != number or entry["previous"] != previous:
-                raise Wrong(f"entry {number} does not follow entry {number - 1}: one of them was altered")
-            if entry["key"] and seen.setdefault((entry["kind"], entry["key"]), number) != number:
-                raise Wrong(f"entry {number} repeats entry {seen[entry['kind'], entry['key']]}")
+            form = set(entry) == FIELDS and isinstance(entry["body"], dict) and entry["format"] == 1
+            require(
+                form and canonical(entry) == line, f"entry {number} was altered: it has not the form of one"
+            )
+            follows = (entry["sequence"], entry["previous"]) == (number, previous)
+            require(follows, f"entry {number} does not follow entry {number - 1}: one of them was altered")
+            first = seen.setdefault((entry["kind"], entry["key"] or number), number)
+            require(first == number, f"entry {number} repeats entry {first}")
             previous = sha256(line)
             self.entries.append({**entry, "digest": previous, "line": line})
         return f"{len(lines)} entries, the last of {self.entries[-1]['time']}"
@@ -140,10 +139,10 @@ class Folder:
         same("last entry", self.about["last"], [last["sequence"], last["digest"]])
         return str(self.about["name"])
 
-    def find(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
-        """The entries of a kind whose body has these fields."""
-        fits = fields.items()
-        return [e for e in self.entries if e["kind"] == kind and fits <= e["body"].items()]
+    def find(self, kinds: str, until: Any = None, **fields: Any) -> list[dict[str, Any]]:
+        """The entries of these kinds whose body has these fields, before entry `until`."""
+        there = (e for e in self.entries[: until and until - 1] if e["kind"] in kinds.split())
+        return [e for e in there if all(n in e["body"] and e["body"][n] == v for n, v in fields.items())]
 
     def registered(self, digest: str) -> dict[str, Any]:
         found = self.find("Registered", version=digest)
@@ -154,8 +153,8 @@ class Folder:
         """The entry that another one, later, names by number and digest."""
         number = reference["sequence"]
         entry = self.entries[number - 1] if 0 < number < by["sequence"] else {}
-        if (entry.get("digest"), entry.get("kind")) != (reference["digest"], kind):
-            raise Wrong(f"entry {by['sequence']} refers to {kind} entry {number}, which is not there")
+        there = (entry.get("digest"), entry.get("kind")) == (reference["digest"], kind)
+        require(there, f"entry {by['sequence']} refers to {kind} entry {number}, which is not there")
         return entry
 
 
@@ -167,12 +166,14 @@ def lineage(folder: Folder, results: Results) -> dict[str, tuple[str, Any]]:
         entry, manifest = folder.registered(digest), folder.record(digest)
         earlier = folder.find("Registered", problem=manifest["problem"])
         same("number", earlier.index(entry) + 1, entry["body"]["number"])
+        texts = [manifest[n] for n in (*PARTS, "dossier", "problem")] + [manifest[n] or "" for n in BEFORE]
+        require(all(isinstance(text, str) for text in texts), "it names something that is no text")
         found[digest] = (f"{manifest['problem']}@{entry['body']['number']}", manifest)
         return found[digest][0]
 
     for digest in wanted:
         if digest not in found and results.make(f"manifest {digest[:12]}", read, digest):
-            wanted += [name for role in ("parent", "champion") if (name := found[digest][1][role])]
+            wanted += [name for role in BEFORE if (name := found[digest][1][role])]
     return found
 
 
@@ -180,8 +181,7 @@ def made_of(folder: Folder, digest: str, versions: dict[str, tuple[str, Any]]) -
     """The records of specification, training, evaluation and registration fit the manifest."""
     manifest, entry = versions[digest][1], folder.registered(digest)
     asked, adapter = folder.record(manifest["specification"]), manifest["adapter"]
-    for name in ("problem", "dataset", "parent"):
-        same(name, manifest[name], asked[name])
+    same("asked", *([part[n] for n in ("problem", "dataset", "parent")] for part in (manifest, asked)))
     same("base", manifest["base"], asked["settings"]["base"])
     same("recipe", manifest["recipe"], {**asked["settings"], **{n: asked[n] for n in ("family", "seed")}})
     files = {name: item["sha256"] for name, item in adapter["files"].items()}
@@ -194,23 +194,24 @@ def made_of(folder: Folder, digest: str, versions: dict[str, tuple[str, Any]]) -
     for other in (trained, judged, entry):
         same(f"adapter of entry {other['sequence']}", adapter["digest"], other["body"]["adapter"])
         same("specification", manifest["specification"], other["body"]["specification"])
-    same("files", adapter["files"], trained["body"]["files"])
-    same("environment", manifest["environment"], trained["body"]["environment"])
-    same("champion", manifest["champion"], judged["body"]["champion"])
-    same("outcome", manifest["decision"]["outcome"], judged["body"]["outcome"])
+    read = manifest.get("read") and {name: manifest["read"][name] for name in ("root", "records")}
+    same("cases that were read", read, entry["body"].get("read"))
+    then = [trained["body"][name] for name in ("files", "environment")]
+    same("files, environment", [adapter["files"], manifest["environment"]], then)
+    outcome = [manifest["champion"], manifest["decision"]["outcome"]]
+    same("champion, outcome", outcome, [judged["body"][name] for name in ("champion", "outcome")])
     same("decision", manifest["decision"], folder.record(judged["body"]["decision"]))
     order = [trained["sequence"], judged["sequence"], entry["sequence"]]
-    before = [folder.registered(manifest[n])["sequence"] for n in ("parent", "champion") if manifest[n]]
-    possible = order == sorted(order) and max(before, default=0) < entry["sequence"]
+    before = max((folder.registered(manifest[n])["sequence"] for n in BEFORE if manifest[n]), default=0)
+    possible = order == sorted(order) and before < order[2]
     require(possible, f"entries {order} after {before} are not in an order in which this can have been")
 
 
 def dataset(folder: Folder, name: str) -> str:
     """The dataset's record is the ledger's; its batches and migrations were admitted."""
     made, body = folder.record(name), folder.find("DatasetBuilt", dataset=name)[0]["body"]
-    for one, other in (("meddra_version", "version"), ("parent", "parent"), ("counts", "counts")):
-        same(one, made[one], body[other])
-    same("number of batches", len(made["batches"]), len(body["batches"]))
+    said = [made["meddra_version"], made["parent"], made["counts"], len(made["batches"])]
+    same("record", said, [body["version"], body["parent"], body["counts"], len(body["batches"])])
     absent = [digest for digest in body["batches"] if not folder.find("BatchAdmitted", digest=digest)]
     absent += [digest for digest in made["mappings"] if not folder.find("Migrated", mapping=digest)]
     require(not absent, f"the ledger does not say where {', '.join(absent)} came from")
@@ -219,7 +220,7 @@ def dataset(folder: Folder, name: str) -> str:
 
 def adapter_files(folder: Folder, manifest: Any) -> str:
     for name, item in manifest["adapter"]["files"].items():
-        same(f"adapter/{name}", sha256(folder.root / "adapter" / name), item["sha256"])
+        same(f"adapter/{name}", sha256((folder.root / "adapter" / name).read_bytes()), item["sha256"])
     return manifest["adapter"]["digest"][:12]
 
 
@@ -245,84 +246,78 @@ def dossier(folder: Folder, manifest: Any, versions: dict[str, tuple[str, Any]])
     known = set(re.findall(rb"\b[0-9a-f]{64}\b", b"\n".join(records)))
     foreign = sorted(digest for digest in shown if digest.encode() not in known)
     require(not foreign, f"it shows digests that no record names: {', '.join(foreign)}")
-    parts = ("specification", "dataset", "report", "policy")
-    own = {manifest["adapter"]["digest"], *(manifest[part] for part in parts)}
+    own = {manifest["adapter"]["digest"], *(manifest[part] for part in PARTS)}
     require(shown >= own, f"it does not show the digests {', '.join(sorted(own - shown))}")
     return f"{len(shown)} digests"
 
 
 def decided(folder: Folder, entry: dict[str, Any]) -> str:
-    """The outcome follows from the checks, they from report and policy, and none of the policy's is left out."""
+    """The decision is what the policy makes of the report; criteria of slices and behaviour need the product."""
     body, decision = entry["body"], folder.record(entry["body"]["decision"])
     report, whole = folder.record(body["report"]), folder.record(body["policy"])
-    policy, checks, first = whole["problems"][body["problem"]], decision["checks"], body["champion"] is None
-    outcomes = {c["outcome"] for c in checks if c["outcome"] == "fail" or c["required"]}
+    policy, settings = whole["problems"].get(body["problem"], {}), {**SETTINGS, **whole.get("evaluation", {})}
+    told, first = [{"required": True, **check} for check in decision["checks"]], body["champion"] is None
+    outcomes = {c["outcome"] for c in told if c["outcome"] == "fail" or c["required"]}
     worst = next((name for name in ("fail", "inconclusive") if name in outcomes), "pass")
-    said = [decision["outcome"], body["outcome"], decision["first"]]
-    same("outcome of the checks, and what decision and ledger say", [worst, worst, first], said)
+    said = [decision["outcome"], body["outcome"], decision["first"], body.get("reasons", decision["reasons"])]
+    same("outcome of the checks, decision and ledger", [worst, worst, first, decision["reasons"]], said)
+    same("precision", *([part[name] for name in ("confidence", "resamples")] for part in (report, settings)))
+    mine = [c for c in told if c["group"] == "all" and c["rule"] in RULES]
+    made = Counter(map(str, criteria(report, policy, settings, first)))
+    there = Counter(str(criterion(*(c[name] for name in CHECK))) for c in mine)
+    left, more = (" and ".join((one - two).elements()) for one, two in ((made, there), (there, made)))
+    require(not left + more, f"policy and report give {left or 'no more'}, decided was {more or 'no more'}")
+    if len(told) > len(mine) or policy.get("slices") or policy.get("behaviour") or not {*policy} <= POLICY:
+        raise NotChecked(f"{len(mine)} criteria follow; those of slices and behaviour only pv verify knows")
+    return f"{worst}, {len(mine)} criteria"
+
+
+def criteria(report: Any, policy: Any, settings: Any, first: bool) -> Iterator[list[Any]]:
+    """What the gate asks over all cases and how it ends, by nothing but the policy and the report."""
+    floors, moved = policy.get("floors", {}), policy.get("non_inferiority", {})
+    if not (floors if first else moved):
+        yield criterion("policy", "", "fail")
+    for metric, floor in floors.items():
+        yield judged(report, settings, "floor" if first else "floor kept", metric, floor)
     frozen = {"anchor": policy["anchor"]["non_inferiority"]} if policy.get("anchor") else {}
-    moved = {} if first else {"champion": policy.get("non_inferiority", {}), **frozen}
-    margins = {**moved, **policy.get("against", {})}
-    wanted = {("uses", "", None)}
-    wanted |= {("floor" if first else "floor kept", metric, None) for metric in policy.get("floors", {})}
-    wanted |= {("non-inferiority", metric, name) for name, rules in margins.items() for metric in rules}
-    # A check that could not be made names no reference; it does not pass either.
-    made = {(c["rule"], c["metric"], c["reference"]) for c in checks}
-    made |= {(c["rule"], c["metric"], name) for c in checks if c["value"] is None for name in margins}
-    groups = {c["group"] for c in checks} | {c["group"].partition(":")[0] + ":*" for c in checks}
-    asked = {*policy.get("behaviour", {}), *policy.get("slices", {})}
-    left = sorted(map(str, wanted - made)) + sorted(asked - groups)
-    require(not left, f"the policy asks for {', '.join(left)}, and the decision does not look at it")
-    followed = sum(follows(check, policy, margins, report, whole) for check in checks)
-    if followed < len(checks):
-        raise NotChecked(f"{followed} of {len(checks)} criteria follow; the others' rules are not known here")
-    return f"{worst}, {followed} criteria"
+    margins = {**({} if first else {"champion": moved, **frozen}), **policy.get("against", {})}
+    for other, rules in margins.items():
+        for metric, rule in rules.items():
+            yield judged(report, settings, "non-inferiority", metric, -rule["margin"], other)
+    for other, rules in policy.get("superiority", {}).items():
+        for metric, rule in {} if first and other in ("champion", "anchor") else rules.items():
+            yield judged(report, settings, "superiority", metric, rule["gain"], other)
+    yield criterion("uses", "", "pass" if report["uses"] <= settings["maximum_uses"] else "inconclusive")
 
 
-def follows(check: Any, policy: Any, margins: Any, report: Any, whole: Any) -> bool:
-    """Whether a check is of a rule that is known here; its numbers are the report's, and it ends as the rule says."""
-    rule, metric, name, other = (check[part] for part in ("rule", "metric", "group", "reference"))
-    what, passed = f"{metric or 'cases'}, {rule} ({name})", check["outcome"] == "pass"
-    if rule == "uses":
-        same(what, passed, report["uses"] <= whole.get("evaluation", {}).get("maximum_uses", 12))
-    elif rule == "zero tolerance":
-        same(what, passed, not report["slices"][name]["intolerable"])
-    elif check["value"] is None:  # it could not be judged
-        require(not passed or rule == "behaviour", f"{what} passes without a number")
-    elif rule.startswith("behaviour"):
-        kind = report["behaviour"]["kinds"][name]
-        less = kind["champion"] if rule == "behaviour kept" else 0
-        same(f"value of {what}", check["value"], (kind["passed"] - less) / kind["tests"])
-        require(not passed or less or check["value"] >= check["threshold"] - 1e-9, f"{what} passes")
-    if check["value"] is None or rule not in ("floor", "floor kept", "non-inferiority", "no harm"):
-        return check["value"] is None or rule.startswith("behaviour")
-    result = (report["overall"] if name == "all" else report["slices"][name])["results"][metric]
+def judged(report: Any, settings: Any, rule: str, metric: str, bound: float, other: Any = None) -> Any:
+    result = report["overall"]["results"].get(metric)
+    if result is None or (other and other not in result["against"]):
+        return criterion(rule, metric, "fail")
     found = result["against"][other]["difference"] if other else result["candidate"]
+    few, shown = result["support"] < settings["minimum"], [found[end] for end in ("value", "low", "high")]
+    if few or None in shown:
+        return criterion(rule, metric, "inconclusive" if few else "fail")
+    # The k-th use of the cases asks the anchor's interval at 1 - alpha / k.
     z = [NormalDist().inv_cdf(1 - (1 - report["confidence"]) / 2 / n) for n in (report["uses"], 1)]
-    for end in ("value", "low", "high"):
-        told = found["value"] + (found[end] - found["value"]) * (z[0] / z[1] if other == "anchor" else 1)
-        require(abs(check[end] - told) < 1e-9, f"{end} of {what} is {check[end]:g}, in the report {told:g}")
-    turn = 1 if result["higher_is_better"] else -1
-    low, high = sorted((turn * check["low"], turn * check["high"]))
-    value = turn * found["value"] + 1e-9  # 0.9 - 1.0 is not quite -0.1
-    if rule.startswith("floor"):
-        bound = turn * policy["floors"][metric]
-        reached = (low + 1e-9 if rule == "floor" else value) >= bound
-    else:
-        rules = policy.get("slices", {})
-        sliced = rules.get(name) or rules.get(name.partition(":")[0] + ":*")
-        bound = -(sliced or margins[other][metric])["margin"]
-        reached = value >= bound if rule == "no harm" else low > bound
-    same(f"threshold of {what}", abs(check["threshold"]), abs(bound))
-    fits = check["outcome"] != ("fail" if reached else "pass") if rule == "no harm" else reached == passed
-    if not fits or (rule != "no harm" and high < bound and check["outcome"] != "fail"):
-        raise Wrong(f"{what}: {low:g} to {high:g} at {bound:g} does not give {check['outcome']}")
-    return True
+    wide = z[0] / z[1] if other == "anchor" else 1
+    ends = [shown[0] + (end - shown[0]) * wide for end in shown]
+    turn, floor = 1 if result["higher_is_better"] else -1, rule.startswith("floor")
+    limit, (low, high) = turn * bound if floor else bound, sorted((turn * ends[1], turn * ends[2]))
+    reached = turn * ends[0] if rule == "floor kept" else low
+    passes = reached >= limit - 1e-9 if floor else reached > limit  # 0.9 - 1.0 is not quite -0.1
+    fails = high < limit or (rule == "superiority" and high == limit)
+    outcome = "fail" if fails else "pass" if passes else "inconclusive"
+    return criterion(rule, metric, outcome, True, other, *ends, turn * limit)
+
+
+def criterion(rule: str, metric: str, outcome: str, required: bool = True, *more: Any) -> list[Any]:
+    """A check in which two are compared: then reference, value, low, high and threshold, rounded."""
+    other, *ends = more or [None] * 5
+    return [rule, metric, outcome, required, other, *(e if e is None else round(e, 7) + 0.0 for e in ends)]
 
 
 class Keys(NamedTuple):
-    """Whose signatures are accepted."""
-
     allowed: Path
     revoked: Path | None
 
@@ -344,64 +339,66 @@ class Keys(NamedTuple):
             raise Wrong(f"the signature of {principal} is not accepted: {said[:200]}")
         return found[1].decode()
 
-    def owners(self, fingerprint: str) -> set[str]:
-        """To whom the keys file gives a key."""
-        wanted, found = base64.b64decode(fingerprint[len("SHA256:") :] + "="), set[str]()
-        for line in self.allowed.read_text("utf-8").splitlines():
-            keys = [word for word in line.split()[1:] if word.startswith("AAAA")]
-            if any(hashlib.sha256(base64.b64decode(word)).digest() == wanted for word in keys):
-                found.update(line.split()[0].strip('"').split(","))
-        return found
+    def gives(self, fingerprint: str, who: str) -> bool:
+        """Whether the keys file gives a key to somebody, whom its patterns name (`*@example.org,!eve@*`)."""
+        wanted = base64.b64decode(fingerprint[len("SHA256:") :] + "=")
+        for names, *words in filter(None, map(str.split, self.allowed.read_text("utf-8").splitlines())):
+            keys = [base64.b64decode(word) for word in words if word.startswith("AAAA")]
+            fit = [p[0] for p in names.strip('"').split(",") if fnmatchcase(who, p.lstrip("!"))]
+            if fit and "!" not in fit and wanted in [hashlib.sha256(key).digest() for key in keys]:
+                return True
+        return False
 
 
 def statement(request: dict[str, Any], answer: Any) -> bytes:
     """What was signed: an in-toto statement (v1) that repeats the request."""
     asked, aside = request["body"], request["body"].get("waived") or []
     meaning = f"{answer['name']} approves the request to {GOAL.get(asked['action'], asked['action'])} {asked['name']}"
-    meaning += f" as the champion of {asked['problem']}"
-    meaning += f", although {'; and '.join(aside)}" if aside else ""
+    although = f", although {'; and '.join(aside)}" if aside else ""
+    meaning += f" as the champion of {asked['problem']}{although}"
     predicate = {name: asked[name] for name in ("action", "report", "policy")}
     predicate.update({name: answer[name] for name in ("name", "principal", "reason")})
     predicate.update(decision="approve", meaning=meaning, expected_champion=asked["expected"])
-    predicate["request"] = {"sequence": request["sequence"], "digest": request["digest"]}
+    predicate.update(request={n: request[n] for n in ENTRY}, **({"waived": aside} if aside else {}))
     kinds = {"_type": "https://in-toto.io/Statement/v1", "predicateType": "urn:pv-retrain:approval:v1"}
     subject = [{"name": asked["name"], "digest": {"sha256": asked["version"]}}]
-    predicate.update({"waived": aside} if aside else {})
     return canonical({**kinds, "subject": subject, "predicate": predicate})
 
 
 def switched(folder: Folder, switch: dict[str, Any], keys: Keys) -> str:
     """One switch of the champion: asked for, open, eligible, signed by enough of those whom its policy names."""
     body, request = switch["body"], folder.referred(switch["body"]["request"], "ApprovalRequested", switch)
-    asked = request["body"]
-    before = [e for e in switches(folder, body["problem"]) if e["sequence"] < switch["sequence"]]
+    asked = {**request["body"], "asked": request["key"]}
+    before = folder.find(" ".join(SWITCH.values()), switch["sequence"], problem=body["problem"])
     champion = before[-1]["body"]["version"] if before else None
     same("what it does", [switch["kind"], body["version"]], [SWITCH[asked["action"]], asked["version"]])
     same("champion that is replaced", [body["expected"], asked["expected"]], [champion, champion])
     same("switch before", asked["after_switch"], before[-1]["sequence"] if before else 0)
-    reference = {"sequence": request["sequence"], "digest": request["digest"]}
-    require(not folder.find("Rejected", request=reference), "its request was rejected")
+    same("switch and request", *([part[name] for name in DONE] for part in (body, asked)))
+    reference, known = {n: request[n] for n in ENTRY}, folder.registered(body["version"])["body"]
+    same("name of the version", body["name"], f"{known['problem']}@{known['number']}")
+    require(not folder.find("Rejected", switch["sequence"], request=reference), "its request was rejected")
     manifest, policy = folder.record(body["version"]), folder.record(asked["policy"])
-    eligible(folder, asked, manifest, champion, {entry["body"]["version"] for entry in before})
+    same("problem", manifest["problem"], body["problem"])
+    eligible(folder, switch, asked, manifest, {entry["body"]["version"] for entry in before})
     start, end = (datetime.strptime(e["time"][:19], "%Y-%m-%dT%H:%M:%S") for e in (request, switch))
     valid = timedelta(days=policy["approval"].get("valid_days", 14), seconds=1)
     require(end - start <= valid, "its request had expired")
     emergency = asked["action"] == "override"
     rule = policy["approval"]["override"] if emergency else policy["approval"]
-    made = {"specification": manifest["specification"]}
-    barred = {entry["actor"] for kind in ("Registered", "Trained") for entry in folder.find(kind, **made)}
-    barred |= set(policy["approval"].get("trainers", ()))
+    made = folder.find("Registered Trained", specification=manifest["specification"])
+    barred = {entry["actor"] for entry in made} | set(policy["approval"].get("trainers", ()))
     given: dict[str, str] = {}
     for reference in body["approvals"]:
-        entry = folder.referred(reference, "Approved", switch)
-        answer = entry["body"]
+        answer = (entry := folder.referred(reference, "Approved", switch))["body"]
         same("request", answer["request"]["digest"], request["digest"])
         signers = [s for s in policy.get("signers", ()) if s["principal"] == answer["principal"]]
         if not any(s["name"] == answer["name"] and set(s["roles"]) & set(rule["roles"]) for s in signers):
             raise Wrong(f"the policy does not let {answer['name']} ({answer['principal']}) approve this")
         signed, time = statement(request, answer), entry["time"]
         key = keys.verify(signed, answer["signature"], answer["principal"], "pv-approval", time)
-        own = barred & {answer["principal"], answer["name"], key, *keys.owners(key)}
+        said = {answer["principal"], answer["name"], key}
+        own = [who for who in barred if who in said or keys.gives(key, who)]
         require(not own, f"{answer['principal']} trained or registered it, and cannot answer for it")
         given[key] = answer["name"]
     needed = max(1, rule.get("signatures", 2 if emergency else 1))
@@ -409,26 +406,28 @@ def switched(folder: Folder, switch: dict[str, Any], keys: Keys) -> str:
     return f"{switch['kind']} on {switch['time']}, signed by {', '.join(given.values())}"
 
 
-def eligible(folder: Folder, asked: Any, manifest: Any, champion: str | None, were: set[str]) -> None:
+def eligible(folder: Folder, switch: Any, asked: Any, manifest: Any, were: set[str]) -> None:
     """The gate passed on the report that the request names, by its policy and beside the champion of then."""
-    judged = {**manifest, "outcome": manifest["decision"]["outcome"]}
-    if asked["report"] != manifest["report"]:
-        fields = {"specification": manifest["specification"], "report": asked["report"]}
-        judged = folder.find("Evaluated", **fields)[-1]["body"]
-    fits = (judged["champion"], judged["policy"]) == (champion, asked["policy"])
+    end, champion, report = switch["sequence"], asked["expected"], asked["report"]
+    new = asked["version"] not in were
+    judged = {**manifest, **{name: manifest["decision"][name] for name in ("outcome", "reasons")}}
+    if report != manifest["report"]:
+        fields = {"specification": manifest["specification"], "report": report}
+        judged = folder.find("Evaluated", end, **fields)[-1]["body"]
+    said, other = (f"the gate said {judged['outcome']}", "; ".join(judged["reasons"])), judged["champion"]
+    aside = [": ".join(filter(None, said))] if judged["outcome"] != "pass" else []
+    if new and other != champion:
+        aside.append(f"the report compares with {other or 'no champion'}, not with {champion or 'none'}")
+    if new and judged["policy"] != asked["policy"]:
+        aside.append(f"the gate decided by the policy {judged['policy']}, not by {asked['policy']}")
     if asked["action"] == "override":
-        require(asked.get("waived"), "an override that says nothing of what it sets aside")
-    elif judged["outcome"] != "pass":
-        raise Wrong(f"the gate said {judged['outcome']}, not pass")
-    elif asked["action"] == "rollback" and asked["version"] not in were:
-        raise Wrong("a rollback to what never was champion")
-    elif asked["action"] == "promote" and (asked["version"] in were or not fits):
-        raise Wrong("it was promoted beside another champion or by another policy than it was judged")
-
-
-def switches(folder: Folder, problem: str) -> list[dict[str, Any]]:
-    kinds = SWITCH.values()
-    return [e for e in folder.entries if e["kind"] in kinds and e["body"]["problem"] == problem]
+        return same("what it sets aside, and the request's words", aside or "something", asked.get("waived"))
+    require(not aside, "; ".join(aside))
+    require(new == (asked["action"] == "promote"), "only who was champion is rolled back to")
+    asks = any(entry["body"].get("loaded") for entry in folder.find("Evaluated", end, report=report))
+    done = folder.find("Loaded", end, version=asked["version"], report=report)
+    if new and asks and not (done and done[-1]["body"]["outcome"] == "pass"):
+        raise Wrong("it was not loaded for real, or did not pass")
 
 
 def checkpoint(folder: Folder, file: Path, keys: Keys) -> str:
@@ -475,8 +474,9 @@ def check_version(folder: Folder, results: Results, keys: Keys) -> None:
         results.make(f"{name}: dataset", dataset, folder, manifest["dataset"])
         for entry in folder.find("Evaluated", specification=manifest["specification"]):
             results.make(f"{name}: decision, entry {entry['sequence']}", decided, folder, entry)
-    for switch in switches(folder, folder.registered(folder.about["version"])["body"]["problem"]):
-        what = f"{switch['body']['name']}: switch, entry {switch['sequence']}"
+    problem = folder.registered(folder.about["version"])["body"]["problem"]
+    for switch in folder.find(" ".join(SWITCH.values()), problem=problem):
+        what = f"{switch['body'].get('name')}: switch, entry {switch['sequence']}"
         results.make(what, switched, folder, switch, keys)
     if folder.about["version"] in versions:
         name, manifest = versions[folder.about["version"]]
@@ -497,4 +497,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -16,6 +16,7 @@ from pvcore.annotations import dataset as datasets
 from pvcore.cli import app
 from pvcore.config import open_workspace
 from pvcore.cycle import absence, arrivals, bases, candidate, lineage, rebuilding, scoring
+from pvcore.cycle.verification import verify_version
 from pvcore.errors import CaseWasRead, InputError, LedgerBroken, NotFound, PvError, RegistryError
 from pvcore.records import canonical, digest
 from pvcore.registry.manifest import resolve
@@ -205,6 +206,10 @@ def test_a_prediction_leads_to_data_people_dictionary_and_approvals(scored: Any)
         "coding@2",
         "coding@1",
     ]
+    found = [row["holds"] for row in verify_version(scored, "coding@2", quick=True)]
+    (words,) = (row["what"] for row in rows if row["link"] == "checks")
+    assert words.startswith(f"{found.count('yes')} digests")
+    assert words.endswith(f"{found.count('not checked')} were not checked") and "not checked" in found
     by_name = pv("audit", "trace", f"second.xml:{json.loads(line)['example_id']}", "-w", scored.root)[0]
     assert by_name == rows
 

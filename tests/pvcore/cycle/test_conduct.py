@@ -17,11 +17,12 @@ from typer.testing import CliRunner
 
 from pvcore.cli import app
 from pvcore.config import open_workspace
-from pvcore.cycle import approval, behaviours, candidate, data, judging, loaded, registration
-from pvcore.errors import GateError, InputError, PvError
+from pvcore.cycle import approval, behaviours, candidate, data, judging, loaded, receipts, registration
+from pvcore.errors import GateError, InputError, PvError, RegistryError
 from pvcore.evaluation.report import Report
+from pvcore.records import canonical
 from pvcore.registry.manifest import resolve
-from pvcore.registry.store import get_blob
+from pvcore.registry.store import get_blob, put_blob
 
 NAME = "seriousness@3"
 ASKED = {"required": True, "cases": 2, "rounds": 3, "latency": 20.0}
@@ -171,10 +172,27 @@ def test_nobody_is_asked_before_a_fresh_process_has_answered(own: Any) -> None:
     golden = json.loads(get_blob(own.workspace.store, body["golden"]))
     assert len(golden["cases"]) == 2 and len(golden["texts"]) == 4
     assert loaded.check(own.workspace, NAME) == entry, "once an evaluation"
+    version = resolve(own.workspace.store, own.workspace.ledger, NAME)
+    assert "pass, 6 golden answers" in receipts.loaded(own.workspace, version)
     assert approval.standing(own.workspace, NAME) == ""
     assert own.sign(approval.request(own.workspace, NAME, "promote")).switched
     # Who was champion comes back without one: nobody waits for a measurement in an emergency.
     assert own.sign(approval.request(own.workspace, "seriousness@previous", "rollback")).switched
+    _forge_what_was_loaded(own.workspace, version, body, golden)
+
+
+def _forge_what_was_loaded(ws: Any, version: Any, body: Any, golden: Any) -> None:
+    name, answer = next(iter(golden["answers"].items()))
+    other = {**golden, "answers": {**golden["answers"], name: {**answer, "score": 0.5}}}
+    for change, why in (
+        ({"first": "0" * 64}, "first bytes is"),
+        ({"reasons": ["slow"]}, "reasons is"),
+        ({"report": "0" * 64}, "by which it was not judged"),
+        ({"golden": put_blob(ws.store, canonical(other))}, "golden answers is"),
+    ):
+        ws.ledger.append("Loaded", {**body, **change}, actor="x")
+        with pytest.raises(RegistryError, match=why):
+            receipts.loaded(ws, version)
 
 
 def test_a_slow_version_is_measured_twice_and_refused(

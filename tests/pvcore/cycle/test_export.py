@@ -219,6 +219,32 @@ def an_evaluation_of_the_ledger(folder: Path) -> None:
     rewrite(folder, changed)
 
 
+def a_commitment_of_the_ledger(folder: Path) -> None:
+    changed = entries(folder)
+    entry = [e for e in changed if e["kind"] == "Registered" and e["body"]["problem"] == "seriousness"][-1]
+    entry["body"]["read"]["root"] = "0" * 64
+    rewrite(folder, changed)
+
+
+def the_name_in_a_switch(folder: Path) -> None:
+    changed = entries(folder)
+    last = [e for e in changed if e["kind"] == "Promoted" and e["body"]["problem"] == "seriousness"][-1]
+    last["body"]["name"] = "seriousness@7"
+    rewrite(folder, changed)
+
+
+def a_manifest_without_a_parent(folder: Path) -> None:
+    file = place(folder, "manifest.json")
+    value = json.loads(file.read_bytes())
+    del value["parent"], value["dataset"]
+    changed = entries(folder)
+    before, after = digest(file.read_bytes()), digest(canonical(value))
+    file.write_bytes(canonical(value))
+    rewrite(folder, json.loads(json.dumps(changed).replace(before, after)))
+    about = (folder / verifier.ABOUT).read_text().replace(before, after)
+    (folder / verifier.ABOUT).write_text(about)
+
+
 @pytest.mark.parametrize(
     ("tamper", "found"),
     [
@@ -232,9 +258,12 @@ def an_evaluation_of_the_ledger(folder: Path) -> None:
         (the_reason_of_an_approval, ["seriousness@1: switch, entry", "is not accepted"]),
         (a_switch_without_approval, [f"{NAME}: switch, entry", "0 of 1 signatures"]),
         (a_switch_of_another_version, ["switch, entry", "what it does"]),
+        (a_commitment_of_the_ledger, [f"{NAME}: specification, training, evaluation: cases that were read"]),
+        (the_name_in_a_switch, ["seriousness@7: switch, entry", "switch and request"]),
+        (a_manifest_without_a_parent, ["cannot be read as what it should be: KeyError"]),
         (
             an_evaluation_of_the_ledger,
-            [f"{NAME}: specification, training, evaluation: outcome", "decision, entry"],
+            [f"{NAME}: specification, training, evaluation: champion, outcome", "decision, entry"],
         ),
     ],
 )
@@ -301,26 +330,69 @@ def test_a_checkpoint_that_was_kept_shows_a_ledger_written_anew(
         (
             "report",
             lambda r: r["overall"]["results"]["accuracy"]["candidate"].update(value=0.9),
-            "value of accuracy",
+            "policy and report give .*'accuracy', 'pass', True, None, 0.9",
         ),
         (
             "policy",
             lambda p: p["problems"]["seriousness"]["floors"].update(accuracy=0.5),
-            "threshold of accuracy",
+            r"policy and report give .*0.5\], decided was",
         ),
         (
             "policy",
             lambda p: p["problems"]["seriousness"]["floors"].update(recall=0.1),
-            "does not look at it",
+            r"policy and report give \['floor kept', 'recall'.*decided was no more",
         ),
-        ("decision", lambda d: d["checks"].pop(), "does not look at it"),
+        (
+            "policy",
+            lambda p: p["problems"]["seriousness"].update(
+                superiority={"champion": {"accuracy": {"gain": 0.0}}}
+            ),
+            r"give \['superiority', 'accuracy', '\w+', True, 'champion'.*decided was no more",
+        ),
+        ("decision", lambda d: d["checks"].pop(), "policy and report give .*decided was no more"),
         ("decision", lambda d: d["checks"][0].update(outcome="inconclusive"), "outcome of the checks"),
+        (
+            "decision",
+            lambda d: d["checks"][0].update(outcome="inconclusive", required=False),
+            "decided was .*'inconclusive', False",
+        ),
+        ("decision", lambda d: d["checks"][0].update(threshold=0.0), "decided was .*0.0"),
         ("decision", lambda d: d.update(first=True), "outcome of the checks"),
+        ("decision", lambda d: d.update(reasons=["all is fine"]), "outcome of the checks"),
     ],
 )
 def test_a_decision_that_does_not_follow(
     exported: Path, part: str, change: Callable[[Any], Any], why: str
 ) -> None:
+    checked, entry = altered(exported, part, change)
+    with pytest.raises(verifier.Wrong, match=why):
+        verifier.decided(checked, entry)
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("policy", lambda p: p.update(slices={"death": {"metric": "accuracy", "margin": 0.02}})),
+        ("policy", lambda p: p.update(slices={"source:*": {"metric": "accuracy", "margin": 0.02}})),
+        ("policy", lambda p: p.update(behaviour={"negation": {"minimum": 0.9}})),
+        ("decision", lambda d: d["checks"].append({**d["checks"][0], "rule": "a later program's"})),
+        ("decision", lambda d: d["checks"].append({**d["checks"][0], "group": "death", "required": False})),
+    ],
+)
+def test_what_only_the_product_can_judge_never_holds_here(
+    exported: Path, part: str, change: Callable[[Any], Any]
+) -> None:
+    def inside(value: Any) -> None:
+        change(value["problems"]["seriousness"] if part == "policy" else value)
+
+    checked, entry = altered(exported, part, inside)
+    with pytest.raises(verifier.NotChecked, match="slices and behaviour only pv verify knows"):
+        verifier.decided(checked, entry)
+
+
+def altered(exported: Path, part: str, change: Callable[[Any], Any]) -> tuple[Any, Any]:
+    """The export with one record read otherwise, and the evaluation that it belongs to."""
+
     class Altered(verifier.Folder):
         def record(self, digest: str) -> Any:
             value = super().record(digest)
@@ -331,5 +403,63 @@ def test_a_decision_that_does_not_follow(
     checked = Altered(exported)
     checked.sums(), checked.chain()
     entry = checked.find("Evaluated", problem="seriousness")[-1]
-    with pytest.raises(verifier.Wrong, match=why):
-        verifier.decided(checked, entry)
+    return checked, entry
+
+
+def test_a_rejection_counts_before_the_switch_only(
+    told: Any, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = entries(folder)
+    switch = [e for e in changed if e["kind"] == "Promoted" and e["body"]["problem"] == "seriousness"][-1]
+    approved = [e for e in changed if e["kind"] == "Approved"][-1]
+    late = {
+        **approved,
+        "kind": "Rejected",
+        "body": {**approved["body"], "request": switch["body"]["request"]},
+    }
+    rewrite(folder, [*changed, late])
+    sums(folder)
+    assert not told_of(capsys, folder, keys(told))
+
+
+def test_whose_key_it_is_by_pattern(told: Any, tmp_path: Path) -> None:
+    signing.make_key(tmp_path / "key", "jane@example.org", tmp_path / "signers")
+    _, *rest = (tmp_path / "signers").read_text().split()
+    (tmp_path / "signers").write_text(" ".join(["*@example.org,!eve@example.org", *rest]))
+    shown = subprocess.run(
+        ["ssh-keygen", "-lf", str(tmp_path / "key.pub")], capture_output=True, text=True, check=True
+    )
+    accepted, key = verifier.Keys(tmp_path / "signers", None), shown.stdout.split()[1]
+    assert accepted.gives(key, "trainer@example.org")
+    assert not accepted.gives(key, "eve@example.org") and not accepted.gives(key, "jane@example.com")
+
+
+def test_a_switch_needs_what_it_was_asked_with() -> None:
+    """Loaded for real where the evaluation asks for it, and in an override the words of what is set aside."""
+    folder = verifier.Folder(Path())
+    judged = {"specification": "s", "report": "r", "loaded": True}
+    loaded = {"version": "v", "report": "r", "outcome": "fail"}
+    manifest = {"specification": "s", "report": "r", "champion": "c", "policy": "p"}
+    manifest["decision"] = {"outcome": "pass", "reasons": ["good"]}
+    asked = {"action": "promote", "version": "v", "report": "r", "policy": "p", "expected": "c"}
+
+    def eligible(*outcomes: str, outcome: str = "pass", **changes: Any) -> None:
+        bodies = [("Evaluated", judged), *(("Loaded", {**loaded, "outcome": o}) for o in outcomes)]
+        folder.entries = [{"kind": kind, "body": body} for kind, body in bodies]
+        decided = {**manifest, "decision": {**manifest["decision"], "outcome": outcome}}
+        verifier.eligible(folder, {"sequence": 9}, {**asked, **changes}, decided, set())
+
+    eligible("fail", "pass")
+    for outcomes in ((), ("pass", "fail")):
+        with pytest.raises(verifier.Wrong, match="it was not loaded for real"):
+            eligible(*outcomes)
+    with pytest.raises(verifier.Wrong, match="the gate said fail: good"):
+        eligible("pass", outcome="fail")
+    with pytest.raises(verifier.Wrong, match="compares with c, not with d"):
+        eligible("pass", expected="d")
+    eligible(outcome="fail", action="override", waived=["the gate said fail: good"])
+    for waived in (["nothing of importance"], [], None):
+        with pytest.raises(verifier.Wrong, match="what it sets aside"):
+            eligible(outcome="fail", action="override", waived=waived)
+    with pytest.raises(verifier.Wrong, match="what it sets aside"):
+        eligible("pass", action="override", waived=[])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from pvcore.cycle import candidate, rebuilding, tensors, verification
+from pvcore.cycle import candidate, rebuilding, receipts, tensors, verification
 from pvcore.errors import NotFound, RegistryError
 from pvcore.registry.manifest import resolve
 from pvcore.registry.store import BLOBS, get_blob, put_blob
@@ -90,6 +90,35 @@ def test_a_receipt_says_which_tensors_differ_by_how_much_and_what_else_is_other(
     assert rows[check]["holds"] == "no" and "Other conditions: none" in rows[check]["why"]
 
 
+def test_a_receipt_is_not_believed(own: Any) -> None:
+    """It names a run that never was, one of other files, or one that read other cases."""
+    ws = own.workspace
+    version = resolve(ws.store, ws.ledger, "coding@2")
+    trained = ws.ledger.find("Trained", version.manifest.specification)
+
+    def receipt(rebuilt: Any) -> None:
+        body = {"problem": "coding", "name": version.name, "version": version.digest, "differs": {}}
+        body |= {"specification": version.manifest.specification, "same": True, "line": "the same 4 files"}
+        at = {"sequence": rebuilt.sequence, "digest": rebuilt.digest}
+        ws.ledger.append(rebuilding.COMPARED, {**body, "rebuilt": at, "conditions": {}}, actor="x")
+
+    receipt(trained)
+    with pytest.raises(RegistryError):
+        receipts.rebuilt(ws, version)
+    rebuilt_elsewhere(own, "coding@2", {}, **{WEIGHTS: b"other"})
+    receipt(ws.ledger.entries()[-1])
+    with pytest.raises(RegistryError, match=f"but {WEIGHTS} differs from its training"):
+        receipts.rebuilt(ws, version)
+    for part in ("consumed", "fitted", "pretrained"):
+        ws.ledger.append("Rebuilt", {**trained.body, part: "0" * 64}, actor="train")
+        receipt(ws.ledger.entries()[-1])
+        with pytest.raises(RegistryError, match=f"but cases {part} differs"):
+            receipts.rebuilt(ws, version)
+    rebuilt_elsewhere(own, "coding@2", {})
+    receipt(ws.ledger.entries()[-1])
+    assert "the same 4 files" in receipts.rebuilt(ws, version)
+
+
 def test_other_code_is_named(own: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     rebuilt_elsewhere(own, "coding@2", {})
     monkeypatch.setattr(rebuilding, "code_digest", lambda: "f" * 64)
@@ -108,6 +137,8 @@ def test_data_or_a_base_that_is_not_as_it_was_is_not_trained_on(own: Any) -> Non
     assert receipt and not receipt.same and "not trained again" in receipt.line
     assert "coding@2: dataset, labels: " in receipt.line and "was altered" in receipt.line
     assert newest(own)["rebuilt"] is None and not newest(own)["same"]
+    with pytest.raises(RegistryError, match="was altered"):
+        receipts.rebuilt(ws, version)
     recipe = ws.root / "recipes" / "coding.yaml"
     assert recipe.exists()
     moved = dataclasses.replace(

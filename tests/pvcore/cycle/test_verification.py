@@ -12,8 +12,11 @@ import pytest
 from typer.testing import CliRunner
 
 from pvcore.cli import app
-from pvcore.cycle import approval, checkpoints, claims, judging, scoring, verification
+from pvcore.cycle import approval, checkpoints, claims, judging, recounted, scoring, verification
+from pvcore.cycle.checks import NotChecked, differences
 from pvcore.errors import RegistryError, SignatureRefused
+from pvcore.evaluation.gate import decide
+from pvcore.evaluation.report import Report
 from pvcore.records import canonical
 from pvcore.registry import signing
 from pvcore.registry.manifest import Version, resolve
@@ -55,7 +58,7 @@ def forged(ws: Any, name: str, **changes: Any) -> Version:
         "version": put_blob(ws.store, canonical(fields)),
         "specification": fields["specification"],
         "adapter": fields["adapter"]["digest"],
-        "read": {name: fields["read"][name] for name in ("root", "records")},
+        "read": fields["read"] and {name: fields["read"][name] for name in ("root", "records")},
     }
     ws.ledger.append("Registered", body, actor="x")
     return version_of(ws, f"{before.problem}@{number}")
@@ -138,7 +141,110 @@ def test_an_altered_answer_gives_other_numbers(own: Any) -> None:
     answers[0].update(answer="", withheld=answers[0]["answer"])
     body = {**entry.body, "predictions": put_blob(ws.store, b"".join(canonical(a) + b"\n" for a in answers))}
     with pytest.raises(RegistryError, match=r"other numbers: .*overall\.results\."):
-        claims.report(ws, dataclasses.replace(entry, body=body))
+        recounted.report(ws, dataclasses.replace(entry, body=body))
+
+
+def test_a_later_report_that_the_answers_do_not_give(own: Any) -> None:
+    """A request names the newest report, so it is counted again like the one that the manifest names."""
+    ws, entry = own.workspace, evaluated(own.workspace, "coding@2")
+    value = json.loads(get_blob(ws.store, entry.body["report"]))
+    value["overall"]["rows"] += 1000
+    policy = judging.stored_policy(ws, entry.body["policy"])
+    decision = decide(Report.from_json(value), policy.gate, first=False)
+    body = {**entry.body, "report": put_blob(ws.store, canonical(value)), "outcome": decision.outcome}
+    body["decision"] = put_blob(ws.store, canonical(decision.to_json()))
+    later = ws.ledger.append("Evaluated", {**body, "reasons": list(decision.reasons)}, actor="x", key="later")
+    assert judging.latest_evaluation(ws, version_of(ws, "coding@2")).entry.digest == later.digest
+    what = f"coding@2: evaluation, entry {later.sequence}: the report follows from the answers"
+    wrong = broken(verification.verify_version(ws, "coding@2"))
+    assert {*wrong} == {what} and "overall.rows is" in wrong[what]
+    quick = {row["check"]: row["holds"] for row in verification.verify_version(ws, "coding@2", quick=True)}
+    assert quick[what] == "not checked"
+
+
+def reported_so(ws: Any, entry: Any, change: Any) -> Any:
+    """An evaluation whose report was changed and whose entry says that another program made it."""
+    value = json.loads(get_blob(ws.store, entry.body["report"]))
+    change(value)
+    body = {**entry.body, "report": put_blob(ws.store, canonical(value)), "program": "0" * 64}
+    return dataclasses.replace(entry, body=body)
+
+
+def test_another_program_leaves_out_fields_and_nothing_that_was_measured(own: Any) -> None:
+    ws, entry = own.workspace, evaluated(own.workspace, "coding@2")
+    earlier = reported_so(ws, entry, lambda r: [group.pop("intolerable") for group in r["slices"].values()])
+    assert "another state of this program made it" in recounted.report(ws, earlier)
+    emptied = reported_so(ws, entry, lambda r: r["slices"].clear())
+    with pytest.raises(RegistryError, match=r"other numbers: slices\.\w+ is in one of them only"):
+        recounted.report(ws, emptied)
+    unmeasured = reported_so(ws, entry, lambda r: r["overall"]["results"].popitem())
+    with pytest.raises(RegistryError, match=r"overall\.results\.\w+ is in one of them only"):
+        recounted.report(ws, unmeasured)
+    made = {"slices": {"death": {"rows": 3, "intolerable": ["a"]}}}
+    told = {"slices": {"death": {"rows": 3}}}
+    assert differences(told, made, defaults=claims.DEFAULTS)  # what is not tolerated is no field to leave out
+
+
+def test_what_an_entry_says_beside_its_report(own: Any) -> None:
+    ws, entry = own.workspace, evaluated(own.workspace, "coding@2")
+    changed = json.loads(get_blob(ws.store, entry.body["changed"]))
+    forged = {
+        "changed": put_blob(ws.store, canonical({**changed, "wrong": 0, "rows": []})),
+        "cases": put_blob(ws.store, canonical([])),
+        "uses": entry.body["uses"] + 1,
+        "allowed": 99,
+        "held_out": "x",
+        "seen": entry.body["seen"] + 1,
+    }
+    with pytest.raises(RegistryError, match="they do not fit") as told:
+        recounted.report(ws, dataclasses.replace(entry, body={**entry.body, **forged}))
+    assert all(f"{name} is" in str(told.value) for name in forged)
+    with pytest.raises(RegistryError, match="reasons is"):
+        said = {**entry.body, "reasons": ["all is fine"]}
+        claims.decision(ws, ws.ledger.append("Evaluated", said, actor="x", key="said"))
+    for name in ("answers", "changed", "cases"):
+        body = {field: value for field, value in entry.body.items() if field != name}
+        with pytest.raises(RegistryError, match=f"does not say {name}"):
+            recounted.report(ws, dataclasses.replace(entry, body=body))
+    with pytest.raises(NotChecked):  # as the first programs wrote it
+        old = {field: value for field, value in entry.body.items() if field not in ("answers", "program")}
+        recounted.report(ws, dataclasses.replace(entry, body=old))
+
+
+def test_behaviour_is_made_again_from_the_tests_and_replies_that_were_kept(own: Any) -> None:
+    ws, entry = own.workspace, evaluated(own.workspace, "coding@2")
+    better = json.loads(get_blob(ws.store, entry.body["report"]))
+    next(iter(better["behaviour"]["kinds"].values()))["passed"] += 1
+    body = {**entry.body, "report": put_blob(ws.store, canonical(better))}
+    with pytest.raises(RegistryError, match=r"other numbers: behaviour\.kinds\.\w+\.passed"):
+        recounted.report(ws, dataclasses.replace(entry, body=body))
+    kept = json.loads(get_blob(ws.store, entry.body["tests"]))
+    for change in ({"texts": []}, {"candidate": kept["candidate"][1:]}):
+        body = {**entry.body, "tests": put_blob(ws.store, canonical({**kept, **change}))}
+        with pytest.raises(RegistryError, match="replies to the behaviour tests are others"):
+            recounted.report(ws, dataclasses.replace(entry, body=body))
+
+
+def test_what_is_not_there_has_a_row(own: Any) -> None:
+    ws = own.workspace
+    rows = verification.verify_version(ws, forged(ws, "seriousness@2", read=None).name, quick=True)
+    found = {row["check"]: row["holds"] for row in rows}
+    assert found["seriousness@3: cases that were read"] == "not checked"
+    assert found["seriousness@3: loaded for real"] == "not checked"
+
+
+def test_an_evaluation_beside_nobody_or_another(own: Any) -> None:
+    ws, entry = own.workspace, evaluated(own.workspace, "coding@2")
+    for references in ({}, {"champion": version_of(ws, "coding@2").digest}):
+        body = {**entry.body, "references": references}
+        with pytest.raises(RegistryError, match="was not compared with what it should be: references is"):
+            recounted.report(ws, dataclasses.replace(entry, body=body))
+    raw = json.loads(get_blob(ws.store, entry.body["policy"]))
+    metric = next(iter(raw["problems"]["coding"]["non_inferiority"]))
+    raw["problems"]["coding"]["anchor"] = {"non_inferiority": {metric: {"margin": 0.1}}}
+    body = {**entry.body, "policy": put_blob(ws.store, canonical(raw))}
+    with pytest.raises(RegistryError, match="references is"):
+        recounted.report(ws, dataclasses.replace(entry, body=body))
 
 
 def test_a_decision_that_report_and_policy_do_not_give(own: Any) -> None:
