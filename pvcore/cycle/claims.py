@@ -140,7 +140,9 @@ def decision(workspace: Workspace, entry: Entry) -> str:
         )
     later = later_program(entry)
     stored = json.loads(get_blob(workspace.store, entry.body["decision"]))
-    wrong = differences(stored, plain(made.to_json()), defaults=DEFAULTS if later else {})
+    # A stored policy has its sections in the order of their names, the file had them in its own.
+    there, again = (_in_order(value) for value in (stored, plain(made.to_json())))
+    wrong = differences(there, again, defaults=DEFAULTS if later else {})
     if later:  # it may put a reason into other words
         wrong = [line for line in wrong if "reason" not in line.partition(" is ")[0]]
     if wrong:
@@ -152,6 +154,14 @@ def decision(workspace: Workspace, entry: Entry) -> str:
         "the decision",
     )
     return f"{made.outcome}, {len(made.checks)} criteria{assumed(entry)}"
+
+
+def _in_order(decision: dict[str, Any]) -> dict[str, Any]:
+    """A decision with its checks and reasons in one order."""
+    checks = sorted(
+        decision["checks"], key=lambda c: (c["rule"], c["group"], c["metric"], str(c["reference"]))
+    )
+    return {**decision, "checks": checks, "reasons": sorted(decision["reasons"])}
 
 
 def dossier(workspace: Workspace, version: Version) -> str:

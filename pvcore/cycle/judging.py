@@ -156,7 +156,8 @@ def reported(
 ) -> Report:
     """The numbers of a candidate's answers, beside those of champion, anchor and baselines by name."""
     problem = PROBLEMS[asked.problem]
-    frames = {name: frame(test, found, problem.judged) for name, found in others.items()}
+    # In the order of their names, which is how the ledger keeps them.
+    frames = {name: frame(test, others[name], problem.judged) for name in sorted(others)}
     dictionary = data.dictionary_by_digest(workspace, asked.dictionary)
     return measure(
         asked.problem,
