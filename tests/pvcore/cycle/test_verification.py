@@ -309,6 +309,26 @@ def test_a_switch_without_a_valid_approval(own: Any, tmp_path: Path, signed: boo
         scoring.trusted(ws, "coding@champion")
 
 
+def test_a_switch_that_is_not_what_was_asked_for(own: Any) -> None:
+    ws = own.workspace
+    state = ws.ledger.state()
+    switch = state.history("coding")[-1]
+    told = {"name": "coding@7", "report": "0" * 64, "policy": "1" * 64, "asked": "x"}
+    other = dataclasses.replace(switch, body={**switch.body, **told})
+    with pytest.raises(RegistryError, match="not what was asked for") as found:
+        verification._door(ws, state, other)
+    assert all(f"{name} is" in str(found.value) for name in told)
+    assert "the version's name is coding@7" in str(found.value)
+
+
+def test_another_commitment_than_the_ledgers(own: Any) -> None:
+    version = version_of(own.workspace, "seriousness@2")
+    read = {**version.manifest.read, "root": "0" * 64}
+    other = dataclasses.replace(version, manifest=dataclasses.replace(version.manifest, read=read))
+    with pytest.raises(RegistryError, match="cases that were read is"):
+        claims.records(own.workspace, other)
+
+
 def test_a_checkpoint_shows_what_was_cut_off(own: Any, tmp_path: Path) -> None:
     ws, key, kept = own.workspace, tmp_path / "key", tmp_path / "kept"
     signing.make_key(key, "keeper@example.org", tmp_path / "signers")
