@@ -140,7 +140,8 @@ def decision(workspace: Workspace, entry: Entry) -> str:
         )
     later = later_program(entry)
     stored = json.loads(get_blob(workspace.store, entry.body["decision"]))
-    wrong = differences(stored, plain(made.to_json()), defaults=DEFAULTS if later else {})
+    both = (_ordered(stored), _ordered(plain(made.to_json())))
+    wrong = differences(*both, defaults=DEFAULTS if later else {})
     if later:  # it may put a reason into other words
         wrong = [line for line in wrong if "reason" not in line.partition(" is ")[0]]
     if wrong:
@@ -152,6 +153,13 @@ def decision(workspace: Workspace, entry: Entry) -> str:
         "the decision",
     )
     return f"{made.outcome}, {len(made.checks)} criteria{assumed(entry)}"
+
+
+def _ordered(decision: dict[str, Any]) -> dict[str, Any]:
+    """Criteria in an order of their own: a stored policy has its keys sorted, the one that judged had not."""
+    keys = ("rule", "group", "metric", "reference")
+    checks = sorted(decision["checks"], key=lambda check: [str(check.get(key)) for key in keys])
+    return {**decision, "checks": checks, "reasons": sorted(decision["reasons"])}
 
 
 def dossier(workspace: Workspace, version: Version) -> str:

@@ -144,6 +144,16 @@ def test_an_altered_answer_gives_other_numbers(own: Any) -> None:
         recounted.report(ws, dataclasses.replace(entry, body=body))
 
 
+def test_the_order_of_a_policy_is_none_of_its_stored_form(own: Any) -> None:
+    """The file may name its criteria in any order; stored, its keys are sorted."""
+    ws, entry = own.workspace, evaluated(own.workspace, "seriousness@2")
+    value = json.loads(get_blob(ws.store, entry.body["decision"]))
+    turned = {**value, "checks": value["checks"][::-1], "reasons": value["reasons"][::-1]}
+    assert turned != value
+    body = {**entry.body, "decision": put_blob(ws.store, canonical(turned)), "reasons": turned["reasons"]}
+    assert "criteria" in claims.decision(ws, ws.ledger.append("Evaluated", body, actor="x", key="turned"))
+
+
 def test_a_later_report_that_the_answers_do_not_give(own: Any) -> None:
     """A request names the newest report, so it is counted again like the one that the manifest names."""
     ws, entry = own.workspace, evaluated(own.workspace, "coding@2")
