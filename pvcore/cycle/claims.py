@@ -140,9 +140,8 @@ def decision(workspace: Workspace, entry: Entry) -> str:
         )
     later = later_program(entry)
     stored = json.loads(get_blob(workspace.store, entry.body["decision"]))
-    # A stored policy has its sections in the order of their names, the file had them in its own.
-    there, again = (_in_order(value) for value in (stored, plain(made.to_json())))
-    wrong = differences(there, again, defaults=DEFAULTS if later else {})
+    both = (_ordered(stored), _ordered(plain(made.to_json())))
+    wrong = differences(*both, defaults=DEFAULTS if later else {})
     if later:  # it may put a reason into other words
         wrong = [line for line in wrong if "reason" not in line.partition(" is ")[0]]
     if wrong:
@@ -156,11 +155,10 @@ def decision(workspace: Workspace, entry: Entry) -> str:
     return f"{made.outcome}, {len(made.checks)} criteria{assumed(entry)}"
 
 
-def _in_order(decision: dict[str, Any]) -> dict[str, Any]:
-    """A decision with its checks and reasons in one order."""
-    checks = sorted(
-        decision["checks"], key=lambda c: (c["rule"], c["group"], c["metric"], str(c["reference"]))
-    )
+def _ordered(decision: dict[str, Any]) -> dict[str, Any]:
+    """Criteria in an order of their own: a stored policy has its keys sorted, the one that judged had not."""
+    keys = ("rule", "group", "metric", "reference")
+    checks = sorted(decision["checks"], key=lambda check: [str(check.get(key)) for key in keys])
     return {**decision, "checks": checks, "reasons": sorted(decision["reasons"])}
 
 

@@ -17,7 +17,17 @@ from typer.testing import CliRunner
 
 from pvcore.cli import app
 from pvcore.config import open_workspace
-from pvcore.cycle import approval, behaviours, candidate, data, judging, loaded, receipts, registration
+from pvcore.cycle import (
+    approval,
+    behaviours,
+    candidate,
+    data,
+    judging,
+    loaded,
+    receipts,
+    recounted,
+    registration,
+)
 from pvcore.errors import GateError, InputError, PvError, RegistryError
 from pvcore.evaluation.report import Report
 from pvcore.records import canonical
@@ -108,6 +118,7 @@ def test_the_shipped_tests_and_those_of_the_workspace_are_asked_and_decide(own: 
     evaluated = again(own)
     assert not judging.stale(own.workspace, NAME)
     found, decision = evaluated.report.behaviour, evaluated.decision
+    assert "numbers from" in recounted.report(own.workspace, evaluated.entry)
     assert {"negation", "history", "rule_out", "misspelling", "drug_name", "units", "long"} <= set(
         found.kinds
     )

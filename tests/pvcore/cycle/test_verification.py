@@ -144,6 +144,16 @@ def test_an_altered_answer_gives_other_numbers(own: Any) -> None:
         recounted.report(ws, dataclasses.replace(entry, body=body))
 
 
+def test_the_order_of_a_policy_is_none_of_its_stored_form(own: Any) -> None:
+    """The file may name its criteria in any order; stored, its keys are sorted."""
+    ws, entry = own.workspace, evaluated(own.workspace, "seriousness@2")
+    value = json.loads(get_blob(ws.store, entry.body["decision"]))
+    turned = {**value, "checks": value["checks"][::-1], "reasons": value["reasons"][::-1]}
+    assert turned != value
+    body = {**entry.body, "decision": put_blob(ws.store, canonical(turned)), "reasons": turned["reasons"]}
+    assert "criteria" in claims.decision(ws, ws.ledger.append("Evaluated", body, actor="x", key="turned"))
+
+
 def test_a_later_report_that_the_answers_do_not_give(own: Any) -> None:
     """A request names the newest report, so it is counted again like the one that the manifest names."""
     ws, entry = own.workspace, evaluated(own.workspace, "coding@2")
@@ -307,6 +317,26 @@ def test_a_switch_without_a_valid_approval(own: Any, tmp_path: Path, signed: boo
     assert said in next(iter(wrong.values()))
     with pytest.raises(SignatureRefused, match=said):
         scoring.trusted(ws, "coding@champion")
+
+
+def test_a_switch_that_is_not_what_was_asked_for(own: Any) -> None:
+    ws = own.workspace
+    state = ws.ledger.state()
+    switch = state.history("coding")[-1]
+    told = {"name": "coding@7", "report": "0" * 64, "policy": "1" * 64, "asked": "x"}
+    other = dataclasses.replace(switch, body={**switch.body, **told})
+    with pytest.raises(RegistryError, match="not what was asked for") as found:
+        verification._door(ws, state, other)
+    assert all(f"{name} is" in str(found.value) for name in told)
+    assert "the version's name is coding@7" in str(found.value)
+
+
+def test_another_commitment_than_the_ledgers(own: Any) -> None:
+    version = version_of(own.workspace, "seriousness@2")
+    read = {**version.manifest.read, "root": "0" * 64}
+    other = dataclasses.replace(version, manifest=dataclasses.replace(version.manifest, read=read))
+    with pytest.raises(RegistryError, match="cases that were read is"):
+        claims.records(own.workspace, other)
 
 
 def test_a_checkpoint_shows_what_was_cut_off(own: Any, tmp_path: Path) -> None:
