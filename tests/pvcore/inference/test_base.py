@@ -59,7 +59,8 @@ def test_the_package_has_the_digest_that_the_recipes_pin():
     ("source", "reason"),
     [
         ("package:no_such_package_at_all", "pip install"),
-        ("package:json", "no get_model_path"),
+        ("package:json", "no such package"),  # a module is no installed package
+        ("package:packaging", "no get_model_path"),
         ("hub:some/model", "can move"),
         ("hub:some/model@main", "can move"),
         ("store:bases/x", "no object store"),
