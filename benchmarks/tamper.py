@@ -179,7 +179,9 @@ def fork(chance: random.Random, data: Data) -> Data:
     """From some entry on another history, as long, shorter or longer, whose chain holds."""
     entries = entries_of(data)
     at = chance.randrange(len(entries))
-    more = [canonical({**json.loads(entry), "key": ""}) for entry in entries[: chance.randrange(5)]]
+    # No version is registered twice: the chain itself would show that.
+    free = [entry for entry in map(json.loads, entries) if entry["kind"] != "Registered"]
+    more = [canonical({**entry, "key": ""}) for entry in free[: chance.randrange(5)]]
     other = [reworded(chance, entry) for entry in entries[at:]] + more
     length = chance.randint(1, len(other))
     return with_entries(data, chained(entries[:at] + other[:length], at))

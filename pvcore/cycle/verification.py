@@ -141,9 +141,6 @@ def _version(workspace: Workspace, version: Version, blob: Callable[[str], None]
         )
 
 
-_ASKED = ("name", "problem", "report", "policy", "version")
-
-
 def _door(workspace: Workspace, state: State, switch: Entry) -> str:
     """A switch took the one door, and replaced the champion of that moment."""
     promotion.verify_switch(
@@ -154,8 +151,6 @@ def _door(workspace: Workspace, state: State, switch: Entry) -> str:
         revoked=workspace.revoked_keys,
     )
     request = approval.entry_at(state, **switch.body["request"], kind=approval.REQUESTED)
-    known = state.version(request.body["version"])
-    own = f"{known.body['problem']}@{known.body['number']}" if known else None
     replaced = State(state.entries[: switch.sequence - 1]).champion(switch.body["problem"])
     require_same(
         "it does not follow the switch before",
@@ -166,9 +161,6 @@ def _door(workspace: Workspace, state: State, switch: Entry) -> str:
         f"ledger entry {switch.sequence} or its request",
         "the ledger until then",
     )
-    parts = {part: (switch.body.get(part), request.body[part]) for part in _ASKED}
-    parts |= {"asked": (switch.body["asked"], request.key), "the version's name": (switch.body["name"], own)}
-    require_same("it is not what was asked for", parts, f"ledger entry {switch.sequence}", "its request")
     approvals = [
         state.entries[reference["sequence"] - 1].body["name"] for reference in switch.body["approvals"]
     ]

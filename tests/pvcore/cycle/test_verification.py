@@ -325,10 +325,8 @@ def test_a_switch_that_is_not_what_was_asked_for(own: Any) -> None:
     switch = state.history("coding")[-1]
     told = {"name": "coding@7", "report": "0" * 64, "policy": "1" * 64, "asked": "x"}
     other = dataclasses.replace(switch, body={**switch.body, **told})
-    with pytest.raises(RegistryError, match="not what was asked for") as found:
+    with pytest.raises(RegistryError, match="says another name, report, policy, asked than was asked for"):
         verification._door(ws, state, other)
-    assert all(f"{name} is" in str(found.value) for name in told)
-    assert "the version's name is coding@7" in str(found.value)
 
 
 def test_another_commitment_than_the_ledgers(own: Any) -> None:
