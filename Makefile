@@ -24,8 +24,9 @@ $(READY): pyproject.toml constraints.txt
 demo: setup
 	@$(BIN)/pv demo $(if $(APPROVE),--approve $(APPROVE)) $(if $(DATA),--data $(DATA)) $(if $(PROBLEM),--problem $(PROBLEM))
 
+# Two workers share the cores: libraries that would start a thread a core each only get in each other's way.
 test: check
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -q
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q
 
 check: setup
 	@$(BIN)/ruff check .

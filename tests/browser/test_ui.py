@@ -1,4 +1,4 @@
-"""Prefect's own interface: a run from a deployment's form, and the answer to a run that waits."""
+"""Prefect's own interface: a run from a form, and an answer that it refuses (those it takes: test_promotion)."""
 
 from __future__ import annotations
 
@@ -25,22 +25,6 @@ def _suspended(platform: Platform, version: str) -> str:
     run = platform.run("approval", {"version": version})
     assert platform.wait(run, 60, until="suspended").suspended
     return run
-
-
-def test_approve(ui: Any, platform: Platform) -> None:
-    run = _suspended(platform, "toy@1")
-    shown = ui.answer(run, {"Decision": "approve", **ANSWER})
-    assert "Promote toy@1?" in shown and "recall" in shown
-    assert platform.wait(run, 60).state == "COMPLETED"
-    assert platform.artifacts(run)[-1]["data"] == f"Ada approved toy@1: looks right [{SIGNATURE}]"
-
-
-def test_reject(ui: Any, platform: Platform) -> None:
-    run = _suspended(platform, "toy@2")
-    ui.answer(run, {"Decision": "reject", **ANSWER})
-    ended = platform.wait(run, 60)
-    assert (ended.state, ended.state_name) == ("CANCELLED", "Rejected")
-    assert ended.message == "Ada rejected toy@2: looks right"
 
 
 def test_refused_answer_leaves_the_form_open(ui: Any, platform: Platform) -> None:
