@@ -26,7 +26,7 @@ demo: setup
 
 # Two workers share the cores: libraries that would start a thread a core each only get in each other's way.
 test: check
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -q
 
 check: setup
 	@$(BIN)/ruff check .

@@ -18,6 +18,21 @@ settings.load_profile("busy machine")
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share something dear (a platform, a town after two updates) go to one worker, which makes it once."""
+    for item in items:
+        room, made = item.path.parent, set(getattr(item, "fixturenames", ()))
+        group = ""
+        if made & {"told", "own"}:
+            group = "told"
+        elif room.name in ("browser", "platform"):
+            group = room.name if room.name == "browser" or item.path.stem == "test_embedded" else ""
+        elif room.name in ("cycle", "flows"):
+            group = str(item.path)
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with real cases beside the checkout (PV_SHARED overrides); skips without it."""
