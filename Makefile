@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE := 1
 export GX_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: setup demo test check up down clean
+.PHONY: setup demo test test-long check up down clean
 
 setup: $(READY)
 
@@ -24,9 +24,12 @@ $(READY): pyproject.toml constraints.txt
 demo: setup
 	@$(BIN)/pv demo $(if $(APPROVE),--approve $(APPROVE)) $(if $(DATA),--data $(DATA)) $(if $(PROBLEM),--problem $(PROBLEM))
 
-# Two workers share the cores: libraries that would start a thread a core each only get in each other's way.
 test: check
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -q
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -q
+
+# The tests that are marked long, too: some minutes more, before a release.
+test-long: check
+	@PV_LONG=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q
 
 check: setup
 	@$(BIN)/ruff check .

@@ -19,18 +19,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share something dear (a platform, a town after two updates) go to one worker, which makes it once."""
-    for item in items:
-        room, made = item.path.parent, set(getattr(item, "fixturenames", ()))
-        group = ""
-        if made & {"told", "own"}:
-            group = "told"
-        elif room.name in ("browser", "platform"):
-            group = room.name if room.name == "browser" or item.path.stem == "test_embedded" else ""
-        elif room.name in ("cycle", "flows"):
-            group = str(item.path)
-        if group:
-            item.add_marker(pytest.mark.xdist_group(group))
+    """Leave out what takes long, unless PV_LONG asks for it: `make test-long`."""
+    if "PV_LONG" not in os.environ:
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="takes long: make test-long"))
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ print(json.dumps([encoder_step.side({**asked, "order": order}) for order in ("ou
 """
 
 
-@pytest.mark.skipif("PV_SLOW" not in os.environ, reason="a check of a benchmark, 40 s: set PV_SLOW=1")
+@pytest.mark.long
 def test_the_trainer_in_our_order_shows_our_losses(shared):
     command = [sys.executable, "-c", BOTH, str(shared / "data" / "vaers")]
     said = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=True).stdout

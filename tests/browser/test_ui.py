@@ -8,7 +8,7 @@ import pytest
 
 from pvcore.platform.prefect_api import Platform
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 SIGNATURE = "-----BEGIN SSH SIGNATURE-----\nU1NIU0lHAAAAAQ\n-----END SSH SIGNATURE-----"
 ANSWER = {"Name": "Ada", "Reason": "looks right", "Signature": SIGNATURE}

@@ -20,6 +20,8 @@ from pvcore.cycle import candidate, curves, data, drifting, inbox, lineage, samp
 from pvcore.errors import ConfigError, GateError, NotFound, PvError, TrainingError
 from pvcore.records import Drug
 
+pytestmark = pytest.mark.long
+
 SIZES = "40,80,120"
 
 

@@ -21,6 +21,8 @@ from pvcore.records import Annotation, Case, Prediction
 from pvcore.registry.manifest import resolve
 from pvcore.registry.store import get_blob
 
+pytestmark = pytest.mark.long
+
 
 def unlabelled(own: Any, count: int) -> None:
     """A batch of cases of which nobody said anything is admitted and taken into a dataset."""

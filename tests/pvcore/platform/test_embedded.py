@@ -90,6 +90,7 @@ def test_form_refuses_then_takes_an_answer(platform: Platform) -> None:
         platform.resume(run, ANSWER)
 
 
+@pytest.mark.long
 def test_suspended_runs_are_reassured(platform: Platform) -> None:
     run = platform.run("approval", {"version": "toy@2"})
     platform.wait(run, 60, until="suspended")
@@ -142,9 +143,10 @@ def test_killed_worker_is_started_again(platform: Platform, workspace: Path, tmp
         return bool(now) and now["pid"] != worker
 
     _until(replaced, 15)
-    assert platform.wait(platform.run("greet", {"name": "back"}), 60).state == "COMPLETED"
+    assert platform.wait(platform.run("greet", {"name": "back"}), 150).state == "COMPLETED"
 
 
+@pytest.mark.long
 def test_killed_worker_and_run_recover_while_a_suspended_run_waits(
     platform: Platform, workspace: Path, tmp_path: Path
 ) -> None:
@@ -163,6 +165,7 @@ def test_killed_worker_and_run_recover_while_a_suspended_run_waits(
     automations.apply(platform)
 
 
+@pytest.mark.long
 def test_pulled_plug_loses_no_run(tmp_path: Path, project: Path) -> None:
     """kill -9 of everything in a run; another server takes the port; the next `up` goes on."""
     workspace = tmp_path / "workspace"
