@@ -43,58 +43,61 @@ def non_inferior(
     minimum: int | None = None,
 ) -> Check:
     """Pass if the whole interval of the difference to `reference` lies above minus the margin."""
-    rule, result = "non-inferiority", group.results.get(metric)
-    early = cannot_judge(
-        result, rule, group.name, metric, minimum or settings.minimum, reference, report.unavailable
+    words = (
+        f": worse by more than the margin of {margin:g}",
+        f": not worse by the margin of {margin:g}",
+        f", which includes the margin of -{margin:g}",
     )
+    settings = settings if minimum is None else settings.model_copy(update={"minimum": minimum})
+    return _above(report, group, "non-inferiority", metric, reference, -margin, settings, words)
+
+
+def superior(report: Report, metric: str, reference: str, gain: float, settings: EvaluationSettings) -> Check:
+    """Pass if the whole interval of the difference to `reference` lies above `gain`."""
+    words = (
+        f": not better by more than {gain:g}",
+        f": better by more than {gain:g}",
+        f", which does not tell whether the gain is more than {gain:g}",
+    )
+    return _above(report, report.overall, "superiority", metric, reference, gain, settings, words)
+
+
+def _above(
+    report: Report,
+    group: Group,
+    rule: str,
+    metric: str,
+    reference: str,
+    bound: float,
+    settings: EvaluationSettings,
+    words: tuple[str, str, str],
+) -> Check:
+    """Pass if the whole interval of the difference lies above `bound`, minus a margin or a gain.
+
+    `words` end the sentence of what was found: where that fails, passes, or cannot be told. A gain is more than
+    the bound, so an interval that ends on it fails; a loss of just the margin is still open.
+    """
+    result = group.results.get(metric)
+    early = cannot_judge(result, rule, group.name, metric, settings.minimum, reference, report.unavailable)
     if early or result is None:
         return early or missing(rule, metric)
     compared, settings = _for_use(result.against[reference], reference, report.uses, settings)
     low, value, high = oriented(compared.difference, result)
     shown = interval(compared.difference, settings, "+")
     found = f"{named(metric, group.name)} differs from the {reference} by {shown}"
+    margin = max(-bound, 0.0)
     outcome: Outcome
     needed = None
-    if high < -margin:
-        outcome, why = "fail", f"{found}: worse by more than the margin of {margin:g}"
-    elif low > -margin:
-        outcome, why = "pass", f"{found}: not worse by the margin of {margin:g}"
+    if high < bound or (not margin and high == bound):
+        outcome, why = "fail", found + words[0]
+    elif low > bound:
+        outcome, why = "pass", found + words[1]
     else:
-        needed = cases_needed(
-            compared.difference.error, result.support, min(value, 0) + margin, settings, margin
-        )
-        outcome = "inconclusive"
-        why = f"{found}, which includes the margin of -{margin:g}{more_cases(needed, result)}"
+        seen = min(value, 0) if margin else value
+        needed = cases_needed(compared.difference.error, result.support, seen - bound, settings, margin)
+        outcome, why = "inconclusive", f"{found}{words[2]}{more_cases(needed, result)}"
     return make_check(
-        rule, group.name, result, outcome, why, compared.difference, limit(margin, result),
-        reference=reference, p_worse=compared.p_worse, cases_needed=needed,
-    )  # fmt: skip
-
-
-def superior(report: Report, metric: str, reference: str, gain: float, settings: EvaluationSettings) -> Check:
-    """Pass if the whole interval of the difference to `reference` lies above `gain`."""
-    rule, result = "superiority", report.overall.results.get(metric)
-    early = cannot_judge(result, rule, "all", metric, settings.minimum, reference, report.unavailable)
-    if early or result is None:
-        return early or missing(rule, metric)
-    compared, settings = _for_use(result.against[reference], reference, report.uses, settings)
-    low, value, high = oriented(compared.difference, result)
-    shown = interval(compared.difference, settings, "+")
-    found = f"{named(metric, 'all')} differs from the {reference} by {shown}"
-    outcome: Outcome
-    needed = None
-    if high <= gain:
-        outcome, why = "fail", f"{found}: not better by more than {gain:g}"
-    elif low > gain:
-        outcome, why = "pass", f"{found}: better by more than {gain:g}"
-    else:
-        needed = cases_needed(compared.difference.error, result.support, value - gain, settings, 0.0)
-        outcome = "inconclusive"
-        why = (
-            f"{found}, which does not tell whether the gain is more than {gain:g}{more_cases(needed, result)}"
-        )
-    return make_check(
-        rule, "all", result, outcome, why, compared.difference, limit(-gain, result),
+        rule, group.name, result, outcome, why, compared.difference, limit(-bound, result),
         reference=reference, p_worse=compared.p_worse, cases_needed=needed,
     )  # fmt: skip
 
