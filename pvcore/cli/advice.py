@@ -12,6 +12,7 @@ from pvcore.cli.platform import Json, Where
 
 ProblemName = Annotated[str, typer.Argument(help="seriousness, triage, extraction, coding, pts or ddi")]
 Out = Annotated[Path | None, typer.Option("--out", help="write the page here, as HTML", dir_okay=False)]
+Plot = Annotated[Path | None, typer.Option("--out", help="write the plot here, as SVG", dir_okay=False)]
 ASKED = {
     "cases_per_month": ("Cases a month", float),
     "minutes_per_case": ("Minutes a person needs for one", float),
@@ -98,9 +99,7 @@ def curve(
     metric: Annotated[str, typer.Option(help="default: the first that the policy asks for")] = "",
     target: Annotated[float | None, typer.Option(help="score that is asked for")] = None,
     measured: Annotated[bool, typer.Option("--measured", help="only show the newest one")] = False,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="write the plot here, as SVG", dir_okay=False)
-    ] = None,
+    out: Plot = None,
     workspace: Where = None,
     as_json: Json = False,
 ) -> None:
@@ -199,9 +198,7 @@ def phases(
     tasks: Annotated[
         Path | None, typer.Option(help="write the last work list here (.json or .csv)", dir_okay=False)
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="write the plot here, as SVG", dir_okay=False)
-    ] = None,
+    out: Plot = None,
     workspace: Where = None,
     as_json: Json = False,
 ) -> None:

@@ -7,14 +7,12 @@ from typing import Annotated
 
 import typer
 
+from pvcore.cli.approval import Key, Name, Reason
 from pvcore.cli.output import console, emit, emit_json
 from pvcore.cli.platform import Json, Where
 from pvcore.errors import ConfigError
 
 Version = Annotated[str, typer.Argument(help="seriousness@7, seriousness@champion, or a digest")]
-Name = Annotated[str, typer.Option(help="who you are: principal or name, as under signers in the policy")]
-Reason = Annotated[str, typer.Option(help="why; it becomes part of what is signed and kept")]
-Key = Annotated[Path, typer.Option(help="file of your private SSH key", exists=True, dir_okay=False)]
 
 
 def add_to(registry: typer.Typer) -> None:

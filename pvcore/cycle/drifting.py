@@ -17,7 +17,7 @@ from pvcore.advice.sufficiency import labels_of
 from pvcore.config import Workspace
 from pvcore.cycle import arrivals, candidate, curves, data, lineage, samples
 from pvcore.cycle.consistency import material
-from pvcore.cycle.judging import read_answers
+from pvcore.cycle.predictions import read_answers
 from pvcore.errors import GateError, NotFound
 from pvcore.plain import inert
 from pvcore.problems import PROBLEMS

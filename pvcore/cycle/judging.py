@@ -15,6 +15,7 @@ from pvcore.cycle.baselines import Splits, baselines
 from pvcore.cycle.candidate import champion_of, load_specification, predict, train
 from pvcore.cycle.groups import grouped
 from pvcore.cycle.lineage import unseen
+from pvcore.cycle.predictions import lines
 from pvcore.cycle.program import program_digest
 from pvcore.cycle.references import references_of
 from pvcore.cycle.spending import cases_blob, spending
@@ -27,7 +28,7 @@ from pvcore.evaluation.comparing import CHAMPION
 from pvcore.evaluation.gate import Decision, Policy, decide
 from pvcore.evaluation.report import Report
 from pvcore.problems import PROBLEMS
-from pvcore.records import Example, Guardrail, Prediction, canonical, digest
+from pvcore.records import Example, Prediction, canonical, digest
 from pvcore.registry.ledger import Entry, State
 from pvcore.registry.manifest import Version, resolve
 from pvcore.registry.store import get_blob, put_blob
@@ -110,14 +111,14 @@ def evaluate(workspace: Workspace, specification: str) -> str:
             "report": put_blob(workspace.store, canonical(report.to_json())),
             "decision": put_blob(workspace.store, canonical(decision.to_json())),
             "policy": put_blob(workspace.store, canonical(dict(policy.raw))),
-            "predictions": put_blob(workspace.store, _lines(answered)),
+            "predictions": put_blob(workspace.store, lines(answered)),
             # Whoever verifies the report later needs everything that it was made of, and by what.
             "references": {name: version.digest for name, version in beside.versions.items()},
-            "answers": {name: put_blob(workspace.store, _lines(found)) for name, found in others.items()},
+            "answers": {name: put_blob(workspace.store, lines(found)) for name, found in others.items()},
             "program": program_digest(),
             "behaviour": tested,
             "replies": put_blob(
-                workspace.store, _lines([r.prediction for row in replied for r in row if r.prediction])
+                workspace.store, lines([r.prediction for row in replied for r in row if r.prediction])
             ),
             "tests": put_blob(
                 workspace.store, behaviours.kept(workspace, asked.problem, replied, champion_replied)
@@ -177,24 +178,6 @@ def spent(
     allowed = policy.evaluation.maximum_uses
     found = spending(workspace.store, state, report.problem, test, allowed)
     return dataclasses.replace(report, uses=found.uses, fresh=found.fresh)
-
-
-def _lines(predictions: list[Prediction]) -> bytes:
-    return b"".join(canonical(dataclasses.asdict(p)) + b"\n" for p in predictions)
-
-
-def read_answers(data: bytes) -> list[Prediction]:
-    """The predictions of a stored blob, as they were given."""
-    found = []
-    for line in data.splitlines():
-        fields = {name: _frozen(value) for name, value in json.loads(line).items()}
-        checks = tuple(Guardrail(**check) for check in fields.pop("guardrails"))
-        found.append(Prediction(**fields, guardrails=checks))
-    return found
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
 
 
 def evaluations(workspace: Workspace, specification: str) -> list[Entry]:

@@ -11,6 +11,7 @@ from pvcore.cycle import behaviours, data, judging
 from pvcore.cycle.candidate import load_specification
 from pvcore.cycle.checks import NotChecked, differences, require_same
 from pvcore.cycle.claims import DEFAULTS, assumed, later_program, plain, program, registered_version, told
+from pvcore.cycle.predictions import read_answers
 from pvcore.cycle.references import references_of
 from pvcore.errors import RegistryError
 from pvcore.evaluation.behaviour import Conduct
@@ -42,7 +43,7 @@ def report(workspace: Workspace, entry: Entry) -> str:
     lines = [version.manifest.specification for version in beside if version]
     examples, test = judging.asked_of(workspace, asked, lines, policy.gate)
     answered, *others = (
-        judging.read_answers(get_blob(workspace.store, blob))
+        read_answers(get_blob(workspace.store, blob))
         for blob in (body["predictions"], *body["answers"].values())
     )
     named = dict(zip(body["answers"], others, strict=True))
@@ -128,7 +129,7 @@ def _behaviour(workspace: Workspace, entry: Entry, asked: Specification) -> Cond
     )
     terms = data.terms(workspace, asked)
     return behaviours.again(
-        PROBLEMS[asked.problem], stored, terms, lambda answer: judging.read_answers(canonical(answer))[0]
+        PROBLEMS[asked.problem], stored, terms, lambda answer: read_answers(canonical(answer))[0]
     )
 
 

@@ -15,6 +15,7 @@ from pvcore.annotations.batch import Batch
 from pvcore.config import Workspace
 from pvcore.cycle import arrivals, candidate, data, releases
 from pvcore.cycle.inbox import version_in_name
+from pvcore.cycle.predictions import lines
 from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.plain import inert
 from pvcore.problems import PROBLEMS
@@ -121,7 +122,7 @@ def score_batch(workspace: Workspace, name: str, batch: str) -> Scored:
 
     loaded = arrivals.load_batch(workspace, batch)
     version, answered = score(workspace, name, loaded)
-    blob = put_blob(workspace.store, b"".join(canonical(dataclasses.asdict(p)) + b"\n" for p in answered))
+    blob = put_blob(workspace.store, lines(answered))
     workspace.ledger.append(
         "Scored",
         {

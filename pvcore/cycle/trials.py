@@ -6,7 +6,6 @@ quantisation and the layers that LoRA sits on. All else is the problem's recipe.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 import subprocess
@@ -22,14 +21,13 @@ from pvcore import yaml_text
 from pvcore.config import Recipe, Workspace, bases, open_workspace, read_recipe
 from pvcore.cycle import candidate, curves, data, samples
 from pvcore.cycle.bases import RECIPE_SUFFIXES, looked_at
-from pvcore.cycle.judging import read_answers
+from pvcore.cycle.predictions import lines, read_answers
 from pvcore.cycle.samples import Planned
 from pvcore.errors import ConfigError, GateError, TrainingError
 from pvcore.evaluation.compare import frame
 from pvcore.evaluation.paired import Resamples, percentile_interval
 from pvcore.plain import inert
 from pvcore.problems import PROBLEMS
-from pvcore.records import canonical
 from pvcore.registry.store import get_blob, put_blob
 from pvcore.training.settings import BaseModelSettings
 
@@ -147,9 +145,7 @@ def measure(workspace: Workspace, specification: str) -> None:
         "base": asked.settings["base"]["digest"],
         "size": asked.settings["training"]["max_rows"],
         "seed": asked.seed,
-        "predictions": put_blob(
-            workspace.store, b"".join(canonical(dataclasses.asdict(p)) + b"\n" for p in answered)
-        ),
+        "predictions": put_blob(workspace.store, lines(answered)),
         "seconds": trained["seconds"],
         "peak_bytes": trained.get("peak_bytes"),  # a run of an earlier program did not record it
     }

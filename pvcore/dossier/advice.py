@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
-from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +12,10 @@ from pvcore.advice.costs import Costs
 from pvcore.advice.decision import LADDER, MEANING, Advice
 from pvcore.advice.sufficiency import Sufficiency
 from pvcore.dossier.plots import BLUE, FAINT, GREY, INK, STYLES, Format, drawn
+from pvcore.dossier.templates import image, templates
 from pvcore.evaluation.curve import Curve, Interval, Point
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -142,13 +140,13 @@ def advice_page(
     `gains` are by label: people's alpha, and what further annotations bring to its recall.
     """
     return str(
-        _environment()
+        templates()
         .get_template("advice.html.j2")
         .render(
             problem=problem,
             outcome=MEANING[advice.outcome].capitalize(),
             reasons=advice.reasons,
-            flowchart=_image(flowchart(advice)),
+            flowchart=image(flowchart(advice)),
             path=[
                 {
                     "question": s.question,
@@ -159,7 +157,7 @@ def advice_page(
             ],
             changes=[{"words": c.words, "outcome": MEANING[c.outcome]} for c in advice.changes],
             data=_data(data, agreement, gains),
-            curve=_image(curve) if curve else "",
+            curve=image(curve) if curve else "",
             words=words,
             costs=_costs(costs, months) if costs else None,
         )
@@ -216,16 +214,3 @@ def _costs(costs: Costs, months: int) -> dict[str, Any]:
         ],
         "words": even,
     }
-
-
-def _image(svg: bytes) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
-
-
-@cache
-def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    return Environment(
-        loader=PackageLoader("pvcore.dossier", "."), autoescape=True, undefined=StrictUndefined
-    )

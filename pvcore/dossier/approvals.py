@@ -18,7 +18,7 @@ def with_approvals(page: str, approvals: Sequence[Mapping[str, Any]], *, digest:
     at which the ledger was read. A printed record of a signature shows these (21 CFR 11.50). Raises RegistryError
     for a page that has no place for it.
     """
-    from pvcore.dossier.report import templates
+    from pvcore.dossier.templates import templates
 
     start, end, rest = page.rpartition(END)
     if not end:

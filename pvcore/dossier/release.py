@@ -7,18 +7,18 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from pvcore.dossier.templates import templates
 from pvcore.meddra.diff import DictionaryDiff
 from pvcore.meddra.impact import ERRORS, Impact
 from pvcore.meddra.kinds import KINDS
 from pvcore.meddra.release import Dictionary
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    pass
 
 MEANING: dict[str, str] = {
     "new_llts": "Can be chosen from now on.",
@@ -63,7 +63,7 @@ def release_report(
     beside the changes they meet. Texts are escaped; the page's own script is named by its digest in its
     security policy, and no other runs.
     """
-    environment = _environment()
+    environment = templates()
     script = environment.loader.get_source(environment, "release.js.j2")[0]  # type: ignore[union-attr]
     data = {
         "kinds": list(KINDS.values()),
@@ -168,12 +168,3 @@ def _inert(text: str) -> Any:
     from markupsafe import Markup
 
     return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
-
-
-@cache
-def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    return Environment(
-        loader=PackageLoader("pvcore.dossier", "."), autoescape=True, undefined=StrictUndefined
-    )

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pvcore.annotations.consistency_tables import summary, tables
@@ -27,13 +24,14 @@ from pvcore.dossier.tables import (
     slice_rows,
     spoken,
 )
+from pvcore.dossier.templates import image, templates
 from pvcore.evaluation.criteria import is_of_one
 from pvcore.evaluation.gate import CHAMPION, Decision, Policy
 from pvcore.evaluation.report import Report
 from pvcore.plain import inert
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    pass
 
 
 def dossier(
@@ -114,16 +112,16 @@ def dossier(
         mended=mended,
         slices=shown_slices,
         slice_metric=spoken(metric),
-        slice_plot=_image(plots.slice_values(report, metric)) if shown_slices else "",
-        gate_plot=_image(plots.gate_intervals(decision)),
+        slice_plot=image(plots.slice_values(report, metric)) if shown_slices else "",
+        gate_plot=image(plots.gate_intervals(decision)),
         reliability=report.reliability,
         guardrails=guardrail_rows(report.reliability, guardrails or {}) if report.reliability else [],
         behaviour=behaviour,
         effects={**effects, "results": effect_rows(effects)} if effects else None,
-        reliability_plot=_image(plots.reliability_diagram(report.reliability)) if report.reliability else "",
-        risk_plot=_image(plots.risk_coverage(report.reliability)) if report.reliability else "",
-        curve_plot=_image(plots.training_curve(curve)) if curve else "",
-        change_plot=_image(plots.change(report)) if compared else "",
+        reliability_plot=image(plots.reliability_diagram(report.reliability)) if report.reliability else "",
+        risk_plot=image(plots.risk_coverage(report.reliability)) if report.reliability else "",
+        curve_plot=image(plots.training_curve(curve)) if curve else "",
+        change_plot=image(plots.change(report)) if compared else "",
         dataset=facts(dataset),
         agreement=facts(agreement),
         balance=balance,
@@ -202,20 +200,3 @@ def _titles(slices: bool, guardrails: bool, dictionary: bool) -> dict[str, str]:
     """Id -> short title of every section that the page has, in its order."""
     left_out = {"slices": not slices, "guardrails": not guardrails, "dictionary": not dictionary}
     return {name: title for name, title in words.SECTIONS.items() if not left_out.get(name)}
-
-
-def _image(svg: bytes) -> str:
-    # As an image, not inline: two figures on a page would share the ids inside them.
-    return "data:image/svg+xml;base64," + b64encode(svg).decode()
-
-
-@cache
-def templates() -> Environment:
-    """The dossier's templates; every text that is put into one is escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    made = Environment(
-        loader=PackageLoader("pvcore.dossier", "."), autoescape=True, undefined=StrictUndefined
-    )
-    made.tests["digest"] = lambda value: bool(re.fullmatch(r"[0-9a-f]{64}", str(value)))
-    return made

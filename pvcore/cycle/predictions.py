@@ -1,0 +1,28 @@
+"""Predictions as the store keeps them: written, and read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from pvcore.records import Guardrail, Prediction, canonical
+
+
+def lines(predictions: Iterable[Prediction]) -> bytes:
+    """The predictions as they are kept: a line of canonical JSON each."""
+    return b"".join(canonical(prediction) + b"\n" for prediction in predictions)
+
+
+def read_answers(data: bytes) -> list[Prediction]:
+    """The predictions of a stored blob, as they were given."""
+    found = []
+    for line in data.splitlines():
+        fields = {name: _frozen(value) for name, value in json.loads(line).items()}
+        checks = tuple(Guardrail(**check) for check in fields.pop("guardrails"))
+        found.append(Prediction(**fields, guardrails=checks))
+    return found
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
