@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny
 from hypothesis import settings
 
 settings.register_profile("busy machine", deadline=None)  # a slow example is the neighbours' doing
@@ -38,14 +37,14 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny BERT: trains in seconds, knows nothing."""
-    made: Path = _module("tiny").make_tiny_bert(tmp_path_factory.mktemp("tiny-bert"))
+    made: Path = tiny.make_tiny_bert(tmp_path_factory.mktemp("tiny-bert"))
     return made
 
 
 @pytest.fixture(scope="session")
 def tiny_phi3(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Phi-3 of random weights (64 wide, 2 layers) with a tokenizer of bytes: any text is in its vocabulary."""
-    made: Path = _module("tiny").make_tiny_causal(tmp_path_factory.mktemp("tiny-phi3"), "phi3")
+    made: Path = tiny.make_tiny_causal(tmp_path_factory.mktemp("tiny-phi3"), "phi3")
     return made
 
 
@@ -59,7 +58,7 @@ def tiny_of(
     def of(kind: str) -> Path:
         if kind not in made:
             folder = tmp_path_factory.mktemp(f"tiny-{kind}")
-            made[kind] = _module("tiny").make_tiny_causal(folder, kind)
+            made[kind] = tiny.make_tiny_causal(folder, kind)
         return made[kind]
 
     return of
@@ -87,15 +86,7 @@ def causal_network() -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def town_module() -> Any:
-    """tests/town.py, which tests of several folders build their workspace with."""
-    return _module("town")
+    """tests/support/town.py, which tests of several folders build their workspace with."""
+    import town
 
-
-def _module(name: str) -> Any:
-    """A module beside this file: tests are no package."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tests" / f"{name}.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    return town

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -12,11 +11,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def side():
-    spec = importlib.util.spec_from_file_location("engine_side", ROOT / "benchmarks" / "engine_side.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    import engine_side
+
+    return engine_side
 
 
 def test_weights_are_counted_through_their_quantisation(side, tiny_phi3):

@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
+import incremental_page as page
 import pytest
-
-FILE = Path(__file__).parents[2] / "benchmarks" / "incremental_page.py"
-spec = importlib.util.spec_from_file_location("incremental_page", FILE)
-assert spec and spec.loader
-page = importlib.util.module_from_spec(spec)
-sys.modules["incremental_page"] = page
-spec.loader.exec_module(page)
 
 
 def result(name, ours, full, seconds=20.0):

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import phases_page as pages
 
 from pvcore.evaluation import metrics
-
-FILE = Path(__file__).parents[2] / "benchmarks" / "phases_page.py"
-spec = importlib.util.spec_from_file_location("phases_page", FILE)
-assert spec and spec.loader
-pages = importlib.util.module_from_spec(spec)
-sys.modules["phases_page"] = pages
-spec.loader.exec_module(pages)
 
 LABELS = ["a", "b"] * 100
 

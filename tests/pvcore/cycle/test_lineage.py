@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from town import found_town
 
 from pvcore.annotations import label_studio
 from pvcore.config import Workspace
@@ -14,7 +15,6 @@ from pvcore.cycle import candidate, data, inbox, judging, lineage, registration
 from pvcore.errors import NotFound
 from pvcore.records import Annotation, Case, digest
 from pvcore.registry.manifest import resolve
-from tests.town import found_town
 
 FAMILIES = 30
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from clock import later
 
 from pvcore.errors import GateError, PvError, RegistryError, SignatureRefused
 from pvcore.registry import approval, promotion, signing
@@ -88,15 +88,6 @@ def open_copy(registry: Registry) -> Any:
             yield type(registry)(Path(folder), store, Ledger(store), registry.keys, registry.allowed_signers)
 
     return copied()
-
-
-def later(days: float) -> type[datetime]:
-    class Later(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
-            return datetime.now(UTC) + timedelta(days=days)
-
-    return Later
 
 
 class Scene:

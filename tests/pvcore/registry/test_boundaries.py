@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import dying
 import pytest
 
 from pvcore.errors import RegistryError
@@ -16,10 +16,6 @@ from pvcore.records import digest
 from pvcore.registry.ledger import Ledger
 from pvcore.registry.store import BLOBS, open_store
 
-_spec = importlib.util.spec_from_file_location("dying", Path(__file__).with_name("dying.py"))
-assert _spec and _spec.loader
-dying: Any = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(dying)
 Registry = Any
 JANE, MAX = "jane@example.org", "max@example.org"
 EMERGENCY = {"signatures": 2, "roles": ["qppv", "safety-physician"]}
@@ -150,7 +146,7 @@ for at, when in ((1, "before"), (1, "after"), (0, "")):
 def test_a_process_that_ends_between_two_instructions(registry: Registry) -> None:
     request = registry.request(registry.version("one"))
     registry.answer(request)
-    arguments = [str(Path(__file__).parent), registry.store.url, str(registry.allowed_signers)]
+    arguments = [str(Path(dying.__file__).parent), registry.store.url, str(registry.allowed_signers)]
     done = subprocess.run(
         [sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True, timeout=120, check=True
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from clock import later
 
 from pvcore.config import Workspace, init_workspace, open_workspace
 from pvcore.cycle.approval import _so_far, decide, open_requests, patience
@@ -245,15 +245,6 @@ def test_an_expired_request_does_not_wait_and_its_answer_ends_the_run(
         workspace, asked, decision="approve", name=JANE, reason="fine", signature=registry.sign(request)
     )
     assert done.final and not done.switched and "is closed: Rejected" in done.line
-
-
-def later(days: float) -> type[datetime]:
-    class Later(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
-            return datetime.now(UTC) + timedelta(days=days)
-
-    return Later
 
 
 def test_a_version_has_one_name(registry: Registry) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import dying
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -25,10 +25,6 @@ from pvcore.registry.reach import needed
 from pvcore.registry.retention import Person, RetentionPolicy, Rules
 from pvcore.registry.store import BLOBS, ObjectInfo, Store, get_blob, open_store, put_blob
 
-_spec = importlib.util.spec_from_file_location("dying", Path(__file__).with_name("dying.py"))
-assert _spec and _spec.loader
-dying: Any = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(dying)
 MAX, EVE = "max@example.org", "eve@example.org"
 YEAR = timedelta(days=365)
 Registry = Any

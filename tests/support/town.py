@@ -15,7 +15,7 @@ from pvcore.cycle import inbox
 from pvcore.platform.prefect_api import Platform
 from pvcore.problems import PROBLEMS
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SIGNER = "demo.physician@example.org"
 POLICY = {
     "problems": {
