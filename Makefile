@@ -25,11 +25,11 @@ demo: setup
 	@$(BIN)/pv demo $(if $(APPROVE),--approve $(APPROVE)) $(if $(DATA),--data $(DATA)) $(if $(PROBLEM),--problem $(PROBLEM))
 
 test: check
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q
+	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -q
 
 # The tests that are marked long, too: some minutes more, before a release.
 test-long: check
-	@PV_LONG=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q
+	@PV_LONG=1 $(BIN)/python -m pytest -n 2 --no-loadscope-reorder -q
 
 check: setup
 	@$(BIN)/ruff check .

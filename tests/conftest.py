@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import tiny
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile("busy machine", deadline=None)  # a slow example is the neighbours' doing
 settings.load_profile("busy machine")
@@ -23,6 +24,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("long"):
                 item.add_marker(pytest.mark.skip(reason="takes long: make test-long"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """What shares a town or a platform runs on one worker, which makes it once."""
+
+    class Rooms(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::", 1)[0]
+            return "told" if file.startswith("tests/pvcore/cycle/") else file
+
+    return Rooms(config, log)
 
 
 @pytest.fixture(scope="session")
