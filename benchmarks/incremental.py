@@ -153,8 +153,8 @@ def streams(folder: Path, quick: bool, changes: Mapping[str, float]) -> Iterator
             "mixture": found["mixture"] | changes,
         }
 
-    real = Sizes(64, 12, 30, 16) if quick else Sizes(640, 100, 200, 96)
-    made = Sizes(40, 20, 20, 10) if quick else Sizes(1000, 150, 200, 60)
+    real = Sizes(64, 12, 30, 16) if quick else Sizes(2000, 400, 800, 304)
+    made = Sizes(40, 20, 20, 10) if quick else Sizes(3000, 300, 500, 150)
     metric = average_precision(seriousness.POSITIVE)
     yield Stream(
         "vaers", recipe("vaers/seriousness.yaml", 64), metric, vaers(folder, BASE_YEARS, YEARS, real)
