@@ -111,11 +111,11 @@ class Ours:
     """A registry in a folder, with one key and a policy of one signature."""
 
     def __init__(self, folder: Path) -> None:
-        from pvcore.records import canonical, digest
+        from pvcore.records import canonical
         from pvcore.registry import signing
+        from pvcore.registry.approvers import approval_policy
         from pvcore.registry.ledger import Ledger
-        from pvcore.registry.promotion import ApprovalPolicy
-        from pvcore.registry.store import open_store
+        from pvcore.registry.store import open_store, put_blob
 
         self.folder, self.root = folder, folder / "store"
         self.store = open_store(str(self.root))
@@ -123,8 +123,8 @@ class Ours:
         self.keys = folder / "allowed_signers"
         self.key = signing.make_key(folder / "key", JANE, self.keys)
         signer = {"principal": JANE, "name": "Dr Jane Roe", "roles": ["safety-physician"]}
-        policy = {"signatures": 1, "roles": ["safety-physician"], "signers": [signer]}
-        self.policy, self.digest = ApprovalPolicy.model_validate(policy), digest(canonical(policy))
+        policy = {"approval": {"signatures": 1, "roles": ["safety-physician"]}, "signers": [signer]}
+        self.policy, self.digest = approval_policy(policy), put_blob(self.store, canonical(policy))
 
     def register(self, files: Path) -> Any:
         from pvcore.records import digest
