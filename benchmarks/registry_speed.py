@@ -120,8 +120,8 @@ class Ours:
         self.folder, self.root = folder, folder / "store"
         self.store = open_store(str(self.root))
         self.ledger = Ledger(self.store)
-        self.keys = folder / "allowed_signers"
-        self.key = signing.make_key(folder / "key", JANE, self.keys)
+        self.keys = signing.Keys(folder / "allowed_signers")
+        self.key = signing.make_key(folder / "key", JANE, self.keys.allowed_signers)
         signer = {"principal": JANE, "name": "Dr Jane Roe", "roles": ["safety-physician"]}
         policy = {"approval": {"signatures": 1, "roles": ["safety-physician"]}, "signers": [signer]}
         self.policy, self.digest = approval_policy(policy), put_blob(self.store, canonical(policy))
@@ -150,12 +150,12 @@ class Ours:
 
         asked = promotion.request_approval(
             self.ledger, version, "promote", version.manifest.report, self.digest, "retrain",
-            store=self.store, policy=self.policy, allowed_signers=self.keys,
+            store=self.store, policy=self.policy, keys=self.keys,
         )  # fmt: skip
         signed = signing.sign(signing.statement(asked, "approve", "Dr Jane Roe", "fine", JANE), self.key)
         promotion.answer(
             self.ledger, self.store, asked, decision="approve", principal=JANE, name="Dr Jane Roe", reason="fine",
-            signature=signed, policy=self.policy, policy_digest=self.digest, allowed_signers=self.keys,
+            signature=signed, policy=self.policy, policy_digest=self.digest, keys=self.keys,
         )  # fmt: skip
         return asked
 
@@ -164,7 +164,7 @@ class Ours:
 
         promotion.promote(
             self.ledger, self.store, asked, policy=self.policy, policy_digest=self.digest,
-            allowed_signers=self.keys, actor="promote",
+            keys=self.keys, actor="promote",
         )  # fmt: skip
 
     def fill(self, until: int) -> None:

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -31,6 +32,14 @@ _GOAL = {"promote": "promote", "rollback": "roll back to", "override": "override
 _ARMOR = re.compile(r"-----BEGIN SSH SIGNATURE-----(.*?)-----END SSH SIGNATURE-----", re.DOTALL)
 _MAGIC = "U1NIU0lH"
 """base64 of "SSHSIG", with which every signature begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Where the keys stand: who holds which, and those that were revoked (a list of public keys or a KRL)."""
+
+    allowed_signers: Path
+    revoked: Path | None = None
 
 
 def statement(request: Entry, decision: str, name: str, reason: str, principal: str) -> bytes:
@@ -94,19 +103,19 @@ def verify(
     statement: bytes,
     signature: str,
     principal: str,
-    allowed_signers: Path,
+    keys: Keys,
     namespace: str = NAMESPACE,
-    revoked: Path | None = None,
     at: datetime | None = None,
 ) -> str:
     """Check a signature; returns the fingerprint of the key ("SHA256:...") that made it.
 
     `at` is the moment at which the key must have been valid (now if None); dates in
-    `allowed_signers` without a zone are taken as UTC. `revoked` is a file of public keys or a KRL.
+    `allowed_signers` without a zone are taken as UTC.
     Raises SignatureRefused with the reason: no signature, altered statement, foreign or unknown
     key, wrong namespace, expired, not yet valid, revoked.
     """
     armored = normalise(signature)
+    allowed_signers, revoked = keys.allowed_signers, keys.revoked
     for file in (allowed_signers, *([revoked] if revoked else ())):
         if not file.is_file():
             raise SignatureRefused(f"{file} does not exist, so no signature can be verified.")

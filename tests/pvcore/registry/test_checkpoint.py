@@ -97,7 +97,7 @@ def test_a_checkpoint_is_a_text_that_ssh_keygen_verifies(
     assert lines[0] == f"pv-retrain/ledger/{digest(book.store.get(entry_key(1)))}" and lines[1] == "12"
     (tmp_path / "signature").write_text(signature)
     done = subprocess.run(
-        ["ssh-keygen", "-Y", "verify", "-f", book.allowed_signers, "-I", JANE, "-n", "pv-checkpoint", "-s",
+        ["ssh-keygen", "-Y", "verify", "-f", book.keys.allowed_signers, "-I", JANE, "-n", "pv-checkpoint", "-s",
          tmp_path / "signature"],
         input=f"{signed}\n".encode(), capture_output=True,
     )  # fmt: skip
