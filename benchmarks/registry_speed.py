@@ -129,12 +129,13 @@ class Ours:
     def register(self, files: Path) -> Any:
         from pvcore.records import digest
         from pvcore.registry.manifest import register
-        from pvcore.registry.store import put_blob, put_folder
+        from pvcore.registry.store import put_blobs, put_folder
 
         kept = put_folder(self.store, files)
         champion = self.ledger.state().champion("seriousness")
         of = {"specification": files.name, "dataset": "", "report": "", "dossier": ""}
-        texts = {name: put_blob(self.store, f"{name} {which}".encode()) for name, which in of.items()}
+        blobs = put_blobs(self.store, [f"{name} {which}".encode() for name, which in of.items()])
+        texts = dict(zip(of, blobs, strict=True))
         fields = {
             **texts, "problem": "seriousness", "adapter": {"digest": digest(kept), "files": kept},
             "base": {"source": "package:invented", "digest": digest("base")}, "parent": champion,

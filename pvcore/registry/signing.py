@@ -1,7 +1,8 @@
 """SSH signatures over an in-toto statement: who approves what, verified against `allowed_signers`.
 
 A thin wrapper of `ssh-keygen -Y sign` and `-Y verify` (OpenSSH 8.9 or later; signature format:
-PROTOCOL.sshsig of OpenSSH; keys file: ssh-keygen(1), ALLOWED SIGNERS). A signature binds the bytes
+PROTOCOL.sshsig of OpenSSH; keys file: ssh-keygen(1), ALLOWED SIGNERS). Plain signatures that hold are
+accepted without a process (`sshsig`); ssh-keygen decides all else. A signature binds the bytes
 of the statement, the key and a namespace; the keys file binds the key to a person, with dates.
 """
 
@@ -22,6 +23,7 @@ from pathlib import Path
 
 from pvcore.errors import NotFound, RegistryError, SignatureRefused
 from pvcore.records import canonical
+from pvcore.registry import sshsig
 from pvcore.registry.ledger import Entry
 
 NAMESPACE = "pv-approval"
@@ -119,6 +121,10 @@ def verify(
     for file in (allowed_signers, *([revoked] if revoked else ())):
         if not file.is_file():
             raise SignatureRefused(f"{file} does not exist, so no signature can be verified.")
+    if not revoked and (
+        plain := sshsig.accepted(statement, armored, principal, allowed_signers.read_bytes(), namespace)
+    ):
+        return plain
     moment = (at or datetime.now(UTC)).astimezone(UTC).strftime("%Y%m%d%H%M%S")
     with tempfile.TemporaryDirectory(prefix="pv-signature-") as folder:
         file = Path(folder, "signature")
