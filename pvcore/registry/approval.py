@@ -163,8 +163,11 @@ def require_still_asked(
     policy: ApprovalPolicy,
     policy_digest: str,
     at: datetime | None = None,
-) -> None:
-    """What was asked is what would happen at that moment: the same champion, policy, report and decision."""
+) -> Version:
+    """What was asked is what would happen at that moment: the same champion, policy, report and decision.
+
+    Returns the version that was asked for.
+    """
     body = asked.body
     if last_switch(state, body["problem"]) != body["after_switch"]:
         raise StaleChampion(
@@ -196,6 +199,7 @@ def require_still_asked(
             f"the request to override the gate for {body['name']} says {body.get('waived')} of the gate, "
             f"but what it sets aside is {now}."
         )
+    return version
 
 
 def version_of(state: State, store: Store, request: Entry) -> Version:

@@ -13,7 +13,6 @@ from pvcore.registry.approval import (
     entry_at,
     require_open,
     require_still_asked,
-    version_of,
 )
 from pvcore.registry.approvers import ApprovalPolicy, policy_of
 from pvcore.registry.ledger import Entry, Ledger, State
@@ -67,7 +66,7 @@ def verify_switch(
     before, moment = State(state.entries[: switch.sequence - 1]), datetime.fromisoformat(switch.time)
     then = policy_of(store, request.body["policy"])
     require_open(before, request)
-    require_still_asked(before, store, request, then, request.body["policy"], moment)
+    version = require_still_asked(before, store, request, then, request.body["policy"], moment)
     signed = [entry_at(before, **reference, kind=APPROVED) for reference in switch.body["approvals"]]
     action = request.body["action"]
     for asked in (then, policy) if policy else (then,):
@@ -77,7 +76,7 @@ def verify_switch(
                 f"{request.body['name']} became champion on {len(given)} of {needed} signatures."
             )
     _require_same(switch, request, before, then)
-    return version_of(state, store, request)
+    return version
 
 
 def require_replaceable(state: State, store: Store, version: Version, action: str, keys: Keys) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -37,6 +38,7 @@ AT_ONCE = 8
 """Objects that are written at the same time."""
 TEMPORARY = ".tmp"
 """First part of keys that a local store keeps for itself: half-written files."""
+_UNFIT = re.compile(r"[\\\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ def check_key(key: str) -> str:
         fault = "must be names joined by single slashes, without '.' and '..'"
     elif parts[0] == TEMPORARY:
         fault = f"must not begin with {TEMPORARY}/, which the local store keeps for itself"
-    elif "\\" in key or any(ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF for c in key):
+    elif _UNFIT.search(key):
         fault = "must hold neither backslashes nor control characters"
     elif len(key.encode()) > 900 or any(len(part.encode()) > 255 for part in parts):
         fault = "is too long: at most 255 bytes a name and 900 in all"
