@@ -20,9 +20,9 @@ import numpy as np
 from pvcore.registry import merkle
 from pvcore.registry.entry import ORIGIN
 
-PART = 2**10
-"""Entries that are looked at in one go: few, so that they stay in the processor's cache; a power of two, so that
-they are a subtree."""
+PART = 2**9
+"""Entries that are looked at in one go: few, so that they stay in the processor's cache and the memory for their
+links is used again; a power of two, so that they are a subtree."""
 _BEFORE, _BETWEEN, _AFTER = b'","previous":"', b'","sequence":', b',"time":"'
 _TIME = len('2030-01-02T03:04:05.678Z"}')
 _DIGEST = 64
@@ -68,21 +68,18 @@ def _part(contents: Sequence[bytes], start: int) -> tuple[bool, bytes]:
 
 def _linked(contents: Sequence[bytes], previous: bytes, first: int, width: int) -> bool:
     """Whether all end in `","previous":"<digest>","sequence":<number>,"time":"<24 signs>"}`."""
-    parts = (_BEFORE, previous.hex().encode(), _BETWEEN, _numbers(first, len(contents)), _AFTER)
-    widths = (len(_BEFORE), _DIGEST, len(_BETWEEN), width, len(_AFTER))
-    length = sum(widths) + _TIME
-    joined = b"".join(map(itemgetter(slice(-length, None)), contents))
-    if len(joined) != length * len(contents):
-        return False
-    tails = np.frombuffer(joined, np.uint8).reshape(len(contents), length)
-    at = 0
-    for part, size in zip(parts, widths, strict=True):
-        # the same for all, or the rows one after the other
-        if (tails[:, at : at + size] != np.frombuffer(part, np.uint8).reshape(-1, size)).any():
-            return False
-        at += size
-    return True
+    expected = _expected(previous, first, len(contents), width)
+    tail = slice(-len(expected) // len(contents) - _TIME, -_TIME)
+    return b"".join(map(itemgetter(tail), contents)) == expected
 
 
-def _numbers(first: int, count: int) -> bytes:
-    return "".join(map(str, range(first, first + count))).encode()
+def _expected(previous: bytes, first: int, count: int, width: int) -> bytes:
+    """What stands before the time of each of these entries, one after the other, by their predecessors' digests."""
+    row = b"".join((_BEFORE, b"0" * _DIGEST, _BETWEEN, b"0" * width, _AFTER))
+    rows = np.empty((count, len(row)), np.uint8)
+    rows[:] = np.frombuffer(row, np.uint8)
+    digest, number = len(_BEFORE), len(_BEFORE) + _DIGEST + len(_BETWEEN)
+    digits = np.arange(first, first + count)[:, None] // 10 ** np.arange(width)[::-1] % 10
+    rows[:, digest : digest + _DIGEST] = np.frombuffer(previous.hex().encode(), np.uint8).reshape(count, -1)
+    rows[:, number : number + width] = digits + ord("0")
+    return rows.tobytes()
