@@ -58,7 +58,7 @@ def cycle(folder: Path, base: Path, town_module: Any, killed: str, cut: str) -> 
     """One cycle in `folder`, cut off at `cut`: a ledger kind, "checkpoint", "suspended" or "" for none."""
     import yaml
 
-    from pvcore.cycle import approval, arrivals
+    from pvcore.cycle import approval, arrivals, waiting
     from pvcore.meddra.generate import Size, generate
     from pvcore.platform import embedded, processes
 
@@ -101,7 +101,7 @@ def cycle(folder: Path, base: Path, town_module: Any, killed: str, cut: str) -> 
     town.wait(
         lambda: any(r.suspended for r in platform.flow_runs("promote", states=("PAUSED",))), 240, "the form"
     )
-    approval.answer(ws, platform, request, **said)
+    waiting.answer(ws, platform, request, **said)
     town.wait(
         lambda: len(town.entries("BatchAdmitted")) == 2 and not arrivals.pending_batches(ws),
         300,

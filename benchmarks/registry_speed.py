@@ -111,30 +111,31 @@ class Ours:
     """A registry in a folder, with one key and a policy of one signature."""
 
     def __init__(self, folder: Path) -> None:
-        from pvcore.records import canonical, digest
+        from pvcore.records import canonical
         from pvcore.registry import signing
+        from pvcore.registry.approvers import approval_policy
         from pvcore.registry.ledger import Ledger
-        from pvcore.registry.promotion import ApprovalPolicy
-        from pvcore.registry.store import open_store
+        from pvcore.registry.store import open_store, put_blob
 
         self.folder, self.root = folder, folder / "store"
         self.store = open_store(str(self.root))
         self.ledger = Ledger(self.store)
-        self.keys = folder / "allowed_signers"
-        self.key = signing.make_key(folder / "key", JANE, self.keys)
+        self.keys = signing.Keys(folder / "allowed_signers")
+        self.key = signing.make_key(folder / "key", JANE, self.keys.allowed_signers)
         signer = {"principal": JANE, "name": "Dr Jane Roe", "roles": ["safety-physician"]}
-        policy = {"signatures": 1, "roles": ["safety-physician"], "signers": [signer]}
-        self.policy, self.digest = ApprovalPolicy.model_validate(policy), digest(canonical(policy))
+        policy = {"approval": {"signatures": 1, "roles": ["safety-physician"]}, "signers": [signer]}
+        self.policy, self.digest = approval_policy(policy), put_blob(self.store, canonical(policy))
 
     def register(self, files: Path) -> Any:
         from pvcore.records import digest
         from pvcore.registry.manifest import register
-        from pvcore.registry.store import put_blob, put_folder
+        from pvcore.registry.store import put_blobs, put_folder
 
         kept = put_folder(self.store, files)
         champion = self.ledger.state().champion("seriousness")
         of = {"specification": files.name, "dataset": "", "report": "", "dossier": ""}
-        texts = {name: put_blob(self.store, f"{name} {which}".encode()) for name, which in of.items()}
+        blobs = put_blobs(self.store, [f"{name} {which}".encode() for name, which in of.items()])
+        texts = dict(zip(of, blobs, strict=True))
         fields = {
             **texts, "problem": "seriousness", "adapter": {"digest": digest(kept), "files": kept},
             "base": {"source": "package:invented", "digest": digest("base")}, "parent": champion,
@@ -150,12 +151,12 @@ class Ours:
 
         asked = promotion.request_approval(
             self.ledger, version, "promote", version.manifest.report, self.digest, "retrain",
-            store=self.store, policy=self.policy, allowed_signers=self.keys,
+            store=self.store, policy=self.policy, keys=self.keys,
         )  # fmt: skip
         signed = signing.sign(signing.statement(asked, "approve", "Dr Jane Roe", "fine", JANE), self.key)
         promotion.answer(
             self.ledger, self.store, asked, decision="approve", principal=JANE, name="Dr Jane Roe", reason="fine",
-            signature=signed, policy=self.policy, policy_digest=self.digest, allowed_signers=self.keys,
+            signature=signed, policy=self.policy, policy_digest=self.digest, keys=self.keys,
         )  # fmt: skip
         return asked
 
@@ -164,7 +165,7 @@ class Ours:
 
         promotion.promote(
             self.ledger, self.store, asked, policy=self.policy, policy_digest=self.digest,
-            allowed_signers=self.keys, actor="promote",
+            keys=self.keys, actor="promote",
         )  # fmt: skip
 
     def fill(self, until: int) -> None:

@@ -32,6 +32,7 @@ from pvcore.registry.ledger import Ledger
 from pvcore.registry.loading import LoadedPolicy
 from pvcore.registry.objects import ObjectSettings
 from pvcore.registry.retention import RetentionPolicy
+from pvcore.registry.signing import Keys
 from pvcore.registry.store import Store, open_store
 from pvcore.training.settings import (
     BaseModelSettings,
@@ -215,13 +216,9 @@ class Workspace:
         return self.root / STATE
 
     @property
-    def allowed_signers(self) -> Path:
-        return self.root / "allowed_signers"
-
-    @property
-    def revoked_keys(self) -> Path | None:
-        file = self.root / "revoked_keys"
-        return file if file.exists() else None
+    def keys(self) -> Keys:
+        revoked = self.root / "revoked_keys"
+        return Keys(self.root / "allowed_signers", revoked if revoked.exists() else None)
 
     @property
     def checkpoints(self) -> Path:

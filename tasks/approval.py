@@ -7,6 +7,7 @@ from prefect.cache_policies import INPUTS, NO_CACHE, RUN_ID
 
 from pvcore.config import open_workspace
 from pvcore.cycle import approval as approvals
+from pvcore.cycle import forms
 from pvcore.cycle.approval import Outcome, Request
 from tasks.inbox import show
 
@@ -24,10 +25,10 @@ def request(version: str, action: str, occasion: str) -> Request:
 @task(cache_policy=NO_CACHE)
 def form(request: Request, refusal: str) -> str:
     """The markdown above the form; the gate's table and the plots also as an artifact of their own."""
-    text = approvals.form_markdown(open_workspace(), request, refusal)
+    text = forms.form_markdown(open_workspace(), request, refusal)
     show(
         f"approval-{request.digest[:12]}",
-        approvals.page_markdown(open_workspace(), request),
+        forms.page_markdown(open_workspace(), request),
         "Approval requested",
     )
     return text

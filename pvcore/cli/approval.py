@@ -78,13 +78,13 @@ def _answer(
     decision: str, version: str, name: str, reason: str, key: Path, workspace: Path | None, as_json: bool
 ) -> None:
     from pvcore.config import open_workspace
-    from pvcore.cycle import approval
+    from pvcore.cycle import approval, waiting
     from pvcore.platform import embedded
 
     opened = open_workspace(workspace)
     request = approval.open_request(opened, version)
     platform = embedded.attach(opened.root)
-    line = approval.answer(opened, platform, request, decision=decision, name=name, reason=reason, key=key)
+    line = waiting.answer(opened, platform, request, decision=decision, name=name, reason=reason, key=key)
     if as_json:
         emit_json({"version": version, "decision": decision, "result": line})
     else:

@@ -22,7 +22,7 @@ from pvcore.cli.demo_data import Source, Vaers
 from pvcore.cli.output import console
 from pvcore.cli.platform import project_root
 from pvcore.config import Settings, Workspace, init_workspace, open_workspace
-from pvcore.cycle import approval, inbox
+from pvcore.cycle import approval, forms, inbox, waiting
 from pvcore.cycle.overview import champions
 from pvcore.errors import ConfigError, PlatformError
 from pvcore.platform import embedded
@@ -149,7 +149,7 @@ def _cycle(
         _drop(workspace, platform, first.files)
         _await_requests(workspace, platform, set(source.problems), 0, say)
         _answer(story, workspace, platform, approve, key, say)
-    for line in [*approval.decisions(workspace), *champions(workspace)]:
+    for line in [*forms.decisions(workspace), *champions(workspace)]:
         story.result(line)
 
     with story.step("New arrivals", source.arrivals) as say:
@@ -163,7 +163,7 @@ def _cycle(
 
     with story.step("The update", source.update) as say:
         _await_requests(workspace, platform, set(source.problems), before, say)
-    for line in approval.decisions(workspace, since=before):
+    for line in forms.decisions(workspace, since=before):
         story.result(line)
 
     with story.step(
@@ -223,7 +223,7 @@ def _answer(
     """Sign all that waits with the demonstration key, or wait until a person has answered in the UI."""
     for request in approval.open_requests(workspace):
         say(f"{request.version}: waiting for its run to suspend")
-        run = approval.waiting_run(platform, request, timeout=180)
+        run = waiting.waiting_run(platform, request, timeout=180)
         if approve == "ui":
             url = platform.flow_run(run).url
             console.print(

@@ -18,8 +18,8 @@ from pvcore.cycle.lineage import unseen
 from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.problems import PROBLEMS
 from pvcore.records import Example, Prediction, Question, canonical, digest
-from pvcore.registry import promotion
 from pvcore.registry.manifest import Version, fetch_adapter, resolve
+from pvcore.registry.proof import verify_champion
 from pvcore.registry.store import get_blob, get_folder, put_blob, put_folder
 from pvcore.training.settings import sections
 from pvcore.training.specification import Specification, code_digest
@@ -66,13 +66,7 @@ def champion_of(workspace: Workspace, problem: str) -> Version | None:
     """
     if workspace.ledger.state().champion(problem) is None:
         return None
-    found, _ = promotion.verify_champion(
-        workspace.ledger,
-        workspace.store,
-        problem,
-        allowed_signers=workspace.allowed_signers,
-        revoked=workspace.revoked_keys,
-    )
+    found, _ = verify_champion(workspace.ledger, workspace.store, problem, keys=workspace.keys)
     return found
 
 

@@ -28,14 +28,14 @@ def make(workspace: Workspace, key: Path, name: str) -> Checkpoint:
             f"{workspace.store.url}: the ledger has no entries yet, so there is nothing to sign."
         )
     made = checkpoint.sign(found.ledger, found.size, found.root, name, key)
-    checkpoint.verify(made, workspace.allowed_signers, workspace.revoked_keys)
+    checkpoint.verify(made, workspace.keys)
     return made
 
 
 def read(workspace: Workspace, file: Path) -> Checkpoint:
     """A checkpoint that somebody kept, its signature verified. Raises InputError, SignatureRefused."""
     kept = checkpoint.read(file)
-    checkpoint.verify(kept, workspace.allowed_signers, workspace.revoked_keys)
+    checkpoint.verify(kept, workspace.keys)
     return kept
 
 

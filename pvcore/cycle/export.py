@@ -126,9 +126,9 @@ def _data(workspace: Workspace, version: Version) -> dict[str, str]:
 
 def _beside(workspace: Workspace, work: Path, checkpoints: Sequence[Path]) -> None:
     shutil.copyfile(str(verifier.__file__), work / "verify.py")
-    shutil.copyfile(workspace.allowed_signers, work / "allowed_signers")
-    if workspace.revoked_keys:
-        shutil.copyfile(workspace.revoked_keys, work / "revoked_keys")
+    shutil.copyfile(workspace.keys.allowed_signers, work / "allowed_signers")
+    if workspace.keys.revoked:
+        shutil.copyfile(workspace.keys.revoked, work / "revoked_keys")
     for file in checkpoints:
         (work / "checkpoints").mkdir(exist_ok=True)
         shutil.copyfile(file, work / "checkpoints" / file.name)

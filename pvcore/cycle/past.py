@@ -11,6 +11,7 @@ from pvcore.cycle.signed import named, signature
 from pvcore.errors import ConfigError, NotFound, PvError
 from pvcore.registry import promotion
 from pvcore.registry.entry import Entry, utc
+from pvcore.registry.proof import verify_switch
 from pvcore.registry.state import State
 
 Row = dict[str, Any]
@@ -68,13 +69,7 @@ def _row(workspace: Workspace, state: State, switch: Entry) -> Row:
 
 def _proven(workspace: Workspace, state: State, switch: Entry) -> str:
     try:
-        promotion.verify_switch(
-            state,
-            workspace.store,
-            switch,
-            allowed_signers=workspace.allowed_signers,
-            revoked=workspace.revoked_keys,
-        )
+        verify_switch(state, workspace.store, switch, keys=workspace.keys)
     except PvError as error:
         return f"no: {error}"
     return "yes"

@@ -7,11 +7,11 @@ from typing import Any
 
 from pvcore.config import PolicyDocument, Workspace
 from pvcore.errors import ConfigError
-from pvcore.registry import retention
-from pvcore.registry.approval import Keys
+from pvcore.registry import collection, holds, retention
+from pvcore.registry.collection import Plan
 from pvcore.registry.ledger import Entry, State
 from pvcore.registry.manifest import Version, resolve
-from pvcore.registry.retention import Person, Plan, Rules
+from pvcore.registry.retention import Person, Rules
 
 Row = dict[str, Any]
 
@@ -19,31 +19,31 @@ Row = dict[str, Any]
 def hold(workspace: Workspace, version: str, *, name: str, reason: str, key: Path) -> str:
     """Place a signed legal hold on a version. Raises SignatureRefused, NotFound."""
     found, rules = _of(workspace, version)
-    entry = retention.hold(workspace.ledger, workspace.store, found, _person(rules, name, reason, key), rules)
+    entry = holds.hold(workspace.ledger, workspace.store, found, _person(rules, name, reason, key), rules)
     return f"{found.name} is held since {entry.time}: {reason.strip()}"
 
 
 def release_hold(workspace: Workspace, version: str, *, name: str, reason: str, key: Path) -> str:
     """Lift every legal hold on a version, signed. Raises SignatureRefused, NotFound."""
     found, rules = _of(workspace, version)
-    lifted = retention.lift(workspace.ledger, found, _person(rules, name, reason, key), rules)
+    lifted = holds.lift(workspace.ledger, found, _person(rules, name, reason, key), rules)
     return f"{found.name}: {len(lifted)} legal hold(s) lifted"
 
 
 def collectable(workspace: Workspace) -> Plan:
     """What a collection would take away now."""
-    return retention.plan(workspace.ledger.state(), workspace.store, _rules(workspace, _policy(workspace)))
+    return collection.plan(workspace.ledger.state(), workspace.store, _rules(workspace, _policy(workspace)))
 
 
 def collect(workspace: Workspace, planned: Plan, *, name: str, reason: str, key: Path) -> str:
     """End what was cut off, then collect what is planned, signed. Raises SignatureRefused, RegistryError, NotFound."""
     rules = _rules(workspace, _policy(workspace))
     person = _person(rules, name, reason, key)
-    if retention.finish(workspace.ledger, workspace.store, rules):
+    if collection.finish(workspace.ledger, workspace.store, rules):
         planned = collectable(workspace)
         if not planned.blobs:
             return "a collection that was cut off is ended; nothing more is to be collected"
-    entry = retention.collect(workspace.ledger, workspace.store, planned, person, rules)
+    entry = collection.collect(workspace.ledger, workspace.store, planned, person, rules)
     return f"{len(planned.blobs)} blobs, {planned.size} bytes: collected (ledger entry {entry.sequence})"
 
 
@@ -55,14 +55,14 @@ def rows(planned: Plan) -> list[Row]:
 def is_held(workspace: Workspace, version: Version) -> bool:
     """Whether a legal hold is on a version."""
     _, rules = _of(workspace, version.digest)
-    return bool(retention.holds(workspace.ledger.state(), version.digest, rules))
+    return bool(holds.on(workspace.ledger.state(), version.digest, rules))
 
 
 def require_holds_proven(workspace: Workspace, version: Version) -> None:
     """Every hold that is on a version was signed as it stands, by someone who may. Raises SignatureRefused."""
     state = workspace.ledger.state()
     _, rules = _of(workspace, version.digest)
-    for entry in retention.holds(state, version.digest, rules):
+    for entry in holds.on(state, version.digest, rules):
         retention.require_proven(state, entry, rules)
 
 
@@ -80,8 +80,7 @@ def _of(workspace: Workspace, version: str) -> tuple[Version, Rules]:
 
 
 def _rules(workspace: Workspace, policy: PolicyDocument) -> Rules:
-    keys = Keys(workspace.allowed_signers, workspace.revoked_keys)
-    return Rules(policy.approval, policy.retention, keys)
+    return Rules(policy.approval, policy.retention, workspace.keys)
 
 
 def _person(rules: Rules, name: str, reason: str, key: Path) -> Person:

@@ -20,8 +20,8 @@ from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.plain import inert
 from pvcore.problems import PROBLEMS
 from pvcore.records import Prediction, Question, canonical
-from pvcore.registry import promotion
 from pvcore.registry.manifest import Version, resolve
+from pvcore.registry.proof import verify_champion
 from pvcore.registry.store import get_blob, put_blob
 from pvcore.training.specification import code_digest
 
@@ -44,13 +44,7 @@ def trusted(workspace: Workspace, name: str) -> Version:
     found = resolve(workspace.store, workspace.ledger, name)
     if state.champion(found.problem) == found.digest:
         # By the roles and the number of signatures of that time: who leaves the team has signed all the same.
-        found, _ = promotion.verify_champion(
-            workspace.ledger,
-            workspace.store,
-            found.problem,
-            allowed_signers=workspace.allowed_signers,
-            revoked=workspace.revoked_keys,
-        )
+        found, _ = verify_champion(workspace.ledger, workspace.store, found.problem, keys=workspace.keys)
     return found
 
 

@@ -10,7 +10,6 @@ from pvcore.cycle.retention import require_proven
 from pvcore.errors import PvError
 from pvcore.registry import promotion, retention, signing
 from pvcore.registry.answers import require_answered
-from pvcore.registry.approval import Keys
 from pvcore.registry.ledger import Entry, State
 from pvcore.registry.reach import HELD, LIFTED
 
@@ -51,8 +50,7 @@ def _verified(workspace: Workspace, state: State, entry: Entry) -> str:
     """Answers by the policy of their request, the others by today's; keys as of the time of the entry."""
     try:
         if entry.kind in ANSWERS:
-            keys = Keys(workspace.allowed_signers, workspace.revoked_keys)
-            require_answered(state, workspace.store, entry, keys)
+            require_answered(state, workspace.store, entry, workspace.keys)
         else:
             require_proven(workspace, state, entry)
     except PvError as error:

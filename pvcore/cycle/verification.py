@@ -15,9 +15,10 @@ from pvcore.cycle import checkpoints, claims, judging, provenance, receipts, rec
 from pvcore.cycle.absence import check_commitment
 from pvcore.cycle.checks import BROKEN, OPEN, Checks, Row, require_same
 from pvcore.errors import PvError
-from pvcore.registry import approval, promotion
+from pvcore.registry import approval
 from pvcore.registry.ledger import Entry, State
 from pvcore.registry.manifest import Version, find, read_version
+from pvcore.registry.proof import verify_switch
 from pvcore.registry.store import check_blob
 
 
@@ -143,13 +144,7 @@ def _version(workspace: Workspace, version: Version, blob: Callable[[str], None]
 
 def _door(workspace: Workspace, state: State, switch: Entry) -> str:
     """A switch took the one door, and replaced the champion of that moment."""
-    promotion.verify_switch(
-        state,
-        workspace.store,
-        switch,
-        allowed_signers=workspace.allowed_signers,
-        revoked=workspace.revoked_keys,
-    )
+    verify_switch(state, workspace.store, switch, keys=workspace.keys)
     request = approval.entry_at(state, **switch.body["request"], kind=approval.REQUESTED)
     replaced = State(state.entries[: switch.sequence - 1]).champion(switch.body["problem"])
     require_same(

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from pvcore.errors import PvError, SignatureRefused
-from pvcore.registry.approval import REQUESTED, Keys, entry_at, require_signed
+from pvcore.registry.approval import APPROVED, REQUESTED, answers_to, entry_at, require_signed
 from pvcore.registry.approvers import ApprovalPolicy, policy_of
 from pvcore.registry.ledger import Entry, State
+from pvcore.registry.signing import Keys
 from pvcore.registry.store import Store
 
 _KINDS = {"approve": "Approved", "reject": "Rejected"}
@@ -56,6 +57,17 @@ def believed(
         else:
             good.append(entry)
     return good, ignored
+
+
+def approvals(
+    state: State,
+    request: Entry,
+    policy: ApprovalPolicy,
+    keys: Keys,
+) -> tuple[list[Entry], dict[int, str]]:
+    """The approvals of a request that count now, oldest first; and why not, by the entries of the others."""
+    given = answers_to(state, request, APPROVED)
+    return believed(given, lambda entry: require_answer(state, request, entry, policy, keys))
 
 
 def told(ignored: dict[int, str]) -> str:

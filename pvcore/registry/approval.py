@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
 from pvcore.errors import GateError, RegistryError, RequestClosed, SignatureRefused, StaleChampion
@@ -18,6 +17,7 @@ from pvcore.registry.approvers import ApprovalPolicy, require_role
 from pvcore.registry.ledger import OVERRIDDEN, PROMOTED, REGISTERED, ROLLED_BACK, Entry, State
 from pvcore.registry.loading import not_loaded, require_loaded
 from pvcore.registry.manifest import Manifest, Version, read_version
+from pvcore.registry.signing import Keys
 from pvcore.registry.store import Store
 
 Decision = Literal["approve", "reject"]
@@ -35,14 +35,6 @@ class Evidence:
     champion: str | None
     policy: str
     reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """Where the keys stand: who holds which, and those that were revoked (a list of keys or a KRL)."""
-
-    allowed_signers: Path
-    revoked: Path | None = None
 
 
 def evidence(state: State, digest: str, manifest: Manifest, report: str) -> Evidence:
@@ -171,8 +163,11 @@ def require_still_asked(
     policy: ApprovalPolicy,
     policy_digest: str,
     at: datetime | None = None,
-) -> None:
-    """What was asked is what would happen at that moment: the same champion, policy, report and decision."""
+) -> Version:
+    """What was asked is what would happen at that moment: the same champion, policy, report and decision.
+
+    Returns the version that was asked for.
+    """
     body = asked.body
     if last_switch(state, body["problem"]) != body["after_switch"]:
         raise StaleChampion(
@@ -204,6 +199,7 @@ def require_still_asked(
             f"the request to override the gate for {body['name']} says {body.get('waived')} of the gate, "
             f"but what it sets aside is {now}."
         )
+    return version
 
 
 def version_of(state: State, store: Store, request: Entry) -> Version:
@@ -230,9 +226,7 @@ def require_signed(
             f"{principal} trained or registered {asked.body['name']} and cannot answer for it."
         )
     signed = signing.statement(asked, body["decision"], name, body["reason"], principal)
-    fingerprint = signing.verify(
-        signed, body["signature"], principal, keys.allowed_signers, signing.NAMESPACE, keys.revoked, at
-    )
+    fingerprint = signing.verify(signed, body["signature"], principal, keys, at=at)
     owners = signing.owners(fingerprint, keys.allowed_signers)
     theirs = {fingerprint} & barred or {who for who in barred if signing.is_one_of(who, owners)}
     if theirs:

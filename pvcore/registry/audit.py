@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from pvcore.errors import Fault, NotFound, RegistryError
@@ -87,24 +88,23 @@ def _against(seen: links.Look, ledger: str, kept: Mapping[str, Checkpoint]) -> l
 def inclusion(store: Store, entry: str, kept: Checkpoint | None = None) -> dict[str, Any]:
     """The proof that an entry, by its number or digest, is in the tree of a checkpoint (default: of all entries).
 
-    It holds the entry's own text: `leaf` is the SHA-256 of a zero byte and of its SHA-256. Raises NotFound;
+    It holds the entry's own text; its SHA-256, `digest`, is the leaf. Raises NotFound;
     LedgerBroken where the chain does not hold; RegistryError where the checkpoint is not of this ledger.
     """
     data = sound(store)
     size = kept.size if kept else len(data)
-    leaves = [links.leaf(content) for content in data[:size]]
+    leaves = [sha256(content).digest() for content in data[:size]]
     root = merkle.root(leaves)
     if kept and (size > len(data) or root != kept.root):
         raise RegistryError(
             f"the {size} entries that {kept.signer} signed are not in this ledger. Run: pv ledger verify"
         )
-    number = _number([digest_of(content) for content in data[:size]], entry)
+    number = _number([leaf.hex() for leaf in leaves], entry)
     return {
         "ledger": digest_of(data[0]),
         "number": number,
         "entry": data[number - 1].decode(),
-        "digest": digest_of(data[number - 1]),
-        "leaf": leaves[number - 1].hex(),
+        "digest": leaves[number - 1].hex(),
         "index": number - 1,
         "size": size,
         "root": root.hex(),
@@ -132,7 +132,7 @@ def consistency(store: Store, old: Checkpoint, new: Checkpoint) -> dict[str, Any
             f"the checkpoints count {old.size} and {new.size} entries, the ledger {len(data)}: give the older "
             "one first, and see what `pv ledger verify` says of both."
         )
-    leaves = [links.leaf(content) for content in data[: new.size]]
+    leaves = [sha256(content).digest() for content in data[: new.size]]
     proof = merkle.consistency_proof(leaves, old.size)
     if not merkle.verify_consistency(old.size, old.root, new.size, new.root, proof):
         raise RegistryError(

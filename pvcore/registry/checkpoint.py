@@ -84,14 +84,7 @@ def read(file: Path) -> Checkpoint:
     )
 
 
-def verify(checkpoint: Checkpoint, allowed_signers: Path, revoked: Path | None = None) -> str:
+def verify(checkpoint: Checkpoint, keys: signing.Keys) -> str:
     """Check who signed a checkpoint; returns the key's fingerprint. Raises SignatureRefused."""
-    return signing.verify(
-        checkpoint.text.encode(),
-        checkpoint.signature,
-        checkpoint.signer,
-        allowed_signers,
-        NAMESPACE,
-        revoked,
-        utc(checkpoint.time),
-    )
+    text, when = checkpoint.text.encode(), utc(checkpoint.time)
+    return signing.verify(text, checkpoint.signature, checkpoint.signer, keys, NAMESPACE, when)

@@ -9,7 +9,7 @@ from pathlib import Path
 from pvcore.errors import RegistryError
 
 Content = bytes | Path
-PIECE = 2**20
+PIECE = 2**18
 """Bytes of a file that are held at a time."""
 
 

@@ -1,8 +1,9 @@
 """The Merkle tree of RFC 6962 (2.1) and RFC 9162 (2.1): roots, proofs, and the two checks an outsider makes.
 
-Leaves and inner nodes are hashed with different first bytes, so that neither passes for the other. A
-tree of n leaves splits at the largest power of two below n; its hash is the root. What proves and what
-checks are separate: `verify_inclusion` and `verify_consistency` need no ledger and no other module.
+Leaves are given by their hashes. An inner node is the SHA-256 of 65 bytes of which the first is 01, so a leaf
+must be the SHA-256 of something that cannot be such bytes: then neither passes for the other. A tree of n
+leaves splits at the largest power of two below n; its hash is the root. What proves and what checks are
+separate: `verify_inclusion` and `verify_consistency` need no ledger and no other module.
 """
 
 from __future__ import annotations
@@ -12,11 +13,6 @@ from hashlib import sha256
 
 EMPTY = sha256().digest()
 """The root of no leaves."""
-
-
-def leaf_hash(data: bytes) -> bytes:
-    """Hash of a leaf (32 bytes)."""
-    return sha256(b"\0" + data).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:

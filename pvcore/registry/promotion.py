@@ -9,21 +9,18 @@ again at the moment of the switch, against the state that the ledger's entry dir
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from pvcore.errors import NotFound, PvError, RegistryError, SignatureRefused, StaleChampion
+from pvcore.errors import NotFound, RegistryError, SignatureRefused, StaleChampion
 from pvcore.records import digest as digest_of
 from pvcore.registry import signing
-from pvcore.registry.answers import believed, require_answer, told
+from pvcore.registry.answers import approvals, believed, require_answer, told
 from pvcore.registry.approval import (
     APPROVED,
     REJECTED,
     REQUESTED,
     SWITCH,
     Decision,
-    Keys,
     answers_to,
     closing,
     entry_at,
@@ -39,7 +36,9 @@ from pvcore.registry.approval import (
 from pvcore.registry.approvers import Action, ApprovalPolicy, Signer, policy_of
 from pvcore.registry.ledger import OVERRIDDEN, Entry, Ledger, State
 from pvcore.registry.manifest import Version, require_files
-from pvcore.registry.store import Store, check_blob
+from pvcore.registry.proof import require_bytes, require_replaceable
+from pvcore.registry.signing import Keys
+from pvcore.registry.store import Store
 
 __all__ = [
     "Action",
@@ -47,12 +46,10 @@ __all__ = [
     "Decision",
     "Signer",
     "answer",
-    "approvals",
     "closing",
     "open_requests",
     "promote",
     "request_approval",
-    "verify_champion",
 ]
 
 
@@ -66,8 +63,7 @@ def request_approval(
     *,
     store: Store,
     policy: ApprovalPolicy,
-    allowed_signers: Path,
-    revoked: Path | None = None,
+    keys: Keys,
     occasion: str = "",
 ) -> Entry:
     """Ask for signatures; the same question again returns the same entry, answered or not, until it expires.
@@ -85,7 +81,7 @@ def request_approval(
     def body(state: State) -> dict[str, Any]:
         require_eligible(state, version.digest, manifest, action, report, policy_digest)
         require_files(store, version)
-        _require_replaceable(state, store, version, action, Keys(allowed_signers, revoked))
+        require_replaceable(state, store, version, action, keys)
         if last_switch(state, problem) != after:
             raise StaleChampion(
                 f"the champion of {problem} changed while approval was being requested. Ask again."
@@ -132,8 +128,7 @@ def answer(
     signature: str,
     policy: ApprovalPolicy,
     policy_digest: str,
-    allowed_signers: Path,
-    revoked: Path | None = None,
+    keys: Keys,
 ) -> Entry:
     """Accept a signed answer: an Approved or Rejected entry, once a signer. One rejection ends a request.
 
@@ -153,8 +148,6 @@ def answer(
         "decision": decision,
         "signature": signing.normalise(signature),
     }
-
-    keys = Keys(allowed_signers, revoked)
 
     def forged(state: State, other: Entry) -> bool:
         return bool(believed([other], lambda entry: require_answer(state, asked, entry, policy, keys))[1])
@@ -196,9 +189,8 @@ def promote(
     *,
     policy: ApprovalPolicy,
     policy_digest: str,
-    allowed_signers: Path,
+    keys: Keys,
     actor: str,
-    revoked: Path | None = None,
 ) -> Entry:
     """Make the requested version champion: a Promoted, RolledBack or Overridden entry, once a request.
 
@@ -213,16 +205,14 @@ def promote(
     if done:
         return done
     version = version_of(ledger.state(), store, asked)
-    _require_bytes(store, version)
+    require_bytes(store, version)
 
     def body(state: State) -> dict[str, Any]:
         require_open(state, asked)
         require_still_asked(state, store, asked, policy, policy_digest)
-        _require_replaceable(state, store, version, asked.body["action"], Keys(allowed_signers, revoked))
+        require_replaceable(state, store, version, asked.body["action"], keys)
         needed = policy.rule(asked.body["action"]).signatures
-        signed, ignored = approvals(
-            state, asked, policy=policy, allowed_signers=allowed_signers, revoked=revoked
-        )
+        signed, ignored = approvals(state, asked, policy, keys)
         given = {approval.body["key"] for approval in signed}
         if len(given) < needed:
             raise SignatureRefused(f"{version.name} has {len(given)} of {needed} signatures{told(ignored)}.")
@@ -244,109 +234,6 @@ def promote(
     return ledger.append(kind, body, actor=actor, key=asked.digest)
 
 
-def verify_champion(
-    ledger: Ledger,
-    store: Store,
-    problem: str,
-    *,
-    allowed_signers: Path,
-    revoked: Path | None = None,
-    policy: ApprovalPolicy | None = None,
-) -> tuple[Version, Entry]:
-    """The champion and the switch that made it so, proven anew from the store and the keys.
-
-    Checks the chain, the manifest, every byte of the adapter, and the signatures that the switch
-    rests on: each key as of the time that the ledger gives for its answer (so give a key that is no
-    longer used an end date in `allowed_signers`, and keep its line); revoked keys whenever they
-    signed. With `policy` also against today's names, roles and number of signatures.
-    Raises NotFound, LedgerBroken, SignatureRefused, RegistryError.
-    """
-    state = ledger.state()
-    history = state.history(problem)
-    if not history:
-        raise NotFound(f"{problem} has no champion yet.")
-    version = verify_switch(
-        state, store, history[-1], policy=policy, allowed_signers=allowed_signers, revoked=revoked
-    )
-    _require_bytes(store, version)
-    return version, history[-1]
-
-
-def verify_switch(
-    state: State,
-    store: Store,
-    switch: Entry,
-    *,
-    allowed_signers: Path,
-    revoked: Path | None = None,
-    policy: ApprovalPolicy | None = None,
-) -> Version:
-    """The version that a switch made champion, if it was asked for, open and signed when it was made.
-
-    All of `promote` is checked again on the ledger as it was then, under the policy that was signed,
-    read from the store. Raises NotFound, SignatureRefused, GateError, StaleChampion, RegistryError; see
-    `verify_champion`.
-    """
-    request = entry_at(state, **switch.body["request"], kind=REQUESTED)
-    if request.body["version"] != switch.body["version"] or SWITCH[request.body["action"]] != switch.kind:
-        raise RegistryError(f"ledger entry {switch.sequence} switches to another version than was asked for.")
-    before, moment = State(state.entries[: switch.sequence - 1]), datetime.fromisoformat(switch.time)
-    then = policy_of(store, request.body["policy"])
-    require_open(before, request)
-    require_still_asked(before, store, request, then, request.body["policy"], moment)
-    signed = [entry_at(before, **reference, kind=APPROVED) for reference in switch.body["approvals"]]
-    action, keys = request.body["action"], Keys(allowed_signers, revoked)
-    for asked in (then, policy) if policy else (then,):
-        given = {require_answer(before, request, a, asked, keys, a.moment) for a in signed}
-        if len(given) < (needed := asked.rule(action).signatures):
-            raise SignatureRefused(
-                f"{request.body['name']} became champion on {len(given)} of {needed} signatures."
-            )
-    _require_same(switch, request, before, then)
-    return version_of(state, store, request)
-
-
-def _require_replaceable(state: State, store: Store, version: Version, action: str, keys: Keys) -> None:
-    """What a switch goes on from is proven: the champion, or on the way back the switch that it goes back to.
-
-    So a champion that took no door is replaced by rolling back to one that did, and by nothing else.
-    """
-    past = state.history(version.problem)
-    if action == "rollback":
-        past = tuple(switch for switch in past if switch.body["version"] == version.digest)
-    for switch in past[-1:]:
-        try:
-            verify_switch(state, store, switch, allowed_signers=keys.allowed_signers, revoked=keys.revoked)
-        except PvError as error:
-            raise RegistryError(
-                f"{switch.body['name']} cannot be proven to be champion by ledger entry {switch.sequence}: {error} "
-                "Roll back to a champion that can, or restore the ledger from a backup."
-            ) from error
-
-
-def _require_same(switch: Entry, request: Entry, before: State, policy: ApprovalPolicy) -> None:
-    """A switch says of itself what was asked and signed, as `promote` writes it, and nothing else."""
-    asked = request.body
-    said = {
-        **{field: asked[field] for field in ("problem", "name", "version", "report", "policy")},
-        "expected": before.champion(asked["problem"]),
-        "asked": request.key,
-        "signatures": policy.rule(asked["action"]).signatures,
-        "waived": asked.get("waived"),
-    }
-    if odd := [field for field, value in said.items() if switch.body.get(field) != value]:
-        raise RegistryError(
-            f"ledger entry {switch.sequence} says another {', '.join(odd)} than was asked for and signed in "
-            f"entry {request.sequence}."
-        )
-
-
-def _require_bytes(store: Store, version: Version) -> None:
-    """Every file of the adapter is there and has its digest."""
-    for file in version.manifest.adapter["files"].values():
-        check_blob(store, file["sha256"])
-
-
 def open_requests(state: State, store: Store) -> tuple[Entry, ...]:
     """Requests that can be answered: not rejected, not carried out, not expired, their champion still in place."""
     return tuple(
@@ -365,17 +252,3 @@ def _ran_out(store: Store, asked: Entry) -> bool:
         return expired(asked, policy_of(store, asked.body["policy"]))
     except (NotFound, RegistryError):
         return False
-
-
-def approvals(
-    state: State,
-    request: Entry,
-    *,
-    policy: ApprovalPolicy,
-    allowed_signers: Path,
-    revoked: Path | None = None,
-) -> tuple[list[Entry], dict[int, str]]:
-    """The approvals of a request that count now, oldest first; and why not, by the entries of the others."""
-    keys = Keys(allowed_signers, revoked)
-    given = answers_to(state, request, APPROVED)
-    return believed(given, lambda entry: require_answer(state, request, entry, policy, keys))

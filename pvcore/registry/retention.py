@@ -1,34 +1,30 @@
-"""Legal holds, and the collection of blobs that nothing needs: each a signed entry of the ledger.
-
-    plan -> collect (the entry first, then the deletions) -> the next run ends what was cut off
+"""What legal holds (`holds`) and collections (`collection`) share: who may, and the signed entry of the ledger.
 
 What is signed is the entry's whole body with its meaning, in a namespace of its own, so that no
-approval can be taken for it. A collection lists every blob with its size and why it may go.
+approval can be taken for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pvcore.errors import NotFound, RegistryError, SignatureRefused
+from pvcore.errors import SignatureRefused
 from pvcore.records import canonical
-from pvcore.records import digest as digest_of
 from pvcore.registry import reach, signing
 from pvcore.registry.answers import believed, require_answered
-from pvcore.registry.approval import REJECTED, Keys
+from pvcore.registry.approval import REJECTED
 from pvcore.registry.approvers import ApprovalPolicy, require_role
-from pvcore.registry.collected import COLLECTED, ENDED, collections, ended, names_in
+from pvcore.registry.collected import COLLECTED
 from pvcore.registry.ledger import Entry, Head, Ledger, State
-from pvcore.registry.manifest import Version, require_files
-from pvcore.registry.reach import HELD, LIFTED, Edges, lifts, needed, spent
-from pvcore.registry.store import BLOBS, Store, get_blob
-from pvcore.registry.store import COLLECTED as MARKERS
+from pvcore.registry.reach import HELD
+from pvcore.registry.signing import Keys
+from pvcore.registry.store import Store
 
 NAMESPACE = "pv-retention"
 PREDICATE_TYPE = "urn:pv-retrain:retention:v1"
@@ -64,22 +60,6 @@ class Rules:
     approval: ApprovalPolicy
     retention: RetentionPolicy
     keys: Keys
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a collection would delete ({"digest", "size" in bytes, "why"}, by digest), and as of which entry."""
-
-    blobs: tuple[dict[str, Any], ...]
-    at: Head
-
-    @property
-    def size(self) -> int:
-        """Bytes in all."""
-        return sum(blob["size"] for blob in self.blobs)
-
-
-# --- what is signed -------------------------------------------------------------------------------------
 
 
 def statement(kind: str, body: Mapping[str, Any]) -> bytes:
@@ -123,20 +103,11 @@ def _signed(
             f"{kind} was signed for another ledger: this one has no such entry {at_entry}."
         )
     roles = require_role(rules.approval, rules.retention.roles, body["principal"], body["name"])
-    keys = rules.keys
-    fingerprint = signing.verify(
-        statement(kind, body),
-        body["signature"],
-        body["principal"],
-        keys.allowed_signers,
-        NAMESPACE,
-        keys.revoked,
-        at,
-    )
-    return fingerprint, roles
+    signed, who = statement(kind, body), body["principal"]
+    return signing.verify(signed, body["signature"], who, rules.keys, NAMESPACE, at), roles
 
 
-def _by(person: Person, at: Head) -> dict[str, Any]:
+def by(person: Person, at: Head) -> dict[str, Any]:
     return {
         "principal": person.principal,
         "name": person.name,
@@ -145,7 +116,7 @@ def _by(person: Person, at: Head) -> dict[str, Any]:
     }
 
 
-def _append(
+def append_signed(
     ledger: Ledger, kind: str, body: dict[str, Any], person: Person, rules: Rules, key: str, check: Any
 ) -> Entry:
     """Sign a body and append it; `check` is called with the state that the entry follows, and may raise."""
@@ -160,15 +131,7 @@ def _append(
     return ledger.append(kind, checked, actor=person.principal, key=key)
 
 
-# --- legal holds ----------------------------------------------------------------------------------------
-
-
-def holds(state: State, version: str, rules: Rules) -> list[Entry]:
-    """The legal holds on a version, oldest first; one is lifted by what was signed as it stands, and nothing else."""
-    return reach.holds(state, version, _proven(state, rules))
-
-
-def _proven(state: State, rules: Rules, store: Store | None = None) -> reach.Proven:
+def proven(state: State, rules: Rules, store: Store | None = None) -> reach.Proven:
     """Whether an end of a hold or a rejection was signed when it was written; the state before it counts."""
 
     def check(entry: Entry) -> None:
@@ -178,161 +141,3 @@ def _proven(state: State, rules: Rules, store: Store | None = None) -> reach.Pro
             require_proven(State(state.entries[: entry.sequence - 1]), entry, rules)
 
     return lambda entry: bool(believed([entry], check)[0])
-
-
-def hold(ledger: Ledger, store: Store, version: Version, person: Person, rules: Rules) -> Entry:
-    """Place a legal hold: the version and all that it leads to stay. Once a person and reason.
-
-    Raises RegistryError where its weights are gone, or a collection that takes some of it was cut off.
-    """
-    state = ledger.state()
-    for known in holds(state, version.digest, rules):
-        if (known.body["principal"], known.body["reason"]) == (person.principal, person.reason.strip()):
-            return known
-    body = {
-        "problem": version.problem,
-        "version": version.digest,
-        "of": version.name,
-        **_by(person, state.head),
-    }
-    return _append(
-        ledger,
-        HELD,
-        body,
-        person,
-        rules,
-        digest_of(body),
-        lambda state: _require_there(state, store, version),
-    )
-
-
-def _require_there(state: State, store: Store, version: Version) -> None:
-    """Nothing of a version is being collected, and no file of its adapter was."""
-    parts = names_in(get_blob(store, version.digest)) | {version.digest}
-    for entry in collections(state):
-        if not ended(state, entry) and parts & {blob["digest"] for blob in entry.body["blobs"]}:
-            raise RegistryError(
-                f"{version.name} cannot be held: the collection of entry {entry.sequence}, which was cut off, takes "
-                "some of it. Restore it from a backup, or let `pv registry gc` end."
-            )
-    require_files(store, version)
-
-
-def lift(ledger: Ledger, version: Version, person: Person, rules: Rules) -> list[Entry]:
-    """Lift every legal hold on a version, a signature each. Raises NotFound where there is none."""
-    state = ledger.state()
-    placed = holds(state, version.digest, rules)
-    if not placed:
-        raise NotFound(f"{version.name} is not held.")
-    lifted = []
-    for entry in placed:
-        body = {
-            "problem": version.problem,
-            "version": version.digest,
-            "of": version.name,
-            "hold": {"sequence": entry.sequence, "digest": entry.digest},
-            **_by(person, state.head),
-        }
-        # An entry that says so and is not signed lifts nothing, and takes no place.
-        key = (
-            digest_of([entry.digest, *(e.digest for e in said)])
-            if (said := lifts(state, entry))
-            else entry.digest
-        )
-        lifted.append(_append(ledger, LIFTED, body, person, rules, key, lambda state: None))
-    return lifted
-
-
-# --- collection -----------------------------------------------------------------------------------------
-
-
-def plan(state: State, store: Store, rules: Rules, now: datetime | None = None) -> Plan:
-    """What may go now: blobs that nothing needs and that are older than the grace period. Reads every needed blob."""
-    moment, policy = now or datetime.now(UTC), rules.retention
-    listed = {item.key.removeprefix(BLOBS): item for item in store.list(BLOBS)}
-    gone: dict[str, tuple[Version, Edges]] = {}
-    if policy.rejected_days is not None:
-        gone = spent(state, store, policy.rejected_days, moment, _proven(state, rules, store))
-    without = _together([edges for _, edges in gone.values()])
-    kept = needed(state, store, set(listed), without)
-    weights = {
-        file["sha256"]: f"weights of {version.name}, which was turned down"
-        for version, _ in gone.values()
-        for file in version.manifest.adapter["files"].values()
-    }
-    limit = (moment - timedelta(days=policy.grace_days)).timestamp()
-    blobs = tuple(
-        {"digest": name, "size": item.size, "why": weights.get(name, "named by nothing")}
-        for name, item in listed.items()
-        if name not in kept and item.modified < limit
-    )
-    return Plan(blobs, state.head)
-
-
-def _together(parts: Sequence[Edges]) -> Edges:
-    found: dict[int | str, frozenset[str]] = {}
-    for edges in parts:
-        for source, targets in edges.items():
-            found[source] = found.get(source, frozenset()) | targets
-    return found
-
-
-def collect(ledger: Ledger, store: Store, planned: Plan, person: Person, rules: Rules) -> Entry:
-    """Write the signed tombstone of all that is planned, then delete it. Raises SignatureRefused, RegistryError.
-
-    Where the ledger has grown since the plan was made, it is made again: what is needed by now refuses
-    the whole collection.
-    """
-    if not planned.blobs:
-        raise NotFound(f"{store.url} has nothing to collect.")
-    if any(not ended(ledger.state(), entry) for entry in collections(ledger.state())):
-        raise RegistryError("a collection was cut off. End it first, then plan anew.")
-
-    def check(state: State) -> None:
-        if state.head != planned.at:
-            still = {blob["digest"] for blob in plan(state, store, rules).blobs}
-            lost = sorted(blob["digest"] for blob in planned.blobs if blob["digest"] not in still)
-            if lost:
-                raise RegistryError(
-                    f"{len(lost)} of the blobs to collect are needed by now, such as {lost[0]}. Plan anew."
-                )
-
-    number = sum(1 for _ in collections(ledger.state())) + 1
-    body = {"blobs": list(planned.blobs), **_by(person, planned.at)}
-    entry = _append(ledger, COLLECTED, body, person, rules, str(number), check)
-    if entry.body["blobs"] != body["blobs"] or entry.actor != person.principal:
-        raise RegistryError(
-            f"{entry.actor} was collecting at the same time (entry {entry.sequence}). Plan anew."
-        )
-    _delete(ledger, store, entry)
-    return entry
-
-
-def finish(ledger: Ledger, store: Store, rules: Rules) -> list[Entry]:
-    """End the collections that were cut off, each proven anew; returns them. Raises SignatureRefused, RegistryError."""
-    state = ledger.state()
-    cut_off = [entry for entry in collections(state) if not ended(state, entry)]
-    for entry in cut_off:
-        require_proven(state, entry, rules)
-        before, moment = State(state.entries[: entry.sequence - 1]), datetime.fromisoformat(entry.time)
-        may = {blob["digest"] for blob in plan(before, store, rules, moment).blobs}
-        there = {item.key.removeprefix(BLOBS) for item in store.list(BLOBS)}
-        needed_now = sorted({blob["digest"] for blob in entry.body["blobs"]} & there - may)
-        if needed_now:
-            raise RegistryError(
-                f"ledger entry {entry.sequence} collects {len(needed_now)} blobs that may not go, such as "
-                f"{needed_now[0]}. Who wrote it? Nothing is deleted."
-            )
-        _delete(ledger, store, entry)
-    return cut_off
-
-
-def _delete(ledger: Ledger, store: Store, entry: Entry) -> None:
-    """Leave a marker for each blob of a collection, delete it, and say at the end that all are gone."""
-    body = entry.body
-    marker = {"entry": entry.sequence, "time": entry.time, "by": body["name"], "reason": body["reason"]}
-    for blob in body["blobs"]:
-        store.put_if_absent(MARKERS + blob["digest"], canonical(marker))
-        store.delete(BLOBS + blob["digest"])
-    reference = {"sequence": entry.sequence, "digest": entry.digest}
-    ledger.append(ENDED, {"collection": reference}, actor="gc", key=entry.digest)

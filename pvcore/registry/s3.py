@@ -127,6 +127,7 @@ class S3Store:
     def fetch(self, key: str, target: Path) -> Path:
         try:
             answer = self._client.get_object(Bucket=self.bucket, Key=self.prefix + check_key(key))
+            target.parent.mkdir(mode=0o700, exist_ok=True)
             with closing(answer["Body"]), target.open("wb") as file:
                 for piece in answer["Body"].iter_chunks(PIECE):
                     file.write(piece)

@@ -1,7 +1,8 @@
 """SSH signatures over an in-toto statement: who approves what, verified against `allowed_signers`.
 
 A thin wrapper of `ssh-keygen -Y sign` and `-Y verify` (OpenSSH 8.9 or later; signature format:
-PROTOCOL.sshsig of OpenSSH; keys file: ssh-keygen(1), ALLOWED SIGNERS). A signature binds the bytes
+PROTOCOL.sshsig of OpenSSH; keys file: ssh-keygen(1), ALLOWED SIGNERS). Plain signatures that hold are
+accepted without a process (`sshsig`); ssh-keygen decides all else. A signature binds the bytes
 of the statement, the key and a namespace; the keys file binds the key to a person, with dates.
 """
 
@@ -15,12 +16,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pvcore.errors import NotFound, RegistryError, SignatureRefused
 from pvcore.records import canonical
+from pvcore.registry import sshsig
 from pvcore.registry.ledger import Entry
 
 NAMESPACE = "pv-approval"
@@ -31,6 +34,14 @@ _GOAL = {"promote": "promote", "rollback": "roll back to", "override": "override
 _ARMOR = re.compile(r"-----BEGIN SSH SIGNATURE-----(.*?)-----END SSH SIGNATURE-----", re.DOTALL)
 _MAGIC = "U1NIU0lH"
 """base64 of "SSHSIG", with which every signature begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Where the keys stand: who holds which, and those that were revoked (a list of public keys or a KRL)."""
+
+    allowed_signers: Path
+    revoked: Path | None = None
 
 
 def statement(request: Entry, decision: str, name: str, reason: str, principal: str) -> bytes:
@@ -94,22 +105,26 @@ def verify(
     statement: bytes,
     signature: str,
     principal: str,
-    allowed_signers: Path,
+    keys: Keys,
     namespace: str = NAMESPACE,
-    revoked: Path | None = None,
     at: datetime | None = None,
 ) -> str:
     """Check a signature; returns the fingerprint of the key ("SHA256:...") that made it.
 
     `at` is the moment at which the key must have been valid (now if None); dates in
-    `allowed_signers` without a zone are taken as UTC. `revoked` is a file of public keys or a KRL.
+    `allowed_signers` without a zone are taken as UTC.
     Raises SignatureRefused with the reason: no signature, altered statement, foreign or unknown
     key, wrong namespace, expired, not yet valid, revoked.
     """
     armored = normalise(signature)
+    allowed_signers, revoked = keys.allowed_signers, keys.revoked
     for file in (allowed_signers, *([revoked] if revoked else ())):
         if not file.is_file():
             raise SignatureRefused(f"{file} does not exist, so no signature can be verified.")
+    if not revoked and (
+        plain := sshsig.accepted(statement, armored, principal, allowed_signers.read_bytes(), namespace)
+    ):
+        return plain
     moment = (at or datetime.now(UTC)).astimezone(UTC).strftime("%Y%m%d%H%M%S")
     with tempfile.TemporaryDirectory(prefix="pv-signature-") as folder:
         file = Path(folder, "signature")

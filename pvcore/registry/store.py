@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
@@ -31,8 +34,11 @@ if TYPE_CHECKING:
 BLOBS = "blobs/sha256/"
 COLLECTED = "collected/"
 """What stands in the place of a blob that was collected: which ledger entry says so, when, by whom, why."""
+AT_ONCE = 8
+"""Objects that are written at the same time."""
 TEMPORARY = ".tmp"
 """First part of keys that a local store keeps for itself: half-written files."""
+_UNFIT = re.compile(r"[\\\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,8 @@ class Store(Protocol):
     def fetch(self, key: str, target: Path) -> Path:
         """A file that holds `key`, to be read only: the store's own, or `target`, written piece by piece.
 
-        Raises NotFound; `target` is not there then.
+        The last folder of `target` is made where it is missing, for the owner alone. Raises NotFound; `target`
+        is not there then.
         """
         ...
 
@@ -127,7 +134,7 @@ def check_key(key: str) -> str:
         fault = "must be names joined by single slashes, without '.' and '..'"
     elif parts[0] == TEMPORARY:
         fault = f"must not begin with {TEMPORARY}/, which the local store keeps for itself"
-    elif "\\" in key or any(ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF for c in key):
+    elif _UNFIT.search(key):
         fault = "must hold neither backslashes nor control characters"
     elif len(key.encode()) > 900 or any(len(part.encode()) > 255 for part in parts):
         fault = "is too long: at most 255 bytes a name and 900 in all"
@@ -151,8 +158,18 @@ def is_digest(text: str) -> bool:
 @contextmanager
 def fetched(store: Store, key: str) -> Iterator[Path]:
     """A file that holds `key`, to be read only, as long as the block lasts. Raises NotFound."""
-    with tempfile.TemporaryDirectory(prefix="pv-object-") as folder:
-        yield store.fetch(key, Path(folder, "object"))
+    with _room() as target:
+        yield store.fetch(key, target)
+
+
+@contextmanager
+def _room() -> Iterator[Path]:
+    """Where a store that has no files of its own may write one. A folder is made there only where one does."""
+    folder = Path(tempfile.gettempdir(), f"pv-object-{secrets.token_hex(16)}")
+    try:
+        yield folder / "object"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def copy_object(store: Store, key: str, target: Path) -> Path:
@@ -182,15 +199,21 @@ def put_blob(store: Store, content: Content) -> str:
     return name
 
 
+def put_blobs(store: Store, contents: Sequence[Content]) -> list[str]:
+    """Keep several, at the same time, since each waits for the disk or the network; returns their digests."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(partial(put_blob, store), contents))
+
+
 @contextmanager
 def fetched_blob(store: Store, digest: str) -> Iterator[Path]:
     """A file with the bytes of this SHA-256, to be read only, as long as the block lasts.
 
     Raises NotFound, and RegistryError where they were altered.
     """
-    with tempfile.TemporaryDirectory(prefix="pv-blob-") as folder:
+    with _room() as target:
         with _told(store, digest):
-            file = store.fetch(BLOBS + digest, Path(folder, "blob"))
+            file = store.fetch(BLOBS + digest, target)
         _require(store, digest, file)
         yield file
 
@@ -257,12 +280,14 @@ def put_folder(store: Store, folder: Path) -> dict[str, dict[str, Any]]:
     files = sorted(path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
     if not files:
         raise NotFound(f"{folder} has no files to store.")
-    kept: dict[str, dict[str, Any]] = {}
     for path in files:
         if path.is_symlink() or not path.is_file():
             raise RegistryError(f"{path} is a link or no plain file. Copy the file itself into the folder.")
-        name = check_key(path.relative_to(folder).as_posix())
-        kept[name] = {"sha256": put_blob(store, path), "size": path.stat().st_size}
+    names = [check_key(path.relative_to(folder).as_posix()) for path in files]
+    kept = {
+        name: {"sha256": digest, "size": path.stat().st_size}
+        for name, path, digest in zip(names, files, put_blobs(store, files), strict=True)
+    }
     return dict(sorted(kept.items()))
 
 

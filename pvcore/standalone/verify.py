@@ -431,7 +431,7 @@ def eligible(folder: Folder, switch: Any, asked: Any, manifest: Any, were: set[s
 
 
 def checkpoint(folder: Folder, file: Path, keys: Keys) -> str:
-    """The first entries are those that somebody signed (C2SP tlog-checkpoint; RFC 6962, 2.1, over digests)."""
+    """The first entries are those that somebody signed (C2SP tlog-checkpoint; RFC 6962, 2.1; leaves: digests)."""
     text, _, signature = file.read_bytes().replace(b"\r\n", b"\n").decode().partition("\n\n")
     origin, size, root, time, signer = text.split("\n")
     principal, moment = signer[len("signer ") :], time[len("time ") :]
@@ -439,7 +439,7 @@ def checkpoint(folder: Folder, file: Path, keys: Keys) -> str:
     same("first entry of the ledger", origin, f"pv-retrain/ledger/{folder.entries[0]['digest']}")
     gone = int(size) - len(folder.entries)
     require(gone <= 0, f"{gone} of the {size} entries that it counts are gone")
-    level = [hashlib.sha256(b"\0" + bytes.fromhex(e["digest"])).digest() for e in folder.entries[: int(size)]]
+    level = [bytes.fromhex(e["digest"]) for e in folder.entries[: int(size)]]
     while len(level) > 1:
         pairs = [b"\1" + level[n] + level[n + 1] for n in range(0, len(level) - 1, 2)]
         level = [hashlib.sha256(pair).digest() for pair in pairs] + level[2 * len(pairs) :]

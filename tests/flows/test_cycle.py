@@ -11,7 +11,7 @@ import httpx
 import pytest
 import pyzipper
 
-from pvcore.cycle import approval
+from pvcore.cycle import approval, waiting
 from pvcore.platform import embedded
 from pvcore.registry.store import get_blob
 
@@ -70,17 +70,17 @@ def test_a_cycle_from_the_inbox_to_the_champion(city: Any) -> None:
 
     # The signature of a stranger is refused and the form comes back; the physician's is taken.
     request = approval.open_request(ws, "seriousness@1")
-    waiting = approval.waiting_run(platform, request, timeout=60)
+    run_id = waiting.waiting_run(platform, request, timeout=60)
 
     # What the UI shows by now.
     shown = {a["key"].split("-")[0] for r in platform.flow_runs() for a in platform.artifacts(r.id)}
     assert {"validation", "quarantine", "dataset", "training", "curve", "gate", "approval"} <= shown
 
     said = {"decision": "approve", "name": "demo.physician@example.org", "reason": "I say so"}
-    platform.resume(waiting, {**said, "signature": "U1NIU0lHAAAA"})
-    city.wait(lambda: approval.pause_key(platform, waiting).endswith("-1"), 90, "the form coming back")
-    assert platform.wait(waiting, 30, until="suspended").suspended and not city.entries("Promoted")
-    line = approval.answer(
+    platform.resume(run_id, {**said, "signature": "U1NIU0lHAAAA"})
+    city.wait(lambda: waiting.pause_key(platform, run_id).endswith("-1"), 90, "the form coming back")
+    assert platform.wait(run_id, 30, until="suspended").suspended and not city.entries("Promoted")
+    line = waiting.answer(
         ws,
         platform,
         request,

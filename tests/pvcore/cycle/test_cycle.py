@@ -288,7 +288,7 @@ def test_a_stranger_and_a_wrong_role_are_refused(told: Any, other_key: Path) -> 
     request = _request(told)
     outcome = told.sign(request, name="nobody@example.org", signature="U1NIU0lHAAAA")
     assert "is no signer" in outcome.line
-    keys = told.workspace.allowed_signers
+    keys = told.workspace.keys.allowed_signers
     kept, public = keys.read_text(), other_key.with_suffix(".pub").read_text()
     try:
         keys.write_text(f'{kept}trainee@example.org namespaces="pv-approval" {public}')

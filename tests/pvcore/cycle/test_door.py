@@ -12,7 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from pvcore.cli import app
-from pvcore.cycle import approval, judging, scoring, verification
+from pvcore.cycle import approval, forms, judging, scoring, verification
 from pvcore.errors import ConfigError, GateError, NotFound, PvError, SignatureRefused
 from pvcore.evaluation.gate import decide
 from pvcore.evaluation.report import Report
@@ -40,7 +40,7 @@ def town(own: Any) -> Any:
     own.keys = {SIGNER: own.town.key}
     for who in (QPPV, TRAINEE):
         own.keys[who] = signing.make_key(
-            own.workspace.root / ".pv" / who.split("@")[0], who, own.workspace.allowed_signers
+            own.workspace.root / ".pv" / who.split("@")[0], who, own.workspace.keys.allowed_signers
         )
     return own
 
@@ -95,7 +95,7 @@ def test_an_emergency_from_the_request_to_every_page(town: Any, tmp_path: Path) 
     with pytest.raises(GateError, match="said fail"):
         approval.request(ws, "seriousness@1", "promote")
     request = approval.request(ws, "seriousness@1", "override")
-    form = approval.form_markdown(ws, request)
+    form = forms.form_markdown(ws, request)
     assert "# Emergency: override the gate for seriousness@1?" in form
     assert "although the gate said fail: accuracy is 0.000" in form
     (waits,) = json.loads(pv(town, "requests", "--json"))
@@ -106,7 +106,7 @@ def test_an_emergency_from_the_request_to_every_page(town: Any, tmp_path: Path) 
         in signed(town, request, TRAINEE).line
     )
     assert signed(town, request, SIGNER).line.startswith("1 of 2 signatures")
-    assert "Signed so far: Dr Demo Physician approves" in approval.form_markdown(ws, request)
+    assert "Signed so far: Dr Demo Physician approves" in forms.form_markdown(ws, request)
     outcome = signed(town, request, QPPV)
     assert outcome.switched and scoring.trusted(ws, "seriousness@champion").name == "seriousness@1"
 

@@ -40,7 +40,7 @@ def folder(exported: Path, tmp_path: Path) -> Path:
 
 
 def keys(told: Any) -> Path:
-    return Path(told.workspace.allowed_signers)
+    return Path(told.workspace.keys.allowed_signers)
 
 
 def told_of(capsys: pytest.CaptureFixture[str], folder: Path, signers: Path, *kept: Path) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pvcore.config import Workspace, init_workspace, open_workspace
-from pvcore.cycle import approval, inbox, scoring
+from pvcore.cycle import approval, forms, inbox, scoring
 from pvcore.errors import BatchError, ConfigError, Fault, RegistryError, ReleaseError
 from pvcore.records import Prediction
 from pvcore.registry.store import put_blob
@@ -69,8 +69,8 @@ def test_pages_show_what_a_file_says_and_do_nothing_of_it(workspace: Workspace) 
 
 
 def test_a_refused_answer_is_shown_as_text(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> None:
-    monkeypatch.setattr(approval, "_measured", lambda *_: (None, None))
-    monkeypatch.setattr(approval, "_so_far", lambda *_: [])
+    monkeypatch.setattr(forms, "_measured", lambda *_: (None, None))
+    monkeypatch.setattr(forms, "_so_far", lambda *_: [])
     monkeypatch.setattr("pvcore.dossier.report.markdown_gate_table", lambda *_: "")
     asked = approval.Request("seriousness@1", "promote", "0" * 64, 1, "", "now")
-    assert "<img" not in approval.form_markdown(workspace, asked, MARKUP).replace("\\<img", "")
+    assert "<img" not in forms.form_markdown(workspace, asked, MARKUP).replace("\\<img", "")

@@ -341,7 +341,7 @@ def test_a_checkpoint_shows_what_was_cut_off(own: Any, tmp_path: Path) -> None:
     ws, key, kept = own.workspace, tmp_path / "key", tmp_path / "kept"
     signing.make_key(key, "keeper@example.org", tmp_path / "signers")
     line = (tmp_path / "signers").read_text().replace("pv-approval", "pv-checkpoint")
-    ws.allowed_signers.write_text(ws.allowed_signers.read_text() + line)
+    ws.keys.allowed_signers.write_text(ws.keys.allowed_signers.read_text() + line)
     kept.write_text(str(checkpoints.make(ws, key, "keeper@example.org")))
     command = ["verify", "seriousness@1", "--quick", "--checkpoint", str(kept), "-w", str(ws.root), "--json"]
     done = CliRunner().invoke(app, command)

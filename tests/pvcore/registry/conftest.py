@@ -45,6 +45,10 @@ class Registry:
     def __post_init__(self) -> None:
         put_blob(self.store, canonical(POLICY))
 
+    @property
+    def signers(self) -> signing.Keys:
+        return signing.Keys(self.allowed_signers)
+
     def adopt(self, **approval: Any) -> None:
         """Put another policy in force: `approval` replaces fields of that section."""
         document = {**POLICY, "approval": {**APPROVAL, **approval}}
@@ -83,7 +87,7 @@ class Registry:
 
     def request(self, version: Version, action: promotion.Action = "promote", **changes: Any) -> Entry:
         asked = {"report": version.manifest.report, "policy_digest": self.policy_digest, "actor": "retrain"}
-        asked |= {"policy": self.policy, "store": self.store, "allowed_signers": self.allowed_signers}
+        asked |= {"policy": self.policy, "store": self.store, "keys": self.signers}
         return promotion.request_approval(self.ledger, version, action, **{**asked, **changes})
 
     def sign(self, request: Entry, who: str = JANE, decision: str = "approve", reason: str = "fine") -> str:
@@ -98,7 +102,7 @@ class Registry:
             "reason": "fine",
             "policy": self.policy,
             "policy_digest": self.policy_digest,
-            "allowed_signers": self.allowed_signers,
+            "keys": self.signers,
         }
         if "signature" not in changes:
             given["signature"] = self.sign(request, who, decision)
@@ -108,7 +112,7 @@ class Registry:
         given: dict[str, Any] = {
             "policy": self.policy,
             "policy_digest": self.policy_digest,
-            "allowed_signers": self.allowed_signers,
+            "keys": self.signers,
             "actor": "promote",
         }
         return promotion.promote(self.ledger, self.store, request, **{**given, **changes})

@@ -12,8 +12,9 @@ import pytest
 from clock import later
 
 from pvcore.errors import GateError, PvError, RegistryError, SignatureRefused
-from pvcore.registry import approval, promotion, signing
+from pvcore.registry import approval, signing
 from pvcore.registry.ledger import Ledger
+from pvcore.registry.proof import verify_champion
 from pvcore.registry.store import open_store
 
 JANE, MAX, BOT = "jane@example.org", "max@example.org", "train-bot"
@@ -48,11 +49,11 @@ def test_no_field_of_the_statement_can_be_altered(registry: Registry) -> None:
     paths = list(leaves(document))
     named = {str(path[-1]) for path in paths} | {str(path[-2]) for path in paths if len(path) > 1}
     assert {"sha256", "report", "policy", "expected_champion", "sequence", "digest", "waived"} <= named
-    assert signing.verify(text, signature, MAX, registry.allowed_signers)
+    assert signing.verify(text, signature, MAX, registry.signers)
     for path in paths:
         other = signing.canonical(altered(document, path))
         with pytest.raises(SignatureRefused, match="differs from what was signed"):
-            signing.verify(other, signature, MAX, registry.allowed_signers)
+            signing.verify(other, signature, MAX, registry.signers)
 
 
 def test_no_field_of_a_recorded_answer_can_be_altered(registry: Registry) -> None:
@@ -98,7 +99,7 @@ class Scene:
         self.version = registry.version("one")
         self.request = registry.request(self.version)
 
-    def keys(self, *lines: str) -> Path:
+    def keys(self, *lines: str) -> signing.Keys:
         """An allowed_signers of lines in which {jane}, {max} stand for public keys."""
         file = self.folder / "allowed"
         public = {
@@ -106,7 +107,7 @@ class Scene:
             for n, w in (("jane", JANE), ("max", MAX))
         }
         file.write_text("".join(f"{line.format(**public)}\n" for line in lines))
-        return file
+        return signing.Keys(file)
 
 
 def replayed(s: Scene) -> None:
@@ -139,16 +140,16 @@ def expired_after_it_was_signed(s: Scene) -> None:
 
 
 def key_expired(s: Scene) -> None:
-    s.r.answer(s.request, allowed_signers=s.keys(f'{JANE} valid-before="20200101" {{jane}}'))
+    s.r.answer(s.request, keys=s.keys(f'{JANE} valid-before="20200101" {{jane}}'))
 
 
 def key_not_yet_valid(s: Scene) -> None:
-    s.r.answer(s.request, allowed_signers=s.keys(f'{JANE} valid-after="20990101" {{jane}}'))
+    s.r.answer(s.request, keys=s.keys(f'{JANE} valid-after="20990101" {{jane}}'))
 
 
 def key_expired_after_it_signed(s: Scene) -> None:
     s.r.answer(s.request)
-    s.r.promote(s.request, allowed_signers=s.keys(f'{JANE} valid-before="20200101" {{jane}}'))
+    s.r.promote(s.request, keys=s.keys(f'{JANE} valid-before="20200101" {{jane}}'))
 
 
 def trainer(s: Scene) -> None:
@@ -158,20 +159,18 @@ def trainer(s: Scene) -> None:
 
 def trainer_as_another_principal(s: Scene) -> None:
     trusting = s.r.policy.model_copy(update={"trainers": (BOT,)})
-    s.r.answer(
-        s.request, policy=trusting, allowed_signers=s.keys(f"{JANE} {{jane}}", f'"{BOT},spare" {{jane}}')
-    )
+    s.r.answer(s.request, policy=trusting, keys=s.keys(f"{JANE} {{jane}}", f'"{BOT},spare" {{jane}}'))
 
 
 def trainer_by_fingerprint(s: Scene) -> None:
     text = signing.statement(s.request, "approve", "Dr Jane Roe", "fine", JANE)
-    key = signing.verify(text, s.r.sign(s.request), JANE, s.r.allowed_signers)
+    key = signing.verify(text, s.r.sign(s.request), JANE, s.r.signers)
     s.r.answer(s.request, policy=s.r.policy.model_copy(update={"trainers": (key,)}))
 
 
 def registrar_as_another_principal(s: Scene) -> None:
     version = s.r.version("two", actor="ci@example.org")
-    s.r.answer(s.r.request(version), allowed_signers=s.keys(f"{JANE} {{jane}}", "*@example.org {jane}"))
+    s.r.answer(s.r.request(version), keys=s.keys(f"{JANE} {{jane}}", "*@example.org {jane}"))
 
 
 def who_trained_it(s: Scene) -> None:
@@ -272,9 +271,7 @@ def test_a_switch_written_past_the_door_is_found(registry: Registry, how: str) -
     forged = change(registry, [{"sequence": answer.sequence, "digest": answer.digest}])
     registry.ledger.append("Promoted", {**honest, **forged}, actor="mallory")
     with pytest.raises(error, match=words):
-        promotion.verify_champion(
-            registry.ledger, registry.store, "seriousness", allowed_signers=registry.allowed_signers
-        )
+        verify_champion(registry.ledger, registry.store, "seriousness", keys=registry.signers)
 
 
 def test_a_switch_that_the_gate_never_passed_is_found(registry: Registry) -> None:
@@ -312,6 +309,4 @@ def test_a_switch_that_the_gate_never_passed_is_found(registry: Registry) -> Non
         actor="mallory",
     )
     with pytest.raises(GateError, match="said fail"):
-        promotion.verify_champion(
-            registry.ledger, registry.store, "seriousness", allowed_signers=registry.allowed_signers
-        )
+        verify_champion(registry.ledger, registry.store, "seriousness", keys=registry.signers)

@@ -123,6 +123,7 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from dying import Dying
 from pvcore.registry import promotion
+from pvcore.registry.signing import Keys
 from pvcore.registry.ledger import Ledger
 from pvcore.registry.store import open_store
 
@@ -135,7 +136,7 @@ for at, when in ((1, "before"), (1, "after"), (0, "")):
         asked = ledger.state().last("ApprovalRequested")
         promotion.promote(
             ledger, mine, asked, policy=promotion.policy_of(store, asked.body["policy"]),
-            policy_digest=asked.body["policy"], allowed_signers=Path(sys.argv[3]), actor="promote",
+            policy_digest=asked.body["policy"], keys=Keys(Path(sys.argv[3])), actor="promote",
         )
         os._exit(0)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

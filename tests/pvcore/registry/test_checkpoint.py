@@ -97,14 +97,13 @@ def test_a_checkpoint_is_a_text_that_ssh_keygen_verifies(
     assert lines[0] == f"pv-retrain/ledger/{digest(book.store.get(entry_key(1)))}" and lines[1] == "12"
     (tmp_path / "signature").write_text(signature)
     done = subprocess.run(
-        ["ssh-keygen", "-Y", "verify", "-f", book.allowed_signers, "-I", JANE, "-n", "pv-checkpoint", "-s",
+        ["ssh-keygen", "-Y", "verify", "-f", book.keys.allowed_signers, "-I", JANE, "-n", "pv-checkpoint", "-s",
          tmp_path / "signature"],
         input=f"{signed}\n".encode(), capture_output=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     digests = [sha256(book.store.get(entry_key(n))).digest() for n in range(1, 13)]
-    leaves = [sha256(b"\0" + digest).digest() for digest in digests]
-    assert checkpoint.read(file).root == merkle.root(leaves)
+    assert checkpoint.read(file).root == merkle.root(digests)
     assert pv("verify", file)[0] == 0
     grow(book, 15)
     assert (
@@ -201,11 +200,11 @@ def test_an_entry_is_proven_to_whoever_has_the_checkpoint_alone(pv: Pv, book: Wo
     grow(book, 15)
     told = json.loads(pv("prove", "7", "--checkpoint", kept)[1])
     made = checkpoint.read(kept)  # from here on there is no ledger
-    leaf = sha256(b"\0" + sha256(told["entry"].encode()).digest()).digest()
+    leaf = sha256(told["entry"].encode()).digest()
     proof = [bytes.fromhex(step) for step in told["proof"]]
     assert json.loads(told["entry"])["body"]["number"] == 6 and told["ledger"] == made.ledger
     assert merkle.verify_inclusion(leaf, told["index"], made.size, proof, made.root)
-    assert not merkle.verify_inclusion(merkle.leaf_hash(b"{}"), told["index"], made.size, proof, made.root)
+    assert not merkle.verify_inclusion(sha256(b"{}").digest(), told["index"], made.size, proof, made.root)
     named = Ledger(book.store).entries()[13].digest
     assert json.loads(pv("prove", named[:12])[1])["number"] == 14
     for entry, code, said in (

@@ -13,14 +13,17 @@ import yaml
 from clock import later
 
 from pvcore.config import Workspace, init_workspace, open_workspace
-from pvcore.cycle.approval import _so_far, decide, open_requests, patience
+from pvcore.cycle.approval import decide, open_requests, patience
+from pvcore.cycle.forms import _so_far
 from pvcore.cycle.past import champions_at
 from pvcore.cycle.signed import in_a_line, signatures
 from pvcore.errors import LedgerBroken, RegistryError, SignatureRefused
 from pvcore.records import canonical, digest
-from pvcore.registry import approval, promotion, snapshots
+from pvcore.registry import approval, snapshots
 from pvcore.registry.ledger import Ledger
 from pvcore.registry.manifest import resolve
+from pvcore.registry.proof import verify_champion
+from pvcore.registry.signing import Keys
 from pvcore.registry.store import get_blob, open_store, put_blob
 
 JANE, MAX = "jane@example.org", "max@example.org"
@@ -53,8 +56,8 @@ def until_a_snapshot(registry: Registry) -> None:
 
 
 def proof(registry: Registry, **changes: Any) -> Any:
-    given = {"allowed_signers": registry.allowed_signers, "policy": registry.policy, **changes}
-    return promotion.verify_champion(registry.ledger, registry.store, "seriousness", **given)
+    given = {"keys": registry.signers, "policy": registry.policy, **changes}
+    return verify_champion(registry.ledger, registry.store, "seriousness", **given)
 
 
 def test_a_request_that_names_another_version_than_it_means_is_refused(registry: Registry) -> None:
@@ -209,7 +212,7 @@ def test_a_champion_whose_key_is_struck_out_while_a_request_waits_is_not_replace
     with pytest.raises(
         RegistryError, match=f"cannot be proven to be champion by ledger entry {last.sequence}"
     ):
-        registry.promote(request, allowed_signers=foreign)
+        registry.promote(request, keys=Keys(foreign))
 
 
 def test_nothing_is_asked_of_a_version_whose_weights_are_gone(registry: Registry) -> None:

@@ -34,9 +34,15 @@ def test_every_root_of_every_size(part: int, monkeypatch: pytest.MonkeyPatch) ->
         seen = links.look(CONTENTS[:count])
         assert seen.holds
         for size in {0, min(1, count), count // 2, count}:
-            assert seen.root(size) == merkle.root(
-                [merkle.leaf_hash(bytes.fromhex(digest(data))) for data in CONTENTS[:size]]
-            )
+            assert seen.root(size) == merkle.root([bytes.fromhex(digest(data)) for data in CONTENTS[:size]])
+
+
+def test_an_inner_node_is_no_entry() -> None:
+    """What a node hashes has no link, whatever its children are: so it cannot be shown as an entry."""
+    for first in (b"", b"{"):
+        node = (first + b"\1" + CONTENTS[-1][-64:])[:65]
+        assert not links.look([node]).holds and not links.look([CONTENTS[0], node]).holds
+    assert len(min(CONTENTS, key=len)) > 65 and all(data.startswith(b"{") for data in CONTENTS)
 
 
 def test_what_is_changed_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:

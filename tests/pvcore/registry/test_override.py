@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from pvcore.errors import GateError, RegistryError, SignatureRefused
-from pvcore.registry import promotion, signing
+from pvcore.registry import signing
 from pvcore.registry.approvers import ApprovalPolicy
 from pvcore.registry.manifest import resolve
+from pvcore.registry.proof import verify_champion, verify_switch
 
 JANE, MAX, EVE = "jane@example.org", "max@example.org", "eve@example.org"
 EMERGENCY = {"signatures": 2, "roles": ["qppv", "safety-physician"]}
@@ -59,9 +60,7 @@ def test_an_override_takes_its_own_signatures_and_says_so(registry: Registry) ->
     switch = registry.promote(request)
     assert (switch.kind, switch.body["waived"]) == ("Overridden", said["waived"])
     assert registry.promote(request) == switch and registry.request(version, "override") == request
-    found, proof = promotion.verify_champion(
-        registry.ledger, registry.store, "seriousness", allowed_signers=registry.allowed_signers
-    )
+    found, proof = verify_champion(registry.ledger, registry.store, "seriousness", keys=registry.signers)
     assert (found, proof) == (version, switch)
 
 
@@ -86,7 +85,7 @@ def test_history_and_rollback_go_on_after_an_override(registry: Registry) -> Non
         "Promoted", "Overridden", "RolledBack", "Overridden",
     ]  # fmt: skip
     for switch in state.history("seriousness"):
-        promotion.verify_switch(state, registry.store, switch, allowed_signers=registry.allowed_signers)
+        verify_switch(state, registry.store, switch, keys=registry.signers)
 
 
 def test_a_report_against_another_champion_is_set_aside_by_name(registry: Registry) -> None:
@@ -147,8 +146,5 @@ def test_what_was_not_loaded_for_real_is_set_aside_by_name(registry: Registry, c
     registry.answer(request, MAX)
     assert registry.promote(request).body["waived"] == [fact]
     assert (
-        promotion.verify_champion(
-            registry.ledger, registry.store, "seriousness", allowed_signers=registry.allowed_signers
-        )[0]
-        == version
+        verify_champion(registry.ledger, registry.store, "seriousness", keys=registry.signers)[0] == version
     )

@@ -15,6 +15,8 @@ from pvcore.records import canonical, digest
 from pvcore.registry import promotion, signing
 from pvcore.registry.manifest import resolve
 from pvcore.registry.promotion import ApprovalPolicy
+from pvcore.registry.proof import verify_champion
+from pvcore.registry.signing import Keys
 from pvcore.registry.store import put_blob
 
 JANE, MAX, EVE = "jane@example.org", "max@example.org", "eve@example.org"
@@ -244,7 +246,7 @@ class TestRefused:
         revoked = tmp_path / "revoked"
         revoked.write_bytes(registry.keys[JANE].with_suffix(".pub").read_bytes())
         with pytest.raises(SignatureRefused, match="revoked"):
-            registry.answer(request_, revoked=revoked)
+            registry.answer(request_, keys=Keys(registry.allowed_signers, revoked))
 
 
 def test_signature_for_one_candidate_does_not_fit_another(registry: Registry) -> None:
@@ -272,9 +274,7 @@ def test_two_signatures_are_of_two_people_with_two_keys(registry: Registry, tmp_
     shared.write_text(f"{JANE} {jane}{MAX} {jane}")
     text = signing.statement(request, "approve", "Dr Max Moe", "fine", MAX)
     with pytest.raises(SignatureRefused, match=r"signed already, as jane@example\.org"):
-        registry.answer(
-            request, MAX, signature=signing.sign(text, registry.keys[JANE]), allowed_signers=shared
-        )
+        registry.answer(request, MAX, signature=signing.sign(text, registry.keys[JANE]), keys=Keys(shared))
     registry.answer(request, MAX)
     assert len(registry.promote(request).body["approvals"]) == 2
 
@@ -286,7 +286,7 @@ def test_everything_is_verified_again_at_the_switch(registry: Registry, tmp_path
     revoked = tmp_path / "revoked"
     revoked.write_bytes(registry.keys[JANE].with_suffix(".pub").read_bytes())
     with pytest.raises(SignatureRefused, match="revoked"):
-        registry.promote(request, revoked=revoked)
+        registry.promote(request, keys=Keys(registry.allowed_signers, revoked))
     without = registry.policy.model_copy(update={"signers": registry.policy.signers[1:]})
     with pytest.raises(SignatureRefused, match="no signer"):
         registry.promote(request, policy=without)
@@ -319,8 +319,8 @@ def test_fresh_process_proves_the_champion(
 ) -> None:
     def proof(**changes: Any) -> Any:
         mine = again(registry)
-        given = {"allowed_signers": registry.allowed_signers, "policy": registry.policy, **changes}
-        return promotion.verify_champion(mine.ledger, mine.store, "seriousness", **given)
+        given = {"keys": registry.signers, "policy": registry.policy, **changes}
+        return verify_champion(mine.ledger, mine.store, "seriousness", **given)
 
     with pytest.raises(NotFound, match="no champion"):
         proof()
@@ -330,14 +330,14 @@ def test_fresh_process_proves_the_champion(
     foreign = tmp_path / "allowed"
     foreign.write_bytes(b"jane@example.org " + registry.keys[MAX].with_suffix(".pub").read_bytes())
     with pytest.raises(SignatureRefused):
-        proof(allowed_signers=foreign)
+        proof(keys=Keys(foreign))
     # A key that ended after it signed stays good for what it signed; one that ended before does not.
     public = registry.keys[JANE].with_suffix(".pub").read_text()
     foreign.write_text(f'{JANE} valid-before="20991231" {public}')
-    assert proof(allowed_signers=foreign)[0] == version
+    assert proof(keys=Keys(foreign))[0] == version
     foreign.write_text(f'{JANE} valid-before="20200101" {public}')
     with pytest.raises(SignatureRefused, match="not valid at this time"):
-        proof(allowed_signers=foreign)
+        proof(keys=Keys(foreign))
 
 
 def test_policy_is_checked_when_it_is_read() -> None:

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from pvcore.errors import NotFound, RegistryError, SignatureRefused
 from pvcore.records import canonical, digest
-from pvcore.registry import retention
-from pvcore.registry.approval import Keys
+from pvcore.registry import collection, holds, retention
 from pvcore.registry.approvers import ApprovalPolicy
 from pvcore.registry.content import PIECE
 from pvcore.registry.ledger import Ledger
 from pvcore.registry.manifest import fetch_adapter, register, resolve
 from pvcore.registry.reach import needed
 from pvcore.registry.retention import Person, RetentionPolicy, Rules
+from pvcore.registry.signing import Keys
 from pvcore.registry.store import BLOBS, ObjectInfo, Store, get_blob, open_store, put_blob
 
 MAX, EVE = "max@example.org", "eve@example.org"
@@ -64,7 +64,7 @@ class Memory:
 
 def rules(registry: Registry, **policy: Any) -> Rules:
     given = {"roles": ("qppv",), "grace_days": 0.0, **policy}
-    return Rules(registry.policy, RetentionPolicy(**given), Keys(registry.allowed_signers))
+    return Rules(registry.policy, RetentionPolicy(**given), registry.signers)
 
 
 def nobody(**policy: Any) -> Rules:
@@ -107,7 +107,7 @@ def test_nothing_that_an_entry_leads_to_ever_goes(links: Any, roots: set[int], y
         if number in young:
             store.age[BLOBS + names[number]] = datetime.now(UTC).timestamp()
     reached = set().union(*(below[root] for root in roots if root < len(links)), set())
-    planned = retention.plan(ledger.state(), store, nobody(grace_days=1))
+    planned = collection.plan(ledger.state(), store, nobody(grace_days=1))
     gone = {names.index(blob["digest"]) for blob in planned.blobs}
     assert gone == set(range(len(links))) - reached - young
 
@@ -183,9 +183,9 @@ def test_only_weights_of_what_was_turned_down_and_serves_nobody_go(versions: Any
         free.add(shared)
     now = datetime.now(UTC) + YEAR
     policy = nobody(rejected_days=100)
-    assert {blob["digest"] for blob in retention.plan(ledger.state(), store, policy, now).blobs} == free
-    assert retention.plan(ledger.state(), store, nobody(), now).blobs == ()
-    assert retention.plan(ledger.state(), store, policy).blobs == ()
+    assert {blob["digest"] for blob in collection.plan(ledger.state(), store, policy, now).blobs} == free
+    assert collection.plan(ledger.state(), store, nobody(), now).blobs == ()
+    assert collection.plan(ledger.state(), store, policy).blobs == ()
 
 
 # --- a collection ------------------------------------------------------------------------------------------
@@ -194,12 +194,12 @@ def test_only_weights_of_what_was_turned_down_and_serves_nobody_go(versions: Any
 def test_a_collection_leaves_a_tombstone_and_words(registry: Registry, tmp_path: Path) -> None:
     champion = registry.champion("one")
     orphan = put_blob(registry.store, b"left by a run that was cut off")
-    before = retention.plan(registry.ledger.state(), registry.store, rules(registry, grace_days=1.0))
+    before = collection.plan(registry.ledger.state(), registry.store, rules(registry, grace_days=1.0))
     assert before.blobs == (), "younger than the grace period"
     mine = rules(registry)
-    planned = retention.plan(registry.ledger.state(), registry.store, mine)
+    planned = collection.plan(registry.ledger.state(), registry.store, mine)
     assert [(b["digest"], b["size"], b["why"]) for b in planned.blobs] == [(orphan, 30, "named by nothing")]
-    entry = retention.collect(registry.ledger, registry.store, planned, person(registry), mine)
+    entry = collection.collect(registry.ledger, registry.store, planned, person(registry), mine)
     assert (entry.kind, entry.body["blobs"]) == ("Collected", list(planned.blobs))
     assert [e.kind for e in registry.ledger.entries()][-2:] == ["Collected", "CollectionEnded"]
     with pytest.raises(
@@ -212,8 +212,8 @@ def test_a_collection_leaves_a_tombstone_and_words(registry: Registry, tmp_path:
     with pytest.raises(SignatureRefused, match="differs from what was signed"):
         retention.require_proven(registry.ledger.state(), forged, mine)
     with pytest.raises(NotFound, match="nothing to collect"):
-        again = retention.plan(registry.ledger.state(), registry.store, mine)
-        retention.collect(registry.ledger, registry.store, again, person(registry), mine)
+        again = collection.plan(registry.ledger.state(), registry.store, mine)
+        collection.collect(registry.ledger, registry.store, again, person(registry), mine)
 
 
 def test_killed_at_every_write_a_collection_is_ended_by_the_next(registry: Registry) -> None:
@@ -225,10 +225,10 @@ def test_killed_at_every_write_a_collection_is_ended_by_the_next(registry: Regis
             store = dying.Dying(registry.store, at, dying.dies(when))
             ledger = Ledger(store)
             try:
-                retention.finish(ledger, store, mine)
-                planned = retention.plan(ledger.state(), store, mine)
+                collection.finish(ledger, store, mine)
+                planned = collection.plan(ledger.state(), store, mine)
                 if planned.blobs:
-                    retention.collect(ledger, store, planned, person(registry), mine)
+                    collection.collect(ledger, store, planned, person(registry), mine)
             except dying.Killed:
                 deaths += 1
                 fresh = Ledger(registry.store)
@@ -247,18 +247,18 @@ def test_killed_at_every_write_a_collection_is_ended_by_the_next(registry: Regis
 def test_an_entry_and_a_collection_that_want_the_same_blob(registry: Registry) -> None:
     """A blob that lies there unused is not written again: whoever comes first in the ledger has it."""
     mine, (first, second) = rules(registry), (registry.fields("one"), registry.fields("two"))
-    planned = retention.plan(registry.ledger.state(), registry.store, mine)
+    planned = collection.plan(registry.ledger.state(), registry.store, mine)
     registered = register(registry.store, registry.ledger, first, "train")
     with pytest.raises(RegistryError, match="needed by now"):
-        retention.collect(registry.ledger, registry.store, planned, person(registry), mine)
+        collection.collect(registry.ledger, registry.store, planned, person(registry), mine)
     assert get_blob(registry.store, registered.manifest.report)
-    planned = retention.plan(registry.ledger.state(), registry.store, mine)
+    planned = collection.plan(registry.ledger.state(), registry.store, mine)
     store = dying.Dying(registry.store, 2, dying.dies("before"))
     with pytest.raises(dying.Killed):
-        retention.collect(Ledger(store), store, planned, person(registry), mine)
+        collection.collect(Ledger(store), store, planned, person(registry), mine)
     with pytest.raises(RegistryError, match=r"entry 2 collects .*, which it names"):
         register(registry.store, registry.ledger, second, "train")
-    retention.finish(registry.ledger, registry.store, mine)
+    collection.finish(registry.ledger, registry.store, mine)
     with pytest.raises(RegistryError, match="names blobs that the store does not have"):
         register(registry.store, registry.ledger, second, "train")
     with pytest.raises(RegistryError, match="was collected on"):
@@ -270,22 +270,22 @@ def test_who_may_collect_and_what_a_forged_collection_does(registry: Registry) -
     registry.champion("one")
     orphan = put_blob(registry.store, b"orphan")
     mine = rules(registry)
-    planned = retention.plan(registry.ledger.state(), registry.store, mine)
+    planned = collection.plan(registry.ledger.state(), registry.store, mine)
     for signer, allowed, words in (
         (EVE, mine, "needed: qppv"),
         (MAX, rules(registry, roles=()), "needed: no one"),
     ):
         with pytest.raises(SignatureRefused, match=words):
-            retention.collect(registry.ledger, registry.store, planned, person(registry, signer), allowed)
+            collection.collect(registry.ledger, registry.store, planned, person(registry, signer), allowed)
     with pytest.raises(SignatureRefused, match="needs its reason"):
-        retention.collect(registry.ledger, registry.store, planned, person(registry, reason=" "), mine)
+        collection.collect(registry.ledger, registry.store, planned, person(registry, reason=" "), mine)
     assert registry.store.exists(BLOBS + orphan)
     champion = resolve(registry.store, registry.ledger, "seriousness@champion")
     wanted = [{"digest": champion.digest, "size": 1, "why": "named by nothing"}]
-    entry = retention.collect(registry.ledger, registry.store, planned, person(registry), mine)
+    entry = collection.collect(registry.ledger, registry.store, planned, person(registry), mine)
     registry.ledger.append("Collected", {**entry.body, "blobs": wanted}, actor="mallory", key="2")
     with pytest.raises(SignatureRefused, match="differs from what was signed"):
-        retention.finish(registry.ledger, registry.store, mine)
+        collection.finish(registry.ledger, registry.store, mine)
     assert get_blob(registry.store, champion.digest)
 
 
@@ -311,17 +311,17 @@ def test_a_hold_keeps_what_would_go_until_each_hold_is_lifted(registry: Registry
     weights = failed.manifest.adapter["files"]["adapter_model.safetensors"]["sha256"]
 
     def goes() -> bool:
-        planned = retention.plan(registry.ledger.state(), registry.store, mine)
+        planned = collection.plan(registry.ledger.state(), registry.store, mine)
         return weights in {blob["digest"] for blob in planned.blobs}
 
     assert goes()
-    one = retention.hold(
+    one = holds.hold(
         registry.ledger, registry.store, failed, person(registry, reason="inspection of 3 May"), mine
     )
-    assert one == retention.hold(
+    assert one == holds.hold(
         registry.ledger, registry.store, failed, person(registry, reason="inspection of 3 May"), mine
     )
-    retention.hold(registry.ledger, registry.store, failed, person(registry, reason="claim 17"), mine)
+    holds.hold(registry.ledger, registry.store, failed, person(registry, reason="claim 17"), mine)
     assert not goes()
     retention.require_proven(registry.ledger.state(), one, mine)
     assert (
@@ -329,12 +329,12 @@ def test_a_hold_keeps_what_would_go_until_each_hold_is_lifted(registry: Registry
         in json.loads(retention.statement("HoldPlaced", one.body))["predicate"]["meaning"]
     )
     with pytest.raises(SignatureRefused, match="needed: qppv"):
-        retention.lift(registry.ledger, failed, person(registry, EVE), mine)
-    assert len(retention.lift(registry.ledger, failed, person(registry, reason="closed"), mine)) == 2
+        holds.lift(registry.ledger, failed, person(registry, EVE), mine)
+    assert len(holds.lift(registry.ledger, failed, person(registry, reason="closed"), mine)) == 2
     assert goes()
     with pytest.raises(NotFound, match="is not held"):
-        retention.lift(registry.ledger, failed, person(registry), mine)
-    held_again = retention.hold(
+        holds.lift(registry.ledger, failed, person(registry), mine)
+    held_again = holds.hold(
         registry.ledger, registry.store, failed, person(registry, reason="inspection of 3 May"), mine
     )
     assert held_again.sequence > one.sequence and not goes()
@@ -342,7 +342,7 @@ def test_a_hold_keeps_what_would_go_until_each_hold_is_lifted(registry: Registry
 
 def test_a_hold_of_another_ledger_is_none_here(registry: Registry, tmp_path: Path) -> None:
     version, mine = registry.version("one"), rules(registry)
-    entry = retention.hold(registry.ledger, registry.store, version, person(registry), mine)
+    entry = holds.hold(registry.ledger, registry.store, version, person(registry), mine)
     store = open_store(str(tmp_path / "other"))
     other = type(registry)(tmp_path, store, Ledger(store), registry.keys, registry.allowed_signers)
     assert other.version("one") == version
@@ -360,22 +360,21 @@ def test_a_hold_of_another_ledger_is_none_here(registry: Registry, tmp_path: Pat
 def weights_that_go(registry: Registry, mine: Rules) -> list[str]:
     """Names of the versions whose weights a collection would take a day from now."""
     tomorrow = datetime.now(UTC) + timedelta(days=1)
-    planned = retention.plan(registry.ledger.state(), registry.store, mine, tomorrow)
+    planned = collection.plan(registry.ledger.state(), registry.store, mine, tomorrow)
     return [blob["why"].split()[2].rstrip(",") for blob in planned.blobs if "weights" in blob["why"]]
 
 
 def test_an_end_of_a_hold_that_nobody_signed_ends_nothing(registry: Registry) -> None:
     failed = registry.version("bad", decision={"outcome": "fail"})
     mine = rules(registry, rejected_days=0.0)
-    held = retention.hold(registry.ledger, registry.store, failed, person(registry), mine)
+    held = holds.hold(registry.ledger, registry.store, failed, person(registry), mine)
     said = {**held.body, "hold": {"sequence": held.sequence, "digest": held.digest}}
     registry.ledger.append("HoldLifted", said, actor=MAX, key=held.digest)
     assert weights_that_go(registry, mine) == []
-    assert retention.holds(registry.ledger.state(), failed.digest, mine) == [held]
-    (lifted,) = retention.lift(registry.ledger, failed, person(registry), mine)
+    assert holds.on(registry.ledger.state(), failed.digest, mine) == [held]
+    (lifted,) = holds.lift(registry.ledger, failed, person(registry), mine)
     assert (
-        lifted.sequence == held.sequence + 2
-        and retention.holds(registry.ledger.state(), failed.digest, mine) == []
+        lifted.sequence == held.sequence + 2 and holds.on(registry.ledger.state(), failed.digest, mine) == []
     )
     assert set(weights_that_go(registry, mine)) == {failed.name}
 
@@ -443,12 +442,12 @@ def test_what_is_being_collected_or_was_cannot_be_held(
 ) -> None:
     failed = registry.version("bad", decision={"outcome": "fail"})
     mine = rules(registry, rejected_days=0.0)
-    planned = retention.plan(registry.ledger.state(), registry.store, mine)
+    planned = collection.plan(registry.ledger.state(), registry.store, mine)
     with monkeypatch.context() as cut_off:
-        cut_off.setattr(retention, "_delete", lambda *_: None)
-        retention.collect(registry.ledger, registry.store, planned, person(registry), mine)
+        cut_off.setattr(collection, "_delete", lambda *_: None)
+        collection.collect(registry.ledger, registry.store, planned, person(registry), mine)
     for words in ("the collection of entry 2, which was cut off", "adapter.* any more"):
         with pytest.raises(RegistryError, match=words):
-            retention.hold(registry.ledger, registry.store, failed, person(registry), mine)
-        retention.finish(registry.ledger, registry.store, mine)
+            holds.hold(registry.ledger, registry.store, failed, person(registry), mine)
+        collection.finish(registry.ledger, registry.store, mine)
     assert [e.kind for e in registry.ledger.entries()][-1] == "CollectionEnded"

@@ -12,22 +12,23 @@ import pytest
 
 from pvcore.errors import NotFound, RegistryError, SignatureRefused
 from pvcore.registry import signing
+from pvcore.registry.signing import Keys
 
 JANE, MAX = "jane@example.org", "max@example.org"
 TEXT = b"a statement\n"
-Keys = tuple[dict[str, Path], Path]
+People = tuple[dict[str, Path], Path]
 
 
-def public(people: Keys, who: str) -> str:
+def public(people: People, who: str) -> str:
     return people[0][who].with_suffix(".pub").read_text()
 
 
-def test_sign_and_verify(people: Keys) -> None:
+def test_sign_and_verify(people: People) -> None:
     keys, allowed = people
     signature = signing.sign(TEXT, keys[JANE])
-    fingerprint = signing.verify(TEXT, signature, JANE, allowed)
+    fingerprint = signing.verify(TEXT, signature, JANE, Keys(allowed))
     assert fingerprint.startswith("SHA256:")
-    assert fingerprint != signing.verify(TEXT, signing.sign(TEXT, keys[MAX]), MAX, allowed)
+    assert fingerprint != signing.verify(TEXT, signing.sign(TEXT, keys[MAX]), MAX, Keys(allowed))
 
 
 @pytest.mark.parametrize(
@@ -41,26 +42,26 @@ def test_sign_and_verify(people: Keys) -> None:
         lambda s: "".join(s.splitlines()[1:-1]),
     ],
 )
-def test_what_forms_do_to_a_signature(people: Keys, mangle: Callable[[str], str]) -> None:
+def test_what_forms_do_to_a_signature(people: People, mangle: Callable[[str], str]) -> None:
     signature = signing.sign(TEXT, people[0][JANE])
     assert signing.normalise(mangle(signature)) == signature
-    signing.verify(TEXT, mangle(signature), JANE, people[1])
+    signing.verify(TEXT, mangle(signature), JANE, Keys(people[1]))
 
 
 @pytest.mark.parametrize(
     "text", ["", "yes", "-----BEGIN SSH SIGNATURE-----\n-----END SSH SIGNATURE-----", "U1NIU0lH é"]
 )
-def test_what_is_no_signature(people: Keys, text: str) -> None:
+def test_what_is_no_signature(people: People, text: str) -> None:
     with pytest.raises(SignatureRefused, match="no SSH signature"):
-        signing.verify(TEXT, text, JANE, people[1])
+        signing.verify(TEXT, text, JANE, Keys(people[1]))
 
 
-def test_reasons_of_refusal(people: Keys, tmp_path: Path) -> None:
+def test_reasons_of_refusal(people: People, tmp_path: Path) -> None:
     keys, allowed = people
     signature = signing.sign(TEXT, keys[JANE])
 
     def refused(why: str, **changes: Any) -> None:
-        given = {"statement": TEXT, "signature": signature, "principal": JANE, "allowed_signers": allowed}
+        given = {"statement": TEXT, "signature": signature, "principal": JANE, "keys": Keys(allowed)}
         with pytest.raises(SignatureRefused, match=why):
             signing.verify(**{**given, **changes})
 
@@ -69,38 +70,38 @@ def test_reasons_of_refusal(people: Keys, tmp_path: Path) -> None:
     refused("not accepted", principal="-oops")
     refused("not accepted", principal="*")
     refused("another purpose", signature=signing.sign(TEXT, keys[JANE], "git"))
-    refused("does not exist", allowed_signers=tmp_path / "none")
+    refused("does not exist", keys=Keys(tmp_path / "none"))
     cut = signature.splitlines()
     refused("not accepted", signature="\n".join([*cut[:3], cut[-1]]))
     other = tmp_path / "allowed"
     other.write_text(f"{MAX} {public(people, MAX)}")
-    refused("is not one that allowed gives to jane", allowed_signers=other)
+    refused("is not one that allowed gives to jane", keys=Keys(other))
     other.write_text(f'{JANE} namespaces="git" {public(people, JANE)}')
-    refused("another purpose", allowed_signers=other)
+    refused("another purpose", keys=Keys(other))
     other.write_text(f'{JANE} valid-before="20300101" {public(people, JANE)}')
-    refused("not valid at this time", allowed_signers=other, at=datetime(2030, 6, 1, tzinfo=UTC))
-    signing.verify(TEXT, signature, JANE, other, at=datetime(2029, 12, 31, 23, 59, tzinfo=UTC))
+    refused("not valid at this time", keys=Keys(other), at=datetime(2030, 6, 1, tzinfo=UTC))
+    signing.verify(TEXT, signature, JANE, Keys(other), at=datetime(2029, 12, 31, 23, 59, tzinfo=UTC))
     revoked = tmp_path / "revoked"
     revoked.write_text(public(people, MAX))
-    signing.verify(TEXT, signature, JANE, allowed, revoked=revoked)
+    signing.verify(TEXT, signature, JANE, Keys(allowed, revoked))
     revoked.write_text(public(people, JANE))
-    refused("revoked revokes its key", revoked=revoked)
+    refused("revoked revokes its key", keys=Keys(allowed, revoked))
     revoked.write_text("rubbish")
-    refused("cannot be read", revoked=revoked)
-    refused("does not exist", revoked=tmp_path / "none")
+    refused("cannot be read", keys=Keys(allowed, revoked))
+    refused("does not exist", keys=Keys(allowed, tmp_path / "none"))
 
 
 def test_dates_are_utc_on_every_machine(
-    people: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    people: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = tmp_path / "allowed"
     other.write_text(f'{JANE} valid-before="20300101Z" {public(people, JANE)}')
     signature = signing.sign(TEXT, people[0][JANE])
     for zone in ("Asia/Tokyo", "America/Los_Angeles"):
         monkeypatch.setenv("TZ", zone)
-        signing.verify(TEXT, signature, JANE, other, at=datetime(2029, 12, 31, 23, 0, tzinfo=UTC))
+        signing.verify(TEXT, signature, JANE, Keys(other), at=datetime(2029, 12, 31, 23, 0, tzinfo=UTC))
         with pytest.raises(SignatureRefused):
-            signing.verify(TEXT, signature, JANE, other, at=datetime(2030, 1, 1, 1, 0, tzinfo=UTC))
+            signing.verify(TEXT, signature, JANE, Keys(other), at=datetime(2030, 1, 1, 1, 0, tzinfo=UTC))
 
 
 def test_keys_that_do_not_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +127,7 @@ def test_demonstration_key_is_made_once(tmp_path: Path) -> None:
         f'# people\n{JANE} namespaces="pv-approval,pv-checkpoint,pv-retention" ssh-ed25519 '
     )
     assert key.stat().st_mode & 0o077 == 0
-    signing.verify(TEXT, signing.sign(TEXT, key), JANE, allowed)
+    signing.verify(TEXT, signing.sign(TEXT, key), JANE, Keys(allowed))
 
 
 def test_statement_names_all_that_is_approved(registry: Any) -> None:
