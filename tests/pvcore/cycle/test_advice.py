@@ -16,7 +16,20 @@ from typer.testing import CliRunner
 from pvcore.annotations import batch as batches
 from pvcore.cli import app
 from pvcore.config import open_workspace
-from pvcore.cycle import candidate, curves, data, drifting, inbox, lineage, samples, scoring, trials
+from pvcore.cycle import (
+    candidate,
+    compared,
+    curves,
+    data,
+    drift_pages,
+    drifting,
+    inbox,
+    lineage,
+    samples,
+    scoring,
+    trials,
+)  # fmt: skip
+from pvcore.dossier.finding import markdown
 from pvcore.errors import ConfigError, GateError, NotFound, PvError, TrainingError
 from pvcore.records import Drug
 
@@ -244,12 +257,16 @@ def test_bases_share_the_budget_and_are_held_against_the_first(
     assert gap["value"] == pytest.approx(rows[3]["score"]["value"] - rows[1]["score"]["value"])
     assert len({row["digest"] for row in rows[:4]}) == 2 and all(row["peak_bytes"] > 1e7 for row in rows[:4])
     assert "config.json" in " ".join(rows[4]["unusable"])
-    told = flat(pv(*command))
-    assert "cannot be used" in told
-    page = trials.markdown(rows)
-    assert (
-        page.startswith("| base | rows | accuracy |") and page.count("\n| ") == 5 and "cannot be used" in page
-    )
+    plot, advice = tmp_path / "bases.svg", tmp_path / "advice.html"
+    told = flat(pv(*command, "--out", plot))
+    assert "cannot be used" in told and plot.read_text().startswith("<?xml")
+    found = json.loads(pv("advise", "seriousness", "--out", advice, "--json", "-w", town.root))
+    assert found["bases"] == rows and found["drift"] is None and not found["phases"]
+    html = advice.read_text()
+    assert html.count("data:image/svg+xml;base64,") == 3 and "<code>pv drift seriousness</code>" in html
+    assert len([e for e in town.ledger.entries() if e.kind == compared.COMPARED]) == 1
+    page = markdown(compared.finding("seriousness", rows))
+    assert "\n| base | rows | accuracy |" in page and page.count("\n| ") == 6 and "cannot be used" in page
 
 
 def _another(base: Path, folder: Path) -> None:
@@ -325,9 +342,11 @@ def test_drift_of_what_was_scored_since_the_promotion(own: Any, tmp_path: Path) 
         "action": "retrain", "new_rows": 0, "waiting_batches": 2, "gain": None,
         "last_training": loud["proposal"]["last_training"],
     }  # fmt: skip
-    told = flat(pv("drift", "seriousness", "-w", ws.root))
+    plot = tmp_path / "drift.svg"
+    told = flat(pv("drift", "seriousness", "--out", plot, "-w", ws.root))
+    assert plot.read_text().startswith("<?xml")
     assert "zzzumab (40)" in told and "2 batches wait" in told and "pv curve seriousness" in told
-    assert drifting.markdown(loud).startswith("## seriousness@2: drift in 80 cases")
+    assert markdown(drift_pages.finding(loud)).startswith("## seriousness@2: drift in 80 cases")
 
     built = data.build_dataset(ws, "90.1", [])  # the labels come back
     assert built
@@ -350,22 +369,27 @@ def test_drift_is_of_a_champion(told: Any) -> None:
 def test_the_tasks_of_the_flows_show_what_was_found(
     town: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from tasks import advice, bases, drift
+    from tasks import advice, bases, drift, findings
 
     shown: dict[str, str] = {}
-    for module in (advice, bases, drift):
-        monkeypatch.setattr(module, "show", lambda key, page, description: shown.update({key: page}))
+    monkeypatch.setattr(findings, "show", lambda key, page, description: shown.update({key: page}))
+    monkeypatch.setattr(
+        findings.Artifact, "create", lambda self: shown.update({self.key: json.dumps(self.data)})
+    )
     monkeypatch.setenv("PV_WORKSPACE", str(town.root))
     runs = advice.plan_curve.fn("seriousness", SIZES, 1)
     assert [advice.measure_point.fn(run.specification)["accuracy"] >= 0 for run in runs] == [True] * 3
     assert any("500 more annotations" in line for line in advice.fit_curve.fn("seriousness", "", 0.9))
     assert "data:image/svg+xml" in shown["learning-curve-seriousness"]
+    assert "\n| rows | accuracy |" in shown["learning-curve-seriousness"]
+    assert json.loads(shown["learning-curve-seriousness-json"])["gain"]["more"] == 500
     first = town.recipe("seriousness").base.source
     planned = bases.plan_trials.fn("seriousness", f"{first}, {tmp_path}/absent", "80,120", 1)
     for run in planned[0].runs:
         bases.measure_trial.fn(run.specification)
     rows = bases.compare_bases.fn("seriousness", planned, "")
     assert [row.get("rows") for row in rows] == [80, 120, None]
-    assert "cannot be used here" in shown["bases-seriousness"]
+    assert "cannot be used here" in shown["bases-seriousness"] and "image/svg" in shown["bases-seriousness"]
+    assert json.loads(shown["bases-seriousness-json"]) == rows
     assert drift.scored_problems.fn("") == []  # a week without scoring: nothing to look at
     assert drift.scored_problems.fn("ddi") == ["ddi"]
