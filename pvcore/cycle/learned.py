@@ -21,6 +21,8 @@ from pvcore.registry.store import put_blob
 
 MORE = 500
 """Annotations that the gain is told of."""
+MEASURED = ("problem", "metric", "dataset", "measured", "meddra", "base", "points", "baseline")
+"""What of a curve as JSON was measured; the rest is read out of it."""
 WORTHWHILE = 0.005
 """A gain of MORE annotations below this is none."""
 

@@ -18,20 +18,26 @@ from pvcore.cli import app
 from pvcore.config import open_workspace
 from pvcore.cycle import (
     candidate,
+    claims,
     compared,
     curves,
     data,
     drift_pages,
     drifting,
     inbox,
+    judging,
     lineage,
+    recounted,
+    registration,
     samples,
     scoring,
     trials,
-)  # fmt: skip
+)
 from pvcore.dossier.finding import markdown
-from pvcore.errors import ConfigError, GateError, NotFound, PvError, TrainingError
-from pvcore.records import Drug
+from pvcore.errors import ConfigError, GateError, NotFound, PvError, RegistryError, TrainingError
+from pvcore.records import Drug, canonical
+from pvcore.registry.manifest import resolve
+from pvcore.registry.store import get_blob, put_blob
 
 pytestmark = pytest.mark.long
 
@@ -97,6 +103,31 @@ def test_a_curve_is_measured_once_and_read_again(town: Any, tmp_path: Path) -> N
     assert any("3 sizes were measured" in doubt for doubt in found["doubts"])
     by_label = pv("curve", "seriousness", "--measured", "--metric", "recall of non-serious", "-w", town.root)
     assert "recall of non-serious is" in flat(by_label)
+
+
+def test_the_dossier_of_who_is_judged_afterwards_shows_the_curve(town: Any) -> None:
+    before = resolve(town.store, town.ledger, "seriousness@champion")
+    assert "Not measured when this version was judged" in _page(town, before)
+    run = curves.plan(town, "seriousness", sizes=[40, 80, 120], seeds=1)[-1]  # trained already
+    entry = judging.evaluation(town, judging.evaluate(town, run.specification)).entry
+    version = resolve(town.store, town.ledger, registration.register(town, run.specification, entry.key))
+    page = _page(town, version)
+    assert "3 runs from the base on 40, 80, 120 rows" in page
+    assert "With 120 rows the accuracy is" in page and "Not measured" not in page
+    assert claims.dossier(town, version) == "the same bytes, written again"
+    assert "numbers from" in recounted.report(town, entry)
+    kept = json.loads(get_blob(town.store, entry.body["learning"]))
+    kept["points"][0][2] += 0.01
+    forged = {**entry.body, "learning": put_blob(town.store, canonical(kept))}
+    with pytest.raises(RegistryError, match="learning curve is not the one that was measured: points"):
+        recounted.report(town, dataclasses.replace(entry, body=forged))
+    without = {name: value for name, value in entry.body.items() if name != "learning"}
+    with pytest.raises(RegistryError, match="learning curve is not the one that was measured"):
+        recounted.report(town, dataclasses.replace(entry, body=without))
+
+
+def _page(town: Any, version: Any) -> str:
+    return str(get_blob(town.store, version.manifest.dossier).decode())
 
 
 def test_samples_are_nested_and_every_seed_has_its_own(town: Any) -> None:
