@@ -9,11 +9,12 @@ from prefect.cache_policies import NO_CACHE
 
 from pvcore.advice.choosing import Way
 from pvcore.config import open_workspace
-from pvcore.cycle import advising, curves, pictures, samples
+from pvcore.cycle import curves, samples
+from pvcore.cycle import learned as reading
+from pvcore.cycle import phase_pages as pages
 from pvcore.cycle import phases as steps
 from pvcore.cycle.samples import Planned
-from pvcore.plain import inert
-from tasks.inbox import show
+from tasks.findings import publish
 
 
 @task(cache_policy=NO_CACHE)
@@ -30,28 +31,19 @@ def measure_point(specification: str) -> dict[str, float]:
 
 @task(cache_policy=NO_CACHE)
 def fit_curve(problem: str, metric: str, target: float | None) -> list[str]:
-    """What the curve says, in sentences; with its plot as an artifact."""
-    found = curves.learned(open_workspace(), problem, metric, target)
-    lines = "\n".join(f"- {line}" for line in found.words)
-    shown = pictures.image(advising.picture(found, target))
-    show(
-        f"learning-curve-{problem}", f"## {problem}: learning curve\n\n{shown}\n\n{lines}\n", "Learning curve"
-    )
+    """What the curve says, in sentences; with plot, table and JSON as artifacts."""
+    found = reading.learned(open_workspace(), problem, metric, target)
+    publish(f"learning-curve-{problem}", reading.finding(found, target), found.to_json(), "Learning curve")
     return list(found.words)
 
 
 @task(cache_policy=NO_CACHE, task_run_name="phase of {problem}")
 def phase(problem: str, target: float | None, size: int, how: Way) -> str:
-    """The phase of the newest version; all phases so far as an artifact, with their plot."""
+    """The phase of the newest version; all phases so far as artifacts: plot, table and JSON."""
     workspace = open_workspace()
-    line = steps.line(steps.phase(workspace, problem, target=target, size=size, how=how))
-    rows = steps.table(workspace, problem)
-    columns = list(rows[-1])
-    lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(inert(str(row.get(name, ""))) for name in columns) + " |" for row in rows]
-    shown = pictures.image(steps.picture(workspace, problem))
-    text = "\n".join([f"## {problem}: phases", "", inert(line), "", *lines, "", shown, ""])
-    show(f"phases-{problem}", text, "Phases of annotation")
+    line = pages.line(steps.phase(workspace, problem, target=target, size=size, how=how))
+    found = pages.as_json(workspace, problem)
+    publish(f"phases-{problem}", pages.finding(found), found, "Phases of annotation")
     return line
 
 

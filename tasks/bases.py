@@ -6,9 +6,9 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from pvcore.config import open_workspace
-from pvcore.cycle import samples, trials
+from pvcore.cycle import compared, samples, trials
 from pvcore.cycle.trials import Trial
-from tasks.inbox import show
+from tasks.findings import publish
 
 
 @task(cache_policy=NO_CACHE)
@@ -26,7 +26,7 @@ def measure_trial(specification: str) -> None:
 
 @task(cache_policy=NO_CACHE)
 def compare_bases(problem: str, planned: list[Trial], metric: str) -> list[dict[str, object]]:
-    """A row a base and size; with the table as an artifact."""
-    rows = trials.compare(open_workspace(), problem, planned, metric)
-    show(f"bases-{problem}", f"## {problem}: bases\n\n{trials.markdown(rows)}\n", "Bases on the tune split")
+    """A row a base and size; with plot, table and JSON as artifacts."""
+    rows = compared.compare(open_workspace(), problem, planned, metric)
+    publish(f"bases-{problem}", compared.finding(problem, rows), rows, "Bases on the tune split")
     return rows

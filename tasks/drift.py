@@ -8,8 +8,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from pvcore.config import open_workspace
-from pvcore.cycle import drifting
-from tasks.inbox import show
+from pvcore.cycle import drift_pages, drifting
+from tasks.findings import publish
 
 
 @task(cache_policy=NO_CACHE)
@@ -20,7 +20,7 @@ def scored_problems(problem: str) -> list[str]:
 
 @task(cache_policy=NO_CACHE, task_run_name="check {problem}")
 def check(problem: str) -> dict[str, Any]:
-    """One check, with its page as an artifact."""
+    """One check, with plot, table and JSON as artifacts."""
     report = drifting.check(open_workspace(), problem)
-    show(f"drift-{problem}", drifting.markdown(report), "Drift between updates")
+    publish(f"drift-{problem}", drift_pages.finding(report), report, "Drift between updates")
     return report

@@ -107,6 +107,10 @@ def _send(events: list[Event]) -> None:
 
 
 def show(key: str, markdown: str, description: str) -> None:
-    """A markdown artifact in the Prefect UI; the key takes lower-case letters, digits and dashes only."""
-    clean = "".join(c if c.isalnum() else "-" for c in key.lower()).strip("-")
-    create_markdown_artifact(markdown, key=clean, description=description)
+    """A markdown artifact in the Prefect UI."""
+    create_markdown_artifact(markdown, key=key_of(key), description=description)
+
+
+def key_of(name: str) -> str:
+    """The key of an artifact, which takes lower-case letters, digits and dashes only."""
+    return "".join(c if c.isalnum() else "-" for c in name.lower()).strip("-")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pvcore.evaluation.curve import Interval
 from pvcore.evaluation.paired import holm, wilson_interval
 
 LEVEL = 0.05
@@ -23,6 +24,8 @@ WORTH = 0.02
 """A difference of shares below this is no drift, however sure: large windows find any difference."""
 SHOWN = 10
 UNSEEN, SURE, RIGHT = "unseen names", "confidence", "right answers"
+ANSWER = "answer "
+"""In front of a label: the signal of its share among the answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +45,13 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One comparison. `before` and `now` are shares (of confidence: means), `low` and `high` the 95% interval of
-    `now`, `p` corrected over all.
+    """One comparison. `before` and `now` are shares (of confidence: means) with 95% intervals, `p` corrected over
+    all.
     """
 
     name: str
-    before: float
-    now: float
-    low: float
-    high: float
+    before: Interval
+    now: Interval
     p: float
     drifted: bool
     words: str
@@ -85,7 +86,7 @@ def drift(held: Window, now: Window, trained: Collection[str]) -> Drift:
     corrected = holm(p)
     signals = [_share(name, *counts, corrected[name]) for name, counts in shares.items()]
     if SURE in p:
-        signals.append(_mean(held.sure, now.sure, corrected[SURE]))
+        signals.append(_means(held.sure, now.sure, corrected[SURE]))
     return Drift(now.answered, tuple(signals), tuple(sorted(unseen.items(), key=_often)[:SHOWN]))
 
 
@@ -100,10 +101,10 @@ Counted = tuple[int, int]
 def _shares(held: Window, now: Window, trained: Collection[str]) -> dict[str, tuple[Counted, Counted]]:
     """What is compared as shares; what nothing is known of on one side is left out."""
     found: dict[str, tuple[Counted, Counted]] = {}
-    for kind, of in (("answer", "answers"), ("guardrail", "raised")):
+    for kind, of in ((ANSWER, "answers"), ("guardrail ", "raised")):
         before, after = getattr(held, of), getattr(now, of)
         for name in sorted({*before, *after}):
-            found[f"{kind} {name}"] = (
+            found[kind + name] = (
                 (before.get(name, 0), held.answered),
                 (after.get(name, 0), now.answered),
             )
@@ -131,21 +132,24 @@ def _welch(before: Sequence[float], now: Sequence[float]) -> float:
 
 
 def _share(name: str, held: Counted, window: Counted, p: float) -> Signal:
-    before, now = held[0] / held[1], window[0] / window[1]
-    low, high = wilson_interval(*window, 0.95)
-    words = f"{before:.1%} of {held[1]:,} held out, {now:.1%} of {window[1]:,} now"
-    return Signal(name, before, now, low, high, p, _drifted(before, now, p), words)
+    before, now = (Interval(c[0] / c[1], *wilson_interval(*c, 0.95)) for c in (held, window))
+    words = f"{before.value:.1%} of {held[1]:,} held out, {now.value:.1%} of {window[1]:,} now"
+    return Signal(name, before, now, p, _drifted(before, now, p), words)
 
 
-def _mean(held: Sequence[float], window: Sequence[float], p: float) -> Signal:
-    before, now = float(np.mean(held)), float(np.mean(window))
-    half = 1.96 * float(np.std(window, ddof=1)) / math.sqrt(len(window))
-    words = f"mean {before:.3f} held out, {now:.3f} now"
-    return Signal(SURE, before, now, now - half, now + half, p, _drifted(before, now, p), words)
+def _means(held: Sequence[float], window: Sequence[float], p: float) -> Signal:
+    before, now = _mean(held), _mean(window)
+    words = f"mean {before.value:.3f} held out, {now.value:.3f} now"
+    return Signal(SURE, before, now, p, _drifted(before, now, p), words)
 
 
-def _drifted(before: float, now: float, p: float) -> bool:
-    return p <= LEVEL and abs(now - before) >= WORTH
+def _mean(values: Sequence[float]) -> Interval:
+    mean, half = float(np.mean(values)), 1.96 * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return Interval(mean, mean - half, mean + half)
+
+
+def _drifted(before: Interval, now: Interval, p: float) -> bool:
+    return p <= LEVEL and abs(now.value - before.value) >= WORTH
 
 
 def names(cases: Iterable[Iterable[str]]) -> Counter[str]:

@@ -49,11 +49,11 @@ def advise(
     """Fine-tune, prompt a large model, annotate first, or leave it to people: with reasons from your own data."""
     from pvcore.advice.decision import MEANING
     from pvcore.config import open_workspace
-    from pvcore.cycle import advising
+    from pvcore.cycle import advising, situation
 
-    said = advising.situation(facts)
+    said = situation.situation(facts)
     if ask:
-        said = advising.completed(said, _answers(said))
+        said = situation.completed(said, _answers(said))
     found = advising.advise(open_workspace(workspace), problem, said)
     if out:
         write_whole(out, advising.page(found))
@@ -108,7 +108,8 @@ def curve(
     Trains here, one run after another; on the workers of a running platform: pv run curve problem=NAME
     """
     from pvcore.config import open_workspace
-    from pvcore.cycle import advising, candidate, curves, samples
+    from pvcore.cycle import candidate, curves, samples
+    from pvcore.cycle import learned as reading
 
     opened = open_workspace(workspace)
     if not measured:
@@ -118,18 +119,17 @@ def curve(
             if not as_json:
                 shown = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
                 console.print(f"  {run.size:,} rows, seed {run.seed}: {shown}", markup=False)
-    found = curves.learned(opened, problem, metric, target)
+    found = reading.learned(opened, problem, metric, target)
     if out:
-        write_whole(out, advising.picture(found, target).decode())
+        write_whole(out, reading.finding(found, target).plot.decode())
     if as_json:
         emit_json(found.to_json())
         return
-    rows = [
-        {"rows": size, "score": f"{shown.value:.3f}", "low": f"{shown.low:.3f}", "high": f"{shown.high:.3f}"}
-        for size in curves.readings(found.curve.largest)
-        for shown in (found.curve.mean_at(size),)
-    ]
-    emit(rows, as_json=False, title=f"{problem}: {found.metric}, fitted to {len(found.curve.points)} runs")
+    emit(
+        reading.table(found),
+        as_json=False,
+        title=f"{problem}: {found.metric}, fitted to {len(found.curve.points)} runs",
+    )
     for line in found.words:
         console.print(f"  {line}", markup=False)
 
@@ -207,16 +207,17 @@ def phases(
     On a running platform, and going on after each retraining: pv run phases problem=NAME target=0.8
     """
     from pvcore.config import open_workspace
+    from pvcore.cycle import phase_pages as pages
     from pvcore.cycle import phases as steps
 
     opened = open_workspace(workspace)
     if run:
-        line = steps.line(steps.phase(opened, problem, target=target, size=size, how=steps.way(how)))
+        line = pages.line(steps.phase(opened, problem, target=target, size=size, how=steps.way(how)))
         if not as_json:
             console.print(line, markup=False)
-    rows = steps.table(opened, problem)
+    found = pages.as_json(opened, problem)
     if tasks:
-        steps.write_work_list(opened, problem, tasks)
+        pages.write_work_list(opened, problem, tasks)
     if out:
-        write_whole(out, steps.picture(opened, problem).decode())
-    emit(rows, as_json=as_json, title=f"phases of {problem}")
+        write_whole(out, pages.finding(found).plot.decode())
+    emit(found if as_json else pages.table(found), as_json=as_json, title=f"phases of {problem}")

@@ -156,7 +156,8 @@ def run(
     deployment: Annotated[
         str,
         typer.Argument(
-            help="retrain, meddra-update, promote, rollback, override, rebuild, score, curve, bases, drift, watch/..."
+            help="retrain, meddra-update, promote, rollback, override, rebuild, score, curve, bases, phases, "
+            "drift, watch/..."
         ),
     ],
     parameters: Annotated[

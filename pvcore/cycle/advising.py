@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pvcore.advice.costs import Costs, Prices, compare
 from pvcore.advice.decision import Advice, Facts, decide
 from pvcore.advice.sufficiency import RANGES, Sufficiency, sufficiency
-from pvcore.config import Workspace, explain, read_yaml
-from pvcore.cycle import arrivals, candidate, curves, data, judging
-from pvcore.cycle.curves import MORE, WORTHWHILE, Learned
+from pvcore.config import Workspace
+from pvcore.cycle import (
+    arrivals,
+    candidate,
+    compared,
+    data,
+    drift_pages,
+    drifting,
+    judging,
+    mending,
+    phase_pages,
+)
+from pvcore.cycle import learned as curves
+from pvcore.cycle.curves import RECALL
+from pvcore.cycle.learned import MORE, WORTHWHILE, Learned, first_metric
+from pvcore.cycle.pricing import prices as completed_prices
+from pvcore.cycle.situation import Situation
+from pvcore.dossier.advice import advice_page
+from pvcore.dossier.finding import Finding
 from pvcore.errors import ConfigError, GateError, NotFound
 from pvcore.evaluation.curve import Interval
 from pvcore.problems import PROBLEMS
@@ -26,10 +38,6 @@ from pvcore.registry.store import get_blob
 
 PAIRS = 30
 """Cases judged by both annotators below which a kappa says nothing."""
-LETTERS = 4
-"""Letters a token of English text: the rule of thumb of API price lists, where no count is given."""
-TIMED = 100
-"""Cases that are answered to measure a champion's speed."""
 START = 500
 """Examples to start with where no range is published (terms)."""
 
@@ -37,27 +45,11 @@ SPOKEN = {"not serious": SERIOUSNESS[0]}
 """What annotators' answers are called where they are compared -> the label that a model learns."""
 
 
-class Situation(BaseModel):
-    """What only the user knows of a problem. What is left out is unknown, and the page says how that was taken."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    cases_per_month: float | None = Field(default=None, gt=0)
-    minutes_per_case: float = Field(default=2.0, gt=0, description="of a person who does it by hand")
-    fixed_answers: bool = Field(default=True, description="classes, terms or spans; False: free text")
-    guideline: bool | None = Field(default=None, description="a written rule says how to choose")
-    metric: str = Field(default="", description="by which the target is set; the policy's first if empty")
-    target: float | None = Field(default=None, gt=0, le=1)
-    data_may_leave: bool | None = Field(default=None, description="texts may be sent to an API")
-    same_answer: bool | None = Field(default=None, description="the same bytes must come out years later")
-    audited: bool | None = Field(default=None, description="what was trained on what has to be shown")
-    prices: dict[str, float] = Field(default_factory=dict, description="see pvcore.advice.costs.Prices")
-
-
 @dataclass(frozen=True)
 class Advised:
     """The answer with all that it rests on. `learned` None: no curve was measured; `costs` None: no prices given.
 
+    `bases`, `phases` and `drift` are what was measured last of each, as JSON values; empty or None: nothing was.
     `agreement`: Krippendorff's alpha of each label against the rest, of those that two people judged.
     """
 
@@ -69,6 +61,9 @@ class Advised:
     learned: Learned | None
     costs: Costs | None
     prices: Prices | None
+    bases: Sequence[Mapping[str, Any]]
+    phases: Sequence[Mapping[str, Any]]
+    drift: Mapping[str, Any] | None
 
     def to_json(self) -> dict[str, Any]:
         """JSON values only."""
@@ -83,29 +78,16 @@ class Advised:
             "curve": self.learned.to_json() if self.learned else None,
             "costs": dataclasses.asdict(self.costs) if self.costs else None,
             "prices": self.prices.model_dump() if self.prices else None,
+            "bases": list(self.bases),
+            "phases": list(self.phases),
+            "drift": self.drift,
         }
-
-
-def situation(path: Path | None) -> Situation:
-    """The user's YAML; all unknown without one. Raises ConfigError with every fault."""
-    return Situation() if path is None else _validated(str(path), read_yaml(path))
-
-
-def completed(said: Situation, answers: Mapping[str, Any]) -> Situation:
-    """What was said with answers to what it left out. Raises ConfigError with every fault."""
-    return _validated("the answers", {**said.model_dump(exclude_unset=True), **answers})
-
-
-def _validated(where: str, raw: Mapping[str, Any]) -> Situation:
-    try:
-        return Situation.model_validate(raw)
-    except ValidationError as error:
-        raise ConfigError(explain(where, error)) from None
 
 
 def advise(workspace: Workspace, problem: str, said: Situation) -> Advised:
     """Gather what is known and ask the ladder. Raises NotFound where no dataset was built or no recipe stands."""
     recipe, posed = workspace.recipe(problem), PROBLEMS[problem]
+    _require_metric(problem, said.metric)
     built = arrivals.last(workspace, "DatasetBuilt")
     if built is None:
         raise NotFound(
@@ -117,7 +99,7 @@ def advise(workspace: Workspace, problem: str, said: Situation) -> Advised:
     found = sufficiency(problem, posed.kind, posed.labels, labels, terms=posed.terms is not None)
     learned = _learned(workspace, problem, said)
     enough = RANGES.get(posed.kind, (START, 0))[0]
-    prices = _prices(workspace, problem, said, rows, max(0, enough - found.distinct))
+    prices = completed_prices(workspace, problem, said, rows, max(0, enough - found.distinct))
     costs = compare(prices) if prices else None
     facts = Facts(
         cases_per_month=said.cases_per_month,
@@ -135,7 +117,19 @@ def advise(workspace: Workspace, problem: str, said: Situation) -> Advised:
         **_scores(workspace, problem, said, learned),
     )
     agreement = agreed(json.loads(get_blob(workspace.store, built.body["consistency"])), problem)
-    return Advised(problem, decide(facts), facts, found, agreement, learned, costs, prices)
+    asked = bool(mending.phases(workspace.ledger.state(), problem))
+    return Advised(
+        problem, decide(facts), facts, found, agreement, learned, costs, prices,
+        bases=compared.newest(workspace, problem),
+        phases=phase_pages.as_json(workspace, problem) if asked else (),
+        drift=drifting.newest(workspace, problem),
+    )  # fmt: skip
+
+
+def _require_metric(problem: str, metric: str) -> None:
+    known = PROBLEMS[problem].metrics
+    if metric and metric not in known and not metric.startswith(RECALL):
+        raise ConfigError(f"{problem} has no metric {metric}. It has: {', '.join(known)}.")
 
 
 def agreed(report: Mapping[str, Any], problem: str) -> dict[str, float]:
@@ -194,85 +188,39 @@ def _scores(workspace: Workspace, problem: str, said: Situation, learned: Learne
     if champion is None:
         return {}
     results = judging.latest_evaluation(workspace, champion).report.overall.results
-    policy = workspace.policy(workspace.recipe(problem).policy).gate.problems.get(problem)
-    metric = said.metric or next(iter(policy.floors if policy else ()), "")
+    metric = said.metric or first_metric(workspace, problem)
     shown = results[metric].candidate if metric in results else None
     if shown is None or shown.value is None or shown.low is None or shown.high is None:
         return {}
     return {"reached": Interval(shown.value, shown.low, shown.high)}
 
 
-def _prices(
-    workspace: Workspace, problem: str, said: Situation, rows: list[Any], missing: int
-) -> Prices | None:
-    """The user's prices, completed by what was measured here; None without any."""
-    if not said.prices:
-        return None
-    posed = PROBLEMS[problem]
-    known: dict[str, Any] = {"examples": missing, "minutes_per_label": said.minutes_per_case}
-    if said.cases_per_month:
-        known["cases_per_month"] = said.cases_per_month
-    if rows:
-        letters = sum(len(posed.prompt(row.text)) for row in rows[:500]) / len(rows[:500])
-        known["tokens_in"] = letters / LETTERS
-    trained = [e for e in workspace.ledger.entries() if e.kind == "Trained" and e.body["problem"] == problem]
-    if trained:
-        known["training_hours"] = trained[-1].body["seconds"] / 3600
-    if "cases_per_hour" not in said.prices and (speed := cases_per_hour(workspace, problem, rows)):
-        known["cases_per_hour"] = speed
-    try:
-        return Prices.model_validate(known | said.prices)
-    except ValidationError as error:
-        raise ConfigError(explain("prices", error)) from None
-
-
-def cases_per_hour(workspace: Workspace, problem: str, rows: list[Any]) -> float | None:
-    """How many cases the champion answers an hour on this machine, loading not counted; None without one."""
-    champion = candidate.champion_of(workspace, problem)
-    if champion is None or not rows:
-        return None
-    asked = candidate.load_specification(workspace, champion.manifest.specification)
-    terms = data.terms(workspace, asked)
-    guardrails = workspace.policy(workspace.recipe(problem).policy).guardrails
-
-    def seconds(number: int) -> float:
-        started = time.perf_counter()
-        candidate.predict(
-            workspace,
-            champion.manifest.adapter["files"],
-            asked.settings["base"],
-            rows[:number],
-            terms,
-            guardrails,
-        )
-        return time.perf_counter() - started
-
-    number = min(TIMED, len(rows))
-    loading = seconds(1)
-    return 3600 * (number - 1) / max(1e-3, seconds(number) - loading) if number > 1 else None
-
-
-def picture(learned: Learned, target: float | None = None) -> bytes:
-    """A measured curve as SVG."""
-    from pvcore.dossier.advice import learning_curve
-
-    return learning_curve(
-        learned.curve, learned.metric, beside=learned.beside, baseline=learned.baseline, target=target
-    )
-
-
 def page(found: Advised) -> str:
-    """The advice as one HTML page."""
-    from pvcore.dossier.advice import advice_page
-
+    """The advice as one HTML page, with everything that was measured of the problem."""
     return advice_page(
         found.problem,
         found.advice,
         found.data,
         agreement=found.agreement,
         gains=found.learned.labels if found.learned else {},
-        curve=picture(found.learned, found.facts.target) if found.learned else None,
-        words=found.learned.words if found.learned else (),
+        measured=_measured(found),
         costs=found.costs,
         months=found.prices.months if found.prices else 0,
     )
+
+
+def _measured(found: Advised) -> dict[str, Finding | str]:
+    """Question -> what answers it, or the command that would measure it."""
+    name, target = found.problem, found.facts.target
+    return {
+        "How much would more data bring?": curves.finding(found.learned, target)
+        if found.learned
+        else f"pv curve {name}",
+        "Which base?": compared.finding(name, found.bases) if found.bases else f"pv bases {name} BASE BASE",
+        "What did annotating bring?": phase_pages.finding(found.phases)
+        if found.phases
+        else f"pv phases {name} --run",
+        "Does the champion still see what it was trained on?": drift_pages.finding(found.drift)
+        if found.drift
+        else f"pv drift {name}",
+    }

@@ -8,18 +8,15 @@ a row a stratum, where shares are rounded).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from pvcore.config import Workspace
 from pvcore.cycle import data, samples
 from pvcore.cycle.baselines import baselines
 from pvcore.cycle.samples import Planned
-from pvcore.errors import GateError, NotFound
-from pvcore.evaluation import curve as curves
 from pvcore.evaluation.compare import frame
-from pvcore.evaluation.curve import Curve, Point
+from pvcore.evaluation.curve import LEAST as LEAST_SIZES
 from pvcore.evaluation.metrics import recall
 from pvcore.problems import PROBLEMS, Problem
 from pvcore.records import Example, digest
@@ -33,10 +30,6 @@ OF_A_LABEL = 10
 """Tune rows of a label below which it has no curve of its own."""
 RECALL = "recall of "
 """In front of a label: the metric that its own curve is drawn by."""
-MORE = 500
-"""Annotations that the gain is told of."""
-WORTHWHILE = 0.005
-"""A gain of MORE annotations below this is none."""
 
 
 def plan(
@@ -51,7 +44,7 @@ def plan(
     examples = data.examples(workspace, problem, dataset)
     rows = len(examples.get("train", []))
     chosen = sorted({*sizes} or {rows >> n for n in range(SIZES) if rows >> n >= LEAST})
-    samples.refuse(f"no learning curve of {problem}", chosen, examples, least=3)
+    samples.refuse(f"no learning curve of {problem}", chosen, examples, least=LEAST_SIZES)
     runs = [(size, recipe.seed + number) for size in chosen for number in range(seeds)]
     return [
         Planned(size, seed, samples.specified(workspace, recipe, dataset, size=size, seed=seed))
@@ -117,116 +110,3 @@ def _series(asked: Specification) -> str:
 
 def _defined(scores: dict[str, float]) -> dict[str, float]:
     return {name: float(value) for name, value in scores.items() if value == value}
-
-
-@dataclass(frozen=True)
-class Learned:
-    """A measured curve: of the recipe's model and of the word list, by one metric; `words` in sentences.
-
-    `labels`: what MORE annotations bring to the recall of each class that has rows enough.
-    """
-
-    problem: str
-    metric: str
-    dataset: str
-    curve: Curve
-    baseline: str
-    beside: tuple[Point, ...]
-    words: tuple[str, ...]
-    labels: Mapping[str, curves.Interval]
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON values only, every estimate with its interval."""
-        largest = self.curve.largest
-        return {
-            "problem": self.problem,
-            "metric": self.metric,
-            "dataset": self.dataset,
-            "points": [[p.size, p.seed, p.score] for p in self.curve.points],
-            "baseline": {"name": self.baseline, "points": [[p.size, p.seed, p.score] for p in self.beside]},
-            "now": _interval(self.curve.mean_at(largest)),
-            "gain": {"more": MORE, **_interval(self.curve.gain(largest, MORE))},
-            "predicted": {str(size): _interval(self.curve.mean_at(size)) for size in readings(largest)},
-            "flat": self.curve.flat(MORE, WORTHWHILE),
-            "doubts": list(self.curve.doubts(largest + MORE)),
-            "labels": {name: _interval(gain) for name, gain in self.labels.items()},
-            "words": list(self.words),
-        }
-
-
-def _interval(value: curves.Interval) -> dict[str, float]:
-    return {"value": value.value, "low": value.low, "high": value.high}
-
-
-def readings(largest: int) -> tuple[int, ...]:
-    """The sizes that a curve is read at: what was measured, MORE rows more, twice and four times."""
-    return tuple(sorted({largest, largest + MORE, 2 * largest, 4 * largest}))
-
-
-def learned(workspace: Workspace, problem: str, metric: str = "", target: float | None = None) -> Learned:
-    """The newest curve that was measured of a problem. Raises NotFound; GateError for a metric it does not have.
-
-    `metric` is the first that the policy asks for, if empty.
-    """
-    entries = [e for e in workspace.ledger.entries() if e.kind == POINT and e.body["problem"] == problem]
-    if not entries:
-        raise NotFound(f"no learning curve of {problem} was measured. Measure one: pv curve {problem}")
-    rows = [e.body for e in entries if e.body["curve"] == entries[-1].body["curve"]]
-    metric = metric or first_metric(workspace, problem)
-    known = sorted(set.intersection(*(set(row["scores"]) for row in rows)))
-    if metric not in known:
-        raise GateError(f"the curve of {problem} has no {metric}. It has: {', '.join(known)}.")
-    fitted = curves.fit(_points(rows, "scores", metric))
-    largest = fitted.largest
-    labels = {
-        name.removeprefix(RECALL): curves.fit(_points(rows, "scores", name)).gain(largest, MORE)
-        for name in known
-        if name.startswith(RECALL)
-    }
-    return Learned(
-        problem, metric, rows[-1]["dataset"], fitted, rows[-1]["baseline"],
-        tuple(sorted(_points(rows, "baseline_scores", metric))), _words(fitted, metric, target), labels,
-    )  # fmt: skip
-
-
-def first_metric(workspace: Workspace, problem: str) -> str:
-    """The first metric that the policy has a floor for, else the problem's first."""
-    policy = workspace.policy(workspace.recipe(problem).policy).gate.problems.get(problem)
-    return next(iter(policy.floors if policy else ()), "") or next(iter(PROBLEMS[problem].metrics))
-
-
-def _points(rows: Sequence[Mapping[str, Any]], of: str, metric: str) -> list[Point]:
-    return [Point(row["size"], row["seed"], row[of][metric]) for row in rows if metric in row[of]]
-
-
-def _words(fitted: Curve, metric: str, target: float | None) -> tuple[str, ...]:
-    """What the curve says, a sentence each."""
-    largest, spoken = fitted.largest, metric.replace("_", " ")
-    gain, now = fitted.gain(largest, MORE), fitted.mean_at(largest)
-    found = [
-        f"With {largest:,} rows the {spoken} is {_told(now)}.",
-        f"{MORE} more annotations bring {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}).",
-    ]
-    if target is not None:
-        share, rows = fitted.rows_for(target)
-        if now.low >= target:
-            found.append(f"The target of {target:g} is reached.")
-        elif rows is None:
-            found.append(
-                f"The target of {target:g} is out of reach for {1 - share:.0%} of the possible curves."
-            )
-        else:
-            found.append(
-                f"The target of {target:g} takes {rows.value:,.0f} rows ({rows.low:,.0f} to {rows.high:,.0f})."
-            )
-    if fitted.flat(MORE, WORTHWHILE):
-        found.append(
-            "The curve is flat: more of the same brings nothing. Look at consistency instead (pv consistency) and "
-            "at where it fails."
-        )
-    found += [f"Not to be relied on: {doubt}." for doubt in fitted.doubts(largest + MORE)]
-    return tuple(found)
-
-
-def _told(value: curves.Interval) -> str:
-    return f"{value.value:.3f} ({value.low:.3f} to {value.high:.3f})"

@@ -9,17 +9,17 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pvcore.advice.drift import SHOWN, Drift, Window, drift, names
+from pvcore.advice.drift import Drift, Window, drift, names
 from pvcore.advice.sufficiency import labels_of
 from pvcore.config import Workspace
 from pvcore.cycle import arrivals, candidate, curves, data, lineage, samples
 from pvcore.cycle.consistency import material
+from pvcore.cycle.learned import learned as newest_curve
 from pvcore.cycle.predictions import read_answers
 from pvcore.errors import GateError, NotFound
-from pvcore.plain import inert
 from pvcore.problems import PROBLEMS
 from pvcore.records import Case, Example, Prediction, canonical, digest
 from pvcore.registry.ledger import Entry
@@ -68,7 +68,7 @@ def check(workspace: Workspace, problem: str) -> dict[str, Any]:
         e.key for e in workspace.ledger.entries() if e.kind == curves.POINT and e.body["problem"] == problem
     ]
     waiting = [entry.body["digest"] for entry in arrivals.pending_batches(workspace)]
-    key = digest([version.digest, blobs, latest, points, waiting])
+    key = digest(["signals with both intervals", version.digest, blobs, latest, points, waiting])
     known = workspace.ledger.find(CHECKED, key)
     if known:
         return dict(json.loads(get_blob(workspace.store, known.body["report"])))
@@ -83,6 +83,12 @@ def check(workspace: Workspace, problem: str) -> dict[str, Any]:
     }
     entry = workspace.ledger.append(CHECKED, body, actor="drift", key=key)
     return dict(json.loads(get_blob(workspace.store, entry.body["report"])))
+
+
+def newest(workspace: Workspace, problem: str) -> dict[str, Any] | None:
+    """The report of the newest check of a problem, None without any."""
+    found = [e for e in workspace.ledger.entries() if e.kind == CHECKED and e.body["problem"] == problem]
+    return dict(json.loads(get_blob(workspace.store, found[-1].body["report"]))) if found else None
 
 
 def _report(
@@ -186,7 +192,7 @@ def _proposal(
 def _gain(workspace: Workspace, problem: str, rows: int, fresh: int) -> dict[str, Any] | None:
     """What the new rows bring by the learning curve; None where none was measured, or nothing is new."""
     try:
-        curve = curves.learned(workspace, problem)
+        curve = newest_curve(workspace, problem)
     except (NotFound, GateError):
         return None
     if not fresh:
@@ -196,65 +202,3 @@ def _gain(workspace: Workspace, problem: str, rows: int, fresh: int) -> dict[str
         "metric": curve.metric, "value": gain.value, "low": gain.low, "high": gain.high,
         "doubts": list(curve.curve.doubts(rows)),
     }  # fmt: skip
-
-
-# --- for people -------------------------------------------------------------------------------------------------
-
-
-def table(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A row a signal, those that drifted first."""
-    return [
-        {
-            "signal": s["name"],
-            "before": s["before"],
-            "now": s["now"],
-            "low": s["low"],
-            "high": s["high"],
-            "p": s["p"],
-            "drifted": "yes" if s["drifted"] else "no",
-        }
-        for s in sorted(report["signals"], key=lambda s: (not s["drifted"], s["p"], s["name"]))
-    ]
-
-
-def sentences(report: Mapping[str, Any]) -> list[str]:
-    """What was found and what is proposed."""
-    found, asked = [], report["proposal"]
-    if report["unseen"]:
-        named = ", ".join(f"{name} ({count})" for name, count in report["unseen"][:SHOWN])
-        found.append(f"Named, and never trained on: {named}.")
-    new = f"{asked['new_rows']:,} new labelled rows and {asked['waiting_batches']} batches wait"
-    found.append(
-        {
-            "nothing": f"No drift: no update is needed for it; {new}.",
-            "retrain": f"Drift: retrain (pv run retrain); {new}.",
-            "annotate": "Drift, and nothing new is labelled: annotate first (pv next), then retrain.",
-        }[asked["action"]]
-    )
-    if gain := asked["gain"]:
-        found.append(
-            f"The learning curve expects {gain['value']:+.3f} ({gain['low']:+.3f} to {gain['high']:+.3f}) "
-            f"{gain['metric']} of the new rows, if they are like the old ones."
-        )
-        found += [f"Not to be relied on: {doubt}." for doubt in gain["doubts"]]
-    else:
-        found.append(f"What they would bring is not known. Measure it: pv curve {report['problem']}")
-    if cost := asked["last_training"]:
-        found.append(f"The last training took {cost['seconds']:,.0f} s for {cost['rows']:,} rows.")
-    return found
-
-
-def markdown(report: Mapping[str, Any]) -> str:
-    """The report for the Prefect UI."""
-    lines = [
-        f"## {inert(report['version'])}: {'drift' if report['drifted'] else 'no drift'} in {report['cases']:,} cases",
-        "",
-        "| signal | held out | now | 95% | p | drifted |",
-        "|---|---:|---:|---|---:|---|",
-    ]
-    lines += [
-        f"| {inert(row['signal'])} | {row['before']:.3f} | {row['now']:.3f} | {row['low']:.3f} to "
-        f"{row['high']:.3f} | {row['p']:.3f} | {row['drifted']} |"
-        for row in table(report)
-    ]
-    return "\n".join([*lines, "", *(f"- {inert(line)}" for line in sentences(report))])

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from pvcore.config import PolicyDocument, Workspace
-from pvcore.cycle import behaviours, data, effects, mending
+from pvcore.cycle import behaviours, data, effects, learned, mending
 from pvcore.cycle.baselines import Splits, baselines
 from pvcore.cycle.candidate import champion_of, load_specification, predict, train
 from pvcore.cycle.groups import grouped
@@ -128,6 +128,7 @@ def evaluate(workspace: Workspace, specification: str) -> str:
             "changed": put_blob(
                 workspace.store, canonical(changed_answers(candidate, theirs, positive=problem.positive))
             ),
+            **learned.record(workspace, asked.problem, policy, state.entries),
             **mended,
         }
 

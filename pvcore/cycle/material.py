@@ -9,7 +9,7 @@ from typing import Any
 
 from pvcore.annotations import dataset as datasets
 from pvcore.config import Workspace
-from pvcore.cycle import data, mending
+from pvcore.cycle import data, learned, mending
 from pvcore.cycle.judging import Evaluation, stored_policy
 from pvcore.dossier.failures import excerpt, shown
 from pvcore.dossier.guardrails import count
@@ -46,6 +46,9 @@ def material(
         ),
         "mended": mending.shown(json.loads(get_blob(workspace.store, body["mended"])), excerpts)
         if "mended" in body
+        else None,
+        "learning": learned.shown(json.loads(get_blob(workspace.store, body["learning"])))
+        if "learning" in body
         else None,
         "behaviour": report.get("behaviour"),
         "effects": report.get("effects"),

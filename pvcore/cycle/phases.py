@@ -26,11 +26,10 @@ from pvcore.annotations import dataset as datasets
 from pvcore.annotations.batch import Batch
 from pvcore.annotations.merge import case_of
 from pvcore.config import Workspace
-from pvcore.cycle import asking, candidate, curves, data, samples, targeting
+from pvcore.cycle import asking, candidate, data, samples, targeting
+from pvcore.cycle.learned import first_metric
 from pvcore.cycle.mending import PHASE, modes_of, phases
-from pvcore.dossier.phases import phase_plot
-from pvcore.dossier.plots import Format
-from pvcore.errors import ConfigError, NotFound
+from pvcore.errors import ConfigError
 from pvcore.evaluation.compare import frame
 from pvcore.evaluation.curve import Interval, Point
 from pvcore.evaluation.paired import Resamples, percentile_interval
@@ -79,7 +78,7 @@ def _body(
     problem = version.problem
     asked = candidate.load_specification(workspace, version.manifest.specification)
     found = targeting.failures(workspace, version.name)
-    metric = curves.first_metric(workspace, problem)
+    metric = first_metric(workspace, problem)
     score = _score(workspace, asked, metric, found)
     rows = sum(found.told.learned.values())
     points = [Point(e.body["rows"], e.body["number"], e.body["score"]["value"]) for e in past]
@@ -188,60 +187,6 @@ def _without_texts(mode: Mode) -> dict[str, Any]:
     return {**dataclasses.asdict(mode), "examples": []}
 
 
-def table(workspace: Workspace, problem: str) -> list[dict[str, Any]]:
-    """A row a phase. Raises NotFound without any."""
-    return [_row(workspace, entry.body) for entry in _found(workspace, problem)]
-
-
-def _row(workspace: Workspace, body: Mapping[str, Any]) -> dict[str, Any]:
-    score = body["score"]
-    modes = json.loads(get_blob(workspace.store, body["modes"]))
-    before = json.loads(get_blob(workspace.store, body["closed"]))
-    done = [row["mode"] for row in before if row["closed"]]
-    return {
-        "phase": body["number"],
-        "version": body["name"],
-        "rows": body["rows"],
-        body["metric"]: f"{score['value']:.3f} ({score['low']:.3f} to {score['high']:.3f})",
-        "wrong": f"{body['errors']} of {body['tune']}",
-        "fails at": "; ".join(mode["name"] for mode in modes),
-        "closed": f"{len(done)} of {len(before)}" + (f": {'; '.join(done)}" if done else ""),
-        "asked for": body["asked"],
-        "then": body["stopped"] or body["file"],
-    }
-
-
-def line(entry: Entry) -> str:
-    """What a phase came to, in a sentence."""
-    body = entry.body
-    then = (
-        f"stops: {body['stopped']}"
-        if body["stopped"]
-        else f"{body['asked']} cases to annotate: {body['file']}"
-    )
-    return f"phase {body['number']} of {body['problem']}, {body['name']}: {then}"
-
-
-def picture(workspace: Workspace, problem: str, format: Format = "svg") -> bytes:
-    """The scores of all phases over the rows that were learned. Raises NotFound without any."""
-    found = _found(workspace, problem)
-    scores = [(entry.body["rows"], Interval(**entry.body["score"])) for entry in found]
-    return phase_plot(scores, found[-1].body["metric"], target=found[-1].body["target"], format=format)
-
-
-def write_work_list(workspace: Workspace, problem: str, path: Path) -> None:
-    """The work list of the last phase as a file, beside it the configuration of a Label Studio project.
-
-    Raises NotFound where it asked for nothing, ConfigError for a file of another kind.
-    """
-    last = _found(workspace, problem)[-1]
-    if not last.body["worklist"]:
-        raise NotFound(f"{line(last)}. There is no work list.")
-    asking.require_suffix(problem, path)
-    path.write_bytes(get_blob(workspace.store, last.body["worklist"]))
-    asking.write_config(problem, path)
-
-
 def next_of(workspace: Workspace, problem: str, version: str) -> dict[str, Any] | None:
     """Parameters for the phase of a new version where the last phase asked for annotations; None otherwise."""
     past = phases(workspace.ledger.state(), problem)
@@ -256,10 +201,3 @@ def way(name: str) -> Way:
     if name not in WAYS:
         raise ConfigError(f"{name!r} is no way to choose: {', '.join(WAYS)}.")
     return name
-
-
-def _found(workspace: Workspace, problem: str) -> list[Entry]:
-    found = phases(workspace.ledger.state(), problem)
-    if not found:
-        raise NotFound(f"no phase of {problem} was run. Run one: pv phases {problem} --run")
-    return found

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-
 from pvcore.config import Workspace
 from pvcore.cycle.candidate import curve, train
 from pvcore.cycle.judging import evaluation
 from pvcore.dossier import plots
 from pvcore.dossier import report as pages
+from pvcore.dossier.finding import image
 
 
 def curve_markdown(workspace: Workspace, specification: str) -> str:
@@ -20,11 +19,6 @@ def curve_markdown(workspace: Workspace, specification: str) -> str:
         f"{points[-1][0]} steps, {body['rows']} rows ({body['new_rows']} new, {body['replayed']} replayed), "
         f"{body['seconds']} s, final loss {points[-1][1]:.4f}, adapter `{body['adapter'][:12]}`\n"
     )
-
-
-def image(svg: bytes, width: int = 640) -> str:
-    """A picture that needs no server: inline in markdown."""
-    return f'<img width="{width}" src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"/>'
 
 
 def gate_markdown(workspace: Workspace, key: str) -> str:

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from pvcore.config import PolicyDocument, Workspace
-from pvcore.cycle import behaviours, data, judging
+from pvcore.cycle import behaviours, data, judging, learned
 from pvcore.cycle.candidate import load_specification
 from pvcore.cycle.checks import NotChecked, differences, require_same
 from pvcore.cycle.claims import DEFAULTS, assumed, later_program, plain, program, registered_version, told
@@ -79,6 +79,7 @@ def report(workspace: Workspace, entry: Entry) -> str:
         f"ledger entry {entry.sequence}",
         "what its answers give",
     )
+    _require_curve(workspace, entry, policy)
     again = {name: value for name, value in stored.items() if name not in NOT_MADE_AGAIN}
     return f"{_numbers(again)} numbers from {len(test)} cases{assumed(entry)}"
 
@@ -101,6 +102,22 @@ def _require_references(workspace: Workspace, entry: Entry, policy: PolicyDocume
         f"ledger entry {entry.sequence}",
         "its champion and policy",
     )
+
+
+def _require_curve(workspace: Workspace, entry: Entry, policy: PolicyDocument) -> None:
+    """The learning curve that was kept is the one that the ledger's points gave until then."""
+    kept = entry.body.get("learning")
+    if kept is None and later_program(entry):
+        return
+    stored = _blob(workspace, kept) if kept else {}
+    before = workspace.ledger.entries()[: entry.sequence - 1]
+    made = plain(learned.then(workspace, entry.body["problem"], policy, before)) or {}
+    if later_program(entry):  # it may put a sentence into other words, and read the curve anew
+        stored, made = ({part: of.get(part) for part in learned.MEASURED} for of in (stored, made))
+    if wrong := differences(stored, made):
+        raise RegistryError(
+            f"the learning curve is not the one that was measured: {told(wrong)}{program(entry)}"
+        )
 
 
 def _changed(

@@ -6,37 +6,26 @@ quantisation and the layers that LoRA sits on. All else is the problem's recipe.
 
 from __future__ import annotations
 
-import math
 import re
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from pvcore import yaml_text
 from pvcore.config import Recipe, Workspace, bases, open_workspace, read_recipe
-from pvcore.cycle import candidate, curves, data, samples
+from pvcore.cycle import candidate, data, samples
 from pvcore.cycle.bases import RECIPE_SUFFIXES, looked_at
-from pvcore.cycle.predictions import lines, read_answers
+from pvcore.cycle.predictions import lines
 from pvcore.cycle.samples import Planned
-from pvcore.errors import ConfigError, GateError, TrainingError
-from pvcore.evaluation.compare import frame
-from pvcore.evaluation.paired import Resamples, percentile_interval
-from pvcore.plain import inert
-from pvcore.problems import PROBLEMS
-from pvcore.registry.store import get_blob, put_blob
+from pvcore.errors import ConfigError, TrainingError
+from pvcore.registry.store import put_blob
 from pvcore.training.settings import BaseModelSettings
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 TRIED = "BaseTried"
-SIZES, SEEDS, RESAMPLES = 2, 1, 1000
-"""Sizes by default (all rows, and half of them), repetitions, and draws of the intervals."""
+SIZES, SEEDS = 2, 1
+"""Sizes by default (all rows, and half of them), and repetitions."""
 TAKEN = ("family", "base", "quantisation", "lora")
 """Of a base's own recipe; text, training, mixture and seed are the problem's, so that the budget is the same."""
 LICENCE = re.compile(r"^license(?:_name)?:[ \t]*[\"']?([^\"'\n]+)", re.MULTILINE)
@@ -150,122 +139,6 @@ def measure(workspace: Workspace, specification: str) -> None:
         "peak_bytes": trained.get("peak_bytes"),  # a run of an earlier program did not record it
     }
     workspace.ledger.append(TRIED, body, actor="bases", key=specification)
-
-
-def compare(
-    workspace: Workspace, problem: str, trials: Sequence[Trial], metric: str = ""
-) -> list[dict[str, Any]]:
-    """A row a base and size, JSON values only: score on the tune split, and against the first usable base.
-
-    Intervals are 95% by case cluster, the difference paired on the same cases, over the mean of the seeds.
-    Raises GateError for a metric that the problem does not have.
-    """
-    metric = metric or curves.first_metric(workspace, problem)
-    rows: list[dict[str, Any]] = []
-    first: dict[int, tuple[float, Any]] = {}
-    for trial in trials:
-        known = {
-            "base": trial.name, "family": trial.family, "parameters": trial.parameters,
-            "licence": trial.licence, "digest": trial.digest,
-        }  # fmt: skip
-        if trial.faults:
-            rows.append({**known, "unusable": list(trial.faults)})
-        for size in sorted({run.size for run in trial.runs}):
-            entries = [_tried(workspace, run.specification) for run in trial.runs if run.size == size]
-            value, drawn = _scored(workspace, problem, metric, entries)
-            against, theirs = first.setdefault(size, (value, drawn))
-            rows.append(
-                {
-                    **known,
-                    "rows": size,
-                    "metric": metric,
-                    "score": _interval(value, drawn),
-                    "less_first": None if theirs is drawn else _interval(value - against, drawn - theirs),
-                    "seconds": float(np.mean([e["seconds"] for e in entries])),
-                    "peak_bytes": max((e["peak_bytes"] for e in entries if e["peak_bytes"]), default=None),
-                }
-            )
-    return rows
-
-
-def _tried(workspace: Workspace, specification: str) -> dict[str, Any]:
-    entry = workspace.ledger.find(TRIED, specification)
-    if entry is None:
-        raise TrainingError(f"specification {specification[:12]} was not measured yet")
-    return dict(entry.body)
-
-
-def _scored(
-    workspace: Workspace, problem: str, name: str, entries: Sequence[dict[str, Any]]
-) -> tuple[float, Any]:
-    """(The metric's mean over the runs, the same under each resample of the clusters)."""
-    asked = candidate.load_specification(workspace, entries[0]["specification"])
-    known = PROBLEMS[problem].metrics_for(data.dictionary_by_digest(workspace, asked.dictionary))
-    if name not in known:
-        raise GateError(f"{problem} has no metric {name}. It has: {', '.join(known)}.")
-    metric = known[name]
-    frames = [_frame(workspace, entry) for entry in entries]
-    _, codes = np.unique(frames[0]["cluster"].to_numpy(str), return_inverse=True)
-    draws = Resamples(codes, int(codes.max()) + 1, RESAMPLES, seed=1)
-    return (
-        float(np.mean([metric(table) for table in frames])),
-        np.mean([draws.values(metric, table) for table in frames], axis=0),
-    )
-
-
-def _frame(workspace: Workspace, entry: dict[str, Any]) -> pd.DataFrame:
-    asked = candidate.load_specification(workspace, entry["specification"])
-    tune = data.examples(workspace, asked.problem, asked.dataset, asked.settings)["tune"]
-    said = read_answers(get_blob(workspace.store, entry["predictions"]))
-    return frame(tune, said, PROBLEMS[asked.problem].judged)
-
-
-def _interval(value: float, drawn: Any) -> dict[str, float | None]:
-    low, high = (None if math.isnan(end) else end for end in percentile_interval(drawn, 0.95))
-    return {"value": None if math.isnan(value) else value, "low": low, "high": high}
-
-
-def table(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of `compare` that were measured, as a person reads them."""
-    return [
-        {
-            "base": row["base"],
-            "rows": row["rows"],
-            row["metric"]: _told(row["score"], ".3f"),
-            "less the first": _told(row["less_first"], "+.3f") if row["less_first"] else None,
-            "seconds": f"{row['seconds']:.0f}",
-            "GB": f"{row['peak_bytes'] / 1e9:.1f}" if row["peak_bytes"] else None,
-            "parameters": f"{row['parameters'] / 1e6:,.1f}e6",
-            "licence": row["licence"] or "not stated",
-            "digest": row["digest"][:12],
-        }
-        for row in rows
-        if "unusable" not in row
-    ]
-
-
-def refused(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """The bases that cannot be used here, a sentence each."""
-    return [
-        f"{row['base']} cannot be used here: {'; '.join(row['unusable'])}"
-        for row in rows
-        if "unusable" in row
-    ]
-
-
-def _told(shown: dict[str, float | None], form: str) -> str:
-    if any(value is None for value in shown.values()):
-        return "not defined on so few rows"
-    return f"{shown['value']:{form}} ({shown['low']:{form}} to {shown['high']:{form}})"
-
-
-def markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """The table for the Prefect UI, and what cannot be used."""
-    shown = table(rows)
-    heads = list(shown[0]) if shown else []
-    lines = [["-" if row[head] is None else inert(str(row[head])) for head in heads] for row in shown]
-    written = [f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *lines) if cells]
-    return "\n".join([*written, "", *(f"- {inert(line)}" for line in refused(rows))])
 
 
 def main(root: str, specification: str) -> None:

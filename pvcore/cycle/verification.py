@@ -126,7 +126,7 @@ def _version(workspace: Workspace, version: Version, blob: Callable[[str], None]
     for entry in judging.evaluations(workspace, manifest.specification):
         own = entry.body["report"] == manifest.report
         parts = {"decision": entry.body["decision"], "answers": entry.body["predictions"]}
-        kept = ("cases", "replies", "tests", "intended", "changed", "mended")
+        kept = ("cases", "replies", "tests", "intended", "changed", "learning", "mended")
         parts |= {part: entry.body[part] for part in kept if part in entry.body}
         parts |= {f"answers of {who}": at for who, at in entry.body.get("answers", {}).items()}
         parts |= {} if own else {"report": entry.body["report"], "policy": entry.body["policy"]}
@@ -183,6 +183,7 @@ def _claims(workspace: Workspace, version: Version, quick: bool, checks: Checks)
         *(f"{name}: {part}" for part in ("specification", "report", "policy", "dossier")),
         *(f"{name}: dataset, {part}" for part in ("cases", "labels")),
         *(f"{where}: {part}" for part in ("answers", "intended", "changed")),
+        *(f"{where}: {part}" for part in ("learning", "mended") if part in own.body),
         f"{name}: training, evaluation, registration",
     )
 
@@ -201,7 +202,10 @@ def _report(
         f"{name}: specification",
         *(f"{place}: {part}" for part in ("report", "policy")),
         *(f"{name}: dataset, {part}" for part in ("cases", "labels")),
-        *(f"{where}: {part}" for part in [*answers, *({"cases", "changed", "tests"} & {*entry.body})]),
+        *(
+            f"{where}: {part}"
+            for part in [*answers, *({"cases", "changed", "tests", "learning"} & {*entry.body})]
+        ),
     )
     beside = (
         "the dictionary's effect is"

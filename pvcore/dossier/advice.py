@@ -11,6 +11,7 @@ import numpy as np
 from pvcore.advice.costs import Costs
 from pvcore.advice.decision import LADDER, MEANING, Advice
 from pvcore.advice.sufficiency import Sufficiency
+from pvcore.dossier.finding import Finding
 from pvcore.dossier.plots import BLUE, FAINT, GREY, INK, STYLES, Format, drawn
 from pvcore.dossier.templates import image, templates
 from pvcore.evaluation.curve import Curve, Interval, Point
@@ -131,13 +132,12 @@ def advice_page(
     *,
     agreement: Mapping[str, float] = MappingProxyType({}),
     gains: Mapping[str, Interval] = MappingProxyType({}),
-    curve: bytes | None = None,
-    words: Sequence[str] = (),
+    measured: Mapping[str, Finding | str] = MappingProxyType({}),
     costs: Costs | None = None,
     months: int = 0,
 ) -> str:
-    """One HTML page that loads nothing from elsewhere. `curve` is an SVG of `learning_curve`; `agreement` and
-    `gains` are by label: people's alpha, and what further annotations bring to its recall.
+    """One HTML page that loads nothing from elsewhere. `measured`: question -> what answers it, or the command that
+    would. `agreement` and `gains` are by label: people's alpha, and what further annotations bring to its recall.
     """
     return str(
         templates()
@@ -157,11 +157,17 @@ def advice_page(
             ],
             changes=[{"words": c.words, "outcome": MEANING[c.outcome]} for c in advice.changes],
             data=_data(data, agreement, gains),
-            curve=image(curve) if curve else "",
-            words=words,
+            measured=[_answered(question, found) for question, found in measured.items()],
             costs=_costs(costs, months) if costs else None,
         )
     )
+
+
+def _answered(question: str, found: Finding | str) -> dict[str, Any]:
+    if isinstance(found, str):
+        return {"question": question, "command": found}
+    told = {"plot": image(found.plot), "alt": found.alt, "table": found.table(), "lines": found.lines}
+    return {"question": question, "command": "", **told}
 
 
 def _data(

@@ -112,9 +112,9 @@ def change(report: Report, *, format: Format = "svg") -> bytes:
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         for number, (_, difference) in enumerate(rows):
-            _interval(axes, number, difference, BLUE, "o")
+            whisker(axes, number, difference, BLUE, "o")
         axes.axvline(0, color=GREY, linewidth=0.8, zorder=0)
-        _rows(axes, [name for name, _ in rows])
+        named_rows(axes, [name for name, _ in rows])
         axes.set_xlabel("candidate minus champion")
 
     return drawn(draw, 0.7 + 0.3 * len(rows), format)
@@ -128,12 +128,12 @@ def slice_values(report: Report, metric: str, *, format: Format = "svg") -> byte
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         for number, (_, result) in enumerate(rows):
-            _interval(axes, number - 0.14, result.candidate, BLUE, "o")
+            whisker(axes, number - 0.14, result.candidate, BLUE, "o")
             if champion := result.against.get("champion"):
-                _interval(axes, number + 0.14, champion.reference, GREY, "s")
+                whisker(axes, number + 0.14, champion.reference, GREY, "s")
         named = {"all": "all cases"}
         names = [f"{named.get(group.name, group.name)}  (n={r.support})" for group, r in rows]
-        _rows(axes, names)
+        named_rows(axes, names)
         axes.set_xlabel(metric.replace("_", " "))
         axes.plot([], [], color=BLUE, marker="o", label="candidate")
         if any("champion" in result.against for _, result in rows):
@@ -203,11 +203,11 @@ def _forest(axes: Axes, title: str, checks: Sequence[Check]) -> None:
             start, end = (left, check.threshold) if check.higher_is_better else (check.threshold, right)
             axes.barh(number, end - start, left=start, height=0.72, color=FORBIDDEN, zorder=0)
             axes.plot([check.threshold] * 2, [number - 0.36, number + 0.36], color="#c0392b", linewidth=1.2)
-        _interval(axes, number, Estimate(check.value, check.low, check.high, None), colour, marker)
+        whisker(axes, number, Estimate(check.value, check.low, check.high, None), colour, marker)
     if not absolute:
         axes.axvline(0, color=GREY, linewidth=0.8, zorder=0)
     axes.set_xlim(left, right)
-    _rows(axes, [_label(check) for check in checks])
+    named_rows(axes, [_label(check) for check in checks])
     axes.set_title(title, loc="left", fontsize=9.5, fontweight="bold")
 
 
@@ -217,7 +217,8 @@ def _label(check: Check) -> str:
     return f"{where}{whom}  (n={check.support})".replace("_", " ")
 
 
-def _rows(axes: Axes, names: Sequence[str]) -> None:
+def named_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Name the rows of a plot from top to bottom, one a unit of height."""
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(names) - 0.5, -0.5)
@@ -225,7 +226,8 @@ def _rows(axes: Axes, names: Sequence[str]) -> None:
     axes.set_axisbelow(True)
 
 
-def _interval(axes: Axes, height: float, shown: Estimate, colour: str, marker: str) -> None:
+def whisker(axes: Axes, height: float, shown: Estimate, colour: str, marker: str) -> None:
+    """A value with its interval in a row of a plot, as far as they are known."""
     if shown.low is not None and shown.high is not None:
         axes.plot([shown.low, shown.high], [height, height], color=colour, linewidth=2, solid_capstyle="butt")
     if shown.value is not None:

@@ -58,6 +58,7 @@ def dossier(
     migration: Mapping[str, int] | None = None,
     training: Mapping[str, Any] | None = None,
     curve: Sequence[tuple[int, float]] = (),
+    learning: Mapping[str, Any] | None = None,
     specification: Mapping[str, Any] | None = None,
     environment: Mapping[str, Any] | None = None,
     approvers: str = "",
@@ -71,6 +72,7 @@ def dossier(
     `version` and `champion` are names ("seriousness@7"). `positive` is the label that recall counts;
     with it the answers are shown as counts and in sentences. `changed` comes from `failures.shown`, `mended`
     says what became of the failure modes of the phase before (`cycle.mending`),
+    `learning` holds the problem's learning curve as it was (`cycle.learned`): plot (SVG), words, facts;
     `guardrails` from `guardrails.count`; `behaviour` and `effects` (a new dictionary's, apart from the model's)
     are JSON of the report, `consistency` is that of an `annotations.consistency` report. `balance` and
     `batches` are tables, names of the columns first; `migration` counts rows by class. The other mappings
@@ -130,6 +132,9 @@ def dossier(
         consistency_line=summary(consistency) if consistency else "",
         dictionary=facts(dictionary),
         migration=[(name, count, words.MIGRATION.get(name, "")) for name, count in (migration or {}).items()],
+        learning={**learning, "plot": image(learning["plot"]), "facts": facts(learning["facts"])}
+        if learning
+        else None,
         training=facts(training),
         specification=facts(specification),
         environment=facts(environment),

@@ -35,6 +35,8 @@ TRIES, DRAWS = 400, 4000
 OWN_NOISE = 2
 """How many sizes the spread of runs at one size counts as, beside how far the sizes lie from a curve."""
 CONFIDENCE = 0.95
+LEAST = 3
+"""Sizes below which no curve is fitted."""
 SIZES, SPAN, REACH, WIDE = 4, 6, 8, 0.1
 """Sizes a fit needs, largest over smallest; how many times the largest it may be read at, and how wide (in
 points of the score) an interval may be, before the page says that nobody knows."""
@@ -208,7 +210,7 @@ def _interval(values: Floats) -> Interval:
 
 def _refuse(points: Sequence[Point], top: float) -> None:
     faults = []
-    if len({point.size for point in points}) < 3:
+    if len({point.size for point in points}) < LEAST:
         faults.append("a curve needs three sizes at least")
     if small := sorted({point.size for point in points if point.size < 1}):
         faults.append(f"a size is a number of rows, found {small[0]}")

@@ -92,6 +92,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
         "specification": str, "problem": str, "dataset": str, "base": str, "size": int, "seed": int,
         "predictions": str, "seconds": NUMBER, "peak_bytes": (int, type(None)),
     },
+    "BasesCompared": {"problem": str, "metric": str, "rows": str},
     "DriftChecked": {
         "problem": str, "version": str, "scored": [str], "cases": int, "drifted": bool, "report": str,
     },

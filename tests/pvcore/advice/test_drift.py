@@ -58,6 +58,13 @@ def test_another_mix_of_answers_unlike_texts_and_unseen_names_are_told_apart():
     assert found(new).unseen == (("newdrug", 40),)
 
 
+def test_both_shares_have_their_interval_and_more_cases_a_narrower_one():
+    for signal in found(window(sure=[0.6, 0.7] * 50, labelled=80, right=48)).signals:
+        for shown in (signal.before, signal.now):
+            assert shown.low <= shown.value <= shown.high and shown.low < shown.high
+        assert signal.before.high - signal.before.low < signal.now.high - signal.now.low
+
+
 def test_names_that_training_missed_are_no_drift_where_they_were_as_rare_before():
     assert drifted(window(aspirin=300, another=4)) == set()
 

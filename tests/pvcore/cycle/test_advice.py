@@ -16,9 +16,28 @@ from typer.testing import CliRunner
 from pvcore.annotations import batch as batches
 from pvcore.cli import app
 from pvcore.config import open_workspace
-from pvcore.cycle import candidate, curves, data, drifting, inbox, lineage, samples, scoring, trials
-from pvcore.errors import ConfigError, GateError, NotFound, PvError, TrainingError
-from pvcore.records import Drug
+from pvcore.cycle import (
+    candidate,
+    claims,
+    compared,
+    curves,
+    data,
+    drift_pages,
+    drifting,
+    inbox,
+    judging,
+    lineage,
+    recounted,
+    registration,
+    samples,
+    scoring,
+    trials,
+)
+from pvcore.dossier.finding import markdown
+from pvcore.errors import ConfigError, GateError, NotFound, PvError, RegistryError, TrainingError
+from pvcore.records import Drug, canonical
+from pvcore.registry.manifest import resolve
+from pvcore.registry.store import get_blob, put_blob
 
 pytestmark = pytest.mark.long
 
@@ -84,6 +103,31 @@ def test_a_curve_is_measured_once_and_read_again(town: Any, tmp_path: Path) -> N
     assert any("3 sizes were measured" in doubt for doubt in found["doubts"])
     by_label = pv("curve", "seriousness", "--measured", "--metric", "recall of non-serious", "-w", town.root)
     assert "recall of non-serious is" in flat(by_label)
+
+
+def test_the_dossier_of_who_is_judged_afterwards_shows_the_curve(town: Any) -> None:
+    before = resolve(town.store, town.ledger, "seriousness@champion")
+    assert "Not measured when this version was judged" in _page(town, before)
+    run = curves.plan(town, "seriousness", sizes=[40, 80, 120], seeds=1)[-1]  # trained already
+    entry = judging.evaluation(town, judging.evaluate(town, run.specification)).entry
+    version = resolve(town.store, town.ledger, registration.register(town, run.specification, entry.key))
+    page = _page(town, version)
+    assert "3 runs from the base on 40, 80, 120 rows" in page
+    assert "With 120 rows the accuracy is" in page and "Not measured" not in page
+    assert claims.dossier(town, version) == "the same bytes, written again"
+    assert "numbers from" in recounted.report(town, entry)
+    kept = json.loads(get_blob(town.store, entry.body["learning"]))
+    kept["points"][0][2] += 0.01
+    forged = {**entry.body, "learning": put_blob(town.store, canonical(kept))}
+    with pytest.raises(RegistryError, match="learning curve is not the one that was measured: points"):
+        recounted.report(town, dataclasses.replace(entry, body=forged))
+    without = {name: value for name, value in entry.body.items() if name != "learning"}
+    with pytest.raises(RegistryError, match="learning curve is not the one that was measured"):
+        recounted.report(town, dataclasses.replace(entry, body=without))
+
+
+def _page(town: Any, version: Any) -> str:
+    return str(get_blob(town.store, version.manifest.dossier).decode())
 
 
 def test_samples_are_nested_and_every_seed_has_its_own(town: Any) -> None:
@@ -244,12 +288,16 @@ def test_bases_share_the_budget_and_are_held_against_the_first(
     assert gap["value"] == pytest.approx(rows[3]["score"]["value"] - rows[1]["score"]["value"])
     assert len({row["digest"] for row in rows[:4]}) == 2 and all(row["peak_bytes"] > 1e7 for row in rows[:4])
     assert "config.json" in " ".join(rows[4]["unusable"])
-    told = flat(pv(*command))
-    assert "cannot be used" in told
-    page = trials.markdown(rows)
-    assert (
-        page.startswith("| base | rows | accuracy |") and page.count("\n| ") == 5 and "cannot be used" in page
-    )
+    plot, advice = tmp_path / "bases.svg", tmp_path / "advice.html"
+    told = flat(pv(*command, "--out", plot))
+    assert "cannot be used" in told and plot.read_text().startswith("<?xml")
+    found = json.loads(pv("advise", "seriousness", "--out", advice, "--json", "-w", town.root))
+    assert found["bases"] == rows and found["drift"] is None and not found["phases"]
+    html = advice.read_text()
+    assert html.count("data:image/svg+xml;base64,") == 3 and "<code>pv drift seriousness</code>" in html
+    assert len([e for e in town.ledger.entries() if e.kind == compared.COMPARED]) == 1
+    page = markdown(compared.finding("seriousness", rows))
+    assert "\n| base | rows | accuracy |" in page and page.count("\n| ") == 6 and "cannot be used" in page
 
 
 def _another(base: Path, folder: Path) -> None:
@@ -325,9 +373,11 @@ def test_drift_of_what_was_scored_since_the_promotion(own: Any, tmp_path: Path) 
         "action": "retrain", "new_rows": 0, "waiting_batches": 2, "gain": None,
         "last_training": loud["proposal"]["last_training"],
     }  # fmt: skip
-    told = flat(pv("drift", "seriousness", "-w", ws.root))
+    plot = tmp_path / "drift.svg"
+    told = flat(pv("drift", "seriousness", "--out", plot, "-w", ws.root))
+    assert plot.read_text().startswith("<?xml")
     assert "zzzumab (40)" in told and "2 batches wait" in told and "pv curve seriousness" in told
-    assert drifting.markdown(loud).startswith("## seriousness@2: drift in 80 cases")
+    assert markdown(drift_pages.finding(loud)).startswith("## seriousness@2: drift in 80 cases")
 
     built = data.build_dataset(ws, "90.1", [])  # the labels come back
     assert built
@@ -350,22 +400,27 @@ def test_drift_is_of_a_champion(told: Any) -> None:
 def test_the_tasks_of_the_flows_show_what_was_found(
     town: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from tasks import advice, bases, drift
+    from tasks import advice, bases, drift, findings
 
     shown: dict[str, str] = {}
-    for module in (advice, bases, drift):
-        monkeypatch.setattr(module, "show", lambda key, page, description: shown.update({key: page}))
+    monkeypatch.setattr(findings, "show", lambda key, page, description: shown.update({key: page}))
+    monkeypatch.setattr(
+        findings.Artifact, "create", lambda self: shown.update({self.key: json.dumps(self.data)})
+    )
     monkeypatch.setenv("PV_WORKSPACE", str(town.root))
     runs = advice.plan_curve.fn("seriousness", SIZES, 1)
     assert [advice.measure_point.fn(run.specification)["accuracy"] >= 0 for run in runs] == [True] * 3
     assert any("500 more annotations" in line for line in advice.fit_curve.fn("seriousness", "", 0.9))
     assert "data:image/svg+xml" in shown["learning-curve-seriousness"]
+    assert "\n| rows | accuracy |" in shown["learning-curve-seriousness"]
+    assert json.loads(shown["learning-curve-seriousness-json"])["gain"]["more"] == 500
     first = town.recipe("seriousness").base.source
     planned = bases.plan_trials.fn("seriousness", f"{first}, {tmp_path}/absent", "80,120", 1)
     for run in planned[0].runs:
         bases.measure_trial.fn(run.specification)
     rows = bases.compare_bases.fn("seriousness", planned, "")
     assert [row.get("rows") for row in rows] == [80, 120, None]
-    assert "cannot be used here" in shown["bases-seriousness"]
+    assert "cannot be used here" in shown["bases-seriousness"] and "image/svg" in shown["bases-seriousness"]
+    assert json.loads(shown["bases-seriousness-json"]) == rows
     assert drift.scored_problems.fn("") == []  # a week without scoring: nothing to look at
     assert drift.scored_problems.fn("ddi") == ["ddi"]

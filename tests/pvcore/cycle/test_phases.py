@@ -14,7 +14,7 @@ from pvcore.advice import failures
 from pvcore.annotations import batch as batches
 from pvcore.annotations import label_studio
 from pvcore.cli import app
-from pvcore.cycle import asking, candidate, claims, data, judging, mending, phases, registration
+from pvcore.cycle import asking, candidate, claims, data, judging, mending, phase_pages, phases, registration
 from pvcore.cycle.targeting import Chosen
 from pvcore.errors import ConfigError, NotFound
 from pvcore.records import Annotation, Case, Prediction
@@ -109,7 +109,7 @@ def test_a_phase_asks_and_the_next_version_says_what_its_batch_closed(
     assert second.body["stopped"].startswith("the target of 0.01 is reached") and second.body["file"] is None
     assert second.body["rows"] > first.body["rows"] and second.body["left"] < first.body["left"]
     assert phases.next_of(ws, "seriousness", "seriousness@4") is None
-    rows = phases.table(ws, "seriousness")
+    rows = phase_pages.table(phase_pages.as_json(ws, "seriousness"))
     assert [row["phase"] for row in rows] == [1, 2] and f"of {len(modes)}" in rows[1]["closed"]
     refused = CliRunner().invoke(app, ["phases", "seriousness", "--tasks", str(file), "-w", root])
     assert refused.exit_code != 0 and "There is no work list" in str(refused.exception)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pvcore.advice.decision import Facts, decide
 from pvcore.advice.sufficiency import sufficiency
 from pvcore.dossier.advice import advice_page
+from pvcore.dossier.finding import Finding
 from pvcore.evaluation.curve import Interval
 from pvcore.records import Example
 
@@ -15,9 +16,16 @@ def test_labels_and_words_are_escaped() -> None:
     rows = [Example("e1", "c1", "some words", HOSTILE, "k1")]
     found = sufficiency("coding", "ranking", (), rows, terms=True)
     page = advice_page(
-        "coding", decide(Facts()), found, words=[HOSTILE], agreement={HOSTILE: 0.5}, curve=b"<svg/>"
-    )
-    assert "<script" not in page and page.count("&lt;script&gt;") == 2
+        "coding", decide(Facts()), found, agreement={HOSTILE: 0.5},
+        measured={"Which base?": Finding("bases", HOSTILE, b"<svg/>", [{HOSTILE: HOSTILE}], [HOSTILE])},
+    )  # fmt: skip
+    assert "<script" not in page and page.count("&lt;script&gt;") == 5
+
+
+def test_what_was_not_measured_names_the_command_that_would() -> None:
+    found = sufficiency("ddi", "classification", ("no", "yes"), [])
+    page = advice_page("ddi", decide(Facts()), found, measured={"Which base?": "pv bases ddi BASE BASE"})
+    assert "<h2>Which base?</h2>" in page and "<code>pv bases ddi BASE BASE</code>" in page
 
 
 def test_agreement_and_gains_have_a_column_only_where_they_are_known() -> None:

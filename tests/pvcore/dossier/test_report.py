@@ -239,6 +239,14 @@ def test_no_text_becomes_markup(passed, field):
     assert "<script" not in html and "&lt;script&gt;" in html
 
 
+def test_a_learning_curve_is_shown_with_what_it_was_fitted_to_or_the_command_that_measures_it(passed):
+    assert "<code>pv curve seriousness</code>" in page(passed)
+    facts = {"measured": "2026-02-03", "MedDRA version": "27.0", "dataset": DIGEST}
+    html = page(passed, learning={"plot": b"<svg/>", "words": ["More brings <nothing>."], "facts": facts})
+    assert "pv curve" not in html and "More brings &lt;nothing&gt;." in html
+    assert all(value in html for value in facts.values()) and read(html)
+
+
 def test_the_page_claims_no_compliance(passed, failed, first):
     for judged in (passed, failed, first):
         said = read(page(judged)).text
