@@ -464,8 +464,14 @@ CHECKS = {"decision, from policy and report": decided, "report, from labels and 
 
 def recount(root: Path) -> int:
     """Make every check and print it; returns how many did not hold."""
-    folder, results = Folder(root), Counter[str]()
-    for entry in folder.evaluations():
+    results = Counter[str]()
+    try:
+        folder = Folder(root)
+        entries = folder.evaluations()
+    except FAULTS as fault:
+        print(f"DOES NOT HOLD  the folder: cannot be read as what it should be, see verify.py: {fault!r}")
+        return 1
+    for entry in entries:
         for what, check in CHECKS.items():
             try:
                 result, why = "holds", check(folder, entry)

@@ -356,18 +356,22 @@ def switched(folder: Folder, switch: dict[str, Any], keys: Keys) -> str:
     given: dict[str, str] = {}
     for reference in body["approvals"]:
         answer = (entry := folder.referred(reference, "Approved", switch))["body"]
-        same("request", answer["request"]["digest"], request["digest"])
+        same("request", answer["request"], pick(request, "sequence", "digest"))
+        same("answer and request", pick(answer, "problem", "version"), pick(asked, "problem", "version"))
+        same("answer", answer["decision"], "approve")
         signers = [s for s in policy.get("signers", ()) if s["principal"] == answer["principal"]]
         if not any(s["name"] == answer["name"] and set(s["roles"]) & set(rule["roles"]) for s in signers):
             raise Wrong(f"the policy does not let {answer['name']} ({answer['principal']}) approve this")
         signed, time = statement(request, answer), entry["time"]
         key = keys.verify(signed, answer["signature"], answer["principal"], "pv-approval", time)
+        same("key, actor", [answer["key"], entry["actor"]], [key, answer["principal"]])
         said = {answer["principal"], answer["name"], key}
         own = [who for who in barred if who in said or keys.gives(key, who)]
         require(not own, f"{answer['principal']} trained or registered it, and cannot answer for it")
         given[key] = answer["name"]
     needed = max(1, rule.get("signatures", 2 if emergency else 1))
     require(len(given) >= needed, f"{len(given)} of {needed} signatures")
+    same("request, signatures", [switch["key"], body["signatures"]], [request["digest"], needed])
     return f"{switch['kind']} on {switch['time']}, signed by {', '.join(given.values())}"
 
 
@@ -440,7 +444,10 @@ def check_version(folder: Folder, results: Results, keys: Keys) -> None:
         for entry in folder.find("Evaluated", specification=manifest["specification"]):
             results.make(f"{name}: decision, entry {entry['sequence']}", decided, folder, entry)
     problem = folder.registered(folder.about["version"])["body"]["problem"]
-    for switch in folder.find(" ".join(SWITCH.values()), problem=problem):
+    for switch in folder.find(" ".join(SWITCH.values())):
+        # By name, too, so that none is passed over because it says that it is of another problem.
+        if problem not in (switch["body"].get("problem"), str(switch["body"].get("name")).partition("@")[0]):
+            continue
         what = f"{switch['body'].get('name')}: switch, entry {switch['sequence']}"
         results.make(what, switched, folder, switch, keys)
     if folder.about["version"] in versions:

@@ -244,6 +244,18 @@ def the_name_in_a_switch(folder: Path) -> None:
     rewrite(folder, changed)
 
 
+def the_problem_of_a_switch(folder: Path) -> None:
+    changed = entries(folder)
+    [e for e in changed if e["kind"] == "Promoted"][-1]["body"]["problem"] = "coding"
+    rewrite(folder, changed)
+
+
+def the_key_of_an_approval(folder: Path) -> None:
+    changed = entries(folder)
+    [e for e in changed if e["kind"] == "Approved"][-1]["body"]["key"] = "SHA256:" + "A" * 43
+    rewrite(folder, changed)
+
+
 def a_manifest_without_a_parent(folder: Path) -> None:
     file = place(folder, "manifest.json")
     value = json.loads(file.read_bytes())
@@ -271,6 +283,8 @@ def a_manifest_without_a_parent(folder: Path) -> None:
         (a_switch_of_another_version, ["switch, entry", "what it does"]),
         (a_commitment_of_the_ledger, [f"{NAME}: specification, training, evaluation: cases that were read"]),
         (the_name_in_a_switch, ["seriousness@7: switch, entry", "switch and request"]),
+        (the_problem_of_a_switch, [f"{NAME}: switch, entry"]),
+        (the_key_of_an_approval, [f"{NAME}: switch, entry", "key, actor"]),
         (a_manifest_without_a_parent, ["cannot be read as what it should be: KeyError"]),
         (
             an_evaluation_of_the_ledger,

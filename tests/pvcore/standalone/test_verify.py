@@ -32,3 +32,7 @@ def test_it_runs_with_nothing_installed_and_tells_what_it_needs(tmp_path: Path) 
     empty = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, env={})
     assert empty.returncode == 1 and empty.stdout.startswith("DOES NOT HOLD  files: their digests")
     assert not empty.stderr
+    again = subprocess.run(
+        [*command[:-1], str(FILES[1]), str(tmp_path)], capture_output=True, text=True, env={}
+    )
+    assert again.returncode == 1 and again.stdout.startswith("DOES NOT HOLD  the folder") and not again.stderr
