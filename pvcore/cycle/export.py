@@ -13,16 +13,18 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pvcore.config import Workspace
 from pvcore.cycle import data, judging
+from pvcore.cycle.candidate import load_specification
 from pvcore.errors import ConfigError, RegistryError
 from pvcore.records import canonical
 from pvcore.registry.content import sha256
 from pvcore.registry.ledger import Entry, State
 from pvcore.registry.manifest import Version, fetch_adapter, read_version, resolve
 from pvcore.registry.store import copy_blob, get_blob
-from pvcore.standalone import verify as verifier
+from pvcore.standalone import recount, verify
 
 
 def export(
@@ -47,7 +49,7 @@ def export(
     work = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
     work.mkdir()
     try:
-        (work / verifier.LEDGER).write_bytes(b"".join(_line(entry) + b"\n" for entry in state.entries))
+        (work / verify.LEDGER).write_bytes(b"".join(_line(entry) + b"\n" for entry in state.entries))
         kept: set[str] = set()
         for place, digest in _records(workspace, state, version):
             if digest not in kept:
@@ -58,9 +60,11 @@ def export(
         for place, digest in _data(workspace, version).items() if with_data else ():
             (work / "data").mkdir(exist_ok=True)
             copy_blob(workspace.store, digest, work / "data" / place)
+        for place, value in _held_out(workspace, version) if with_data else ():
+            (work / "data" / place).write_bytes(canonical(value))
         _beside(workspace, work, checkpoints)
         about = {"version": version.digest, "name": version.name, "last": list(state.head)}
-        (work / verifier.ABOUT).write_text(json.dumps(about, indent=2, sort_keys=True) + "\n", "utf-8")
+        (work / verify.ABOUT).write_text(json.dumps(about, indent=2, sort_keys=True) + "\n", "utf-8")
         (work / "README.md").write_text(_readme(version, len(state.entries), with_data), "utf-8")
         _sums(work)
         os.replace(work, target)
@@ -124,8 +128,34 @@ def _data(workspace: Workspace, version: Version) -> dict[str, str]:
     return found
 
 
+def _held_out(workspace: Workspace, version: Version) -> Iterator[tuple[str, Any]]:
+    """(file name, value) of what each evaluation asked, for who has no reader of Parquet.
+
+    The list of example, cluster and label is the one whose digest report and ledger name; cases and slices by example.
+    """
+    for judged in judging.evaluations(workspace, version.manifest.specification):
+        asked = load_specification(workspace, judged.body["specification"])
+        policy = judging.stored_policy(workspace, judged.body["policy"]).gate
+        beside = [
+            resolve(workspace.store, workspace.ledger, d) for d in judged.body.get("references", {}).values()
+        ]
+        _, test = judging.asked_of(workspace, asked, [v.manifest.specification for v in beside], policy)
+        held = sorted(test, key=lambda example: example.example_id)
+        rows = [[example.example_id, example.cluster, example.label] for example in held]
+        if sha256(canonical(rows)) != judged.body["held_out"]:
+            raise RegistryError(
+                f"the dataset gives other held-out cases than ledger entry {judged.sequence} names. "
+                f"Run: pv verify {version.name}"
+            )
+        yield f"held-out-{judged.sequence}.json", rows
+        groups = {e.example_id: {"case": e.case_id, "slices": sorted(e.slices)} for e in held}
+        yield f"groups-{judged.sequence}.json", groups
+
+
 def _beside(workspace: Workspace, work: Path, checkpoints: Sequence[Path]) -> None:
-    shutil.copyfile(str(verifier.__file__), work / "verify.py")
+    for program in (verify, recount):
+        file = Path(str(program.__file__))
+        shutil.copyfile(file, work / file.name)
     shutil.copyfile(workspace.keys.allowed_signers, work / "allowed_signers")
     if workspace.keys.revoked:
         shutil.copyfile(workspace.keys.revoked, work / "revoked_keys")
@@ -140,7 +170,7 @@ def _sums(work: Path) -> None:
         path.relative_to(work).as_posix(): path for path in work.rglob("*") if not path.is_dir()
     }
     lines = [f"{sha256(files[name])}  {name}\n" for name in sorted(files)]
-    (work / verifier.SUMS).write_bytes("".join(lines).encode())
+    (work / verify.SUMS).write_bytes("".join(lines).encode())
 
 
 def _readme(version: Version, entries: int, with_data: bool) -> str:

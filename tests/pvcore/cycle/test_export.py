@@ -22,6 +22,7 @@ from pvcore.errors import ConfigError, RegistryError
 from pvcore.records import canonical, digest
 from pvcore.registry import checkpoint, signing
 from pvcore.registry.manifest import resolve
+from pvcore.standalone import recount
 from pvcore.standalone import verify as verifier
 
 NAME = "seriousness@2"
@@ -31,6 +32,17 @@ NAME = "seriousness@2"
 def exported(told: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export") / "seriousness"
     return export.export(told.workspace, NAME, folder)
+
+
+@pytest.fixture(scope="module")
+def whole(told: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With cases, labels and answers."""
+    folder = tmp_path_factory.mktemp("export") / "whole"
+    done = CliRunner().invoke(
+        app, ["export", NAME, str(folder), "--with-data", "-w", str(told.workspace.root)]
+    )
+    assert done.exit_code == 0 and str(folder) in done.stdout
+    return folder
 
 
 @pytest.fixture
@@ -68,24 +80,23 @@ def test_an_outsider_verifies_it_with_nothing_installed(told: Any, exported: Pat
     assert own.returncode == 0 and "whose the keys are: the folder says so" in own.stdout
 
 
-def test_no_narrative_is_in_it_unless_asked_for(told: Any, exported: Path, tmp_path: Path) -> None:
+def test_no_narrative_is_in_it_unless_asked_for(
+    told: Any, exported: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     ws = told.workspace
     cases = datasets.load(ws.store, resolve(ws.store, ws.ledger, NAME).manifest.dataset).cases
     everything = b"".join(file.read_bytes() for file in exported.rglob("*") if file.is_file())
     assert not [text for text in cases["narrative"] if text.encode() in everything]
-    whole = tmp_path / "whole"
-    done = CliRunner().invoke(app, ["export", NAME, str(whole), "--with-data", "-w", str(ws.root)])
-    assert done.exit_code == 0 and str(whole) in done.stdout
-    results = verifier.Results()
-    checked = verifier.Folder(whole)
-    checked.sums(), checked.chain(), checked.exported()
-    manifest = checked.record(checked.about["version"])
-    assert results.make("data", verifier.data, checked, manifest)
-    (whole / "data" / "cases.parquet").unlink()
-    sums(whole)
-    again = verifier.Folder(whole)
-    again.sums(), again.chain(), again.exported()
-    assert not results.make("data", verifier.data, again, manifest)
+    assert verifier.verify(whole, keys(told), None, []) == 0
+    assert "holds          seriousness@2: cases, labels, answers" in capsys.readouterr().out
+    altered = Path(shutil.copytree(whole, tmp_path / "altered"))
+    (altered / "data" / "labels.parquet").write_bytes(
+        (altered / "data" / "cases.parquet").read_bytes() + b" "
+    )
+    sums(altered)
+    assert verifier.verify(altered, keys(told), None, []) == 1
+    told_lines = capsys.readouterr().out
+    assert "no record names data/labels.parquet" in told_lines and "1 of 13 files are left out" in told_lines
 
 
 def test_the_same_version_is_the_same_bytes(told: Any, exported: Path, tmp_path: Path) -> None:
@@ -233,6 +244,18 @@ def the_name_in_a_switch(folder: Path) -> None:
     rewrite(folder, changed)
 
 
+def the_problem_of_a_switch(folder: Path) -> None:
+    changed = entries(folder)
+    [e for e in changed if e["kind"] == "Promoted"][-1]["body"]["problem"] = "coding"
+    rewrite(folder, changed)
+
+
+def the_key_of_an_approval(folder: Path) -> None:
+    changed = entries(folder)
+    [e for e in changed if e["kind"] == "Approved"][-1]["body"]["key"] = "SHA256:" + "A" * 43
+    rewrite(folder, changed)
+
+
 def a_manifest_without_a_parent(folder: Path) -> None:
     file = place(folder, "manifest.json")
     value = json.loads(file.read_bytes())
@@ -260,6 +283,8 @@ def a_manifest_without_a_parent(folder: Path) -> None:
         (a_switch_of_another_version, ["switch, entry", "what it does"]),
         (a_commitment_of_the_ledger, [f"{NAME}: specification, training, evaluation: cases that were read"]),
         (the_name_in_a_switch, ["seriousness@7: switch, entry", "switch and request"]),
+        (the_problem_of_a_switch, [f"{NAME}: switch, entry"]),
+        (the_key_of_an_approval, [f"{NAME}: switch, entry", "key, actor"]),
         (a_manifest_without_a_parent, ["cannot be read as what it should be: KeyError"]),
         (
             an_evaluation_of_the_ledger,
@@ -325,84 +350,161 @@ def test_a_checkpoint_that_was_kept_shows_a_ledger_written_anew(
 
 
 @pytest.mark.parametrize(
-    ("part", "change", "why"),
+    "change",
     [
-        (
-            "report",
-            lambda r: r["overall"]["results"]["accuracy"]["candidate"].update(value=0.9),
-            "policy and report give .*'accuracy', 'pass', True, None, 0.9",
-        ),
-        (
-            "policy",
-            lambda p: p["problems"]["seriousness"]["floors"].update(accuracy=0.5),
-            r"policy and report give .*0.5\], decided was",
-        ),
-        (
-            "policy",
-            lambda p: p["problems"]["seriousness"]["floors"].update(recall=0.1),
-            r"policy and report give \['floor kept', 'recall'.*decided was no more",
-        ),
-        (
-            "policy",
-            lambda p: p["problems"]["seriousness"].update(
-                superiority={"champion": {"accuracy": {"gain": 0.0}}}
-            ),
-            r"give \['superiority', 'accuracy', '\w+', True, 'champion'.*decided was no more",
-        ),
-        ("decision", lambda d: d["checks"].pop(), "policy and report give .*decided was no more"),
-        ("decision", lambda d: d["checks"][0].update(outcome="inconclusive"), "outcome of the checks"),
-        (
-            "decision",
-            lambda d: d["checks"][0].update(outcome="inconclusive", required=False),
-            "decided was .*'inconclusive', False",
-        ),
-        ("decision", lambda d: d["checks"][0].update(threshold=0.0), "decided was .*0.0"),
-        ("decision", lambda d: d.update(first=True), "outcome of the checks"),
-        ("decision", lambda d: d.update(reasons=["all is fine"]), "outcome of the checks"),
+        lambda d: d["checks"][0].update(outcome="inconclusive"),
+        lambda d: d["checks"][0].update(reason="all is fine"),
+        lambda d: d.update(outcome="fail"),
+        lambda d: d.update(first=True),
+        lambda d: d.update(reasons=["all is fine"]),
     ],
 )
-def test_a_decision_that_does_not_follow(
-    exported: Path, part: str, change: Callable[[Any], Any], why: str
-) -> None:
-    checked, entry = altered(exported, part, change)
-    with pytest.raises(verifier.Wrong, match=why):
-        verifier.decided(checked, entry)
-
-
-@pytest.mark.parametrize(
-    ("part", "change"),
-    [
-        ("policy", lambda p: p.update(slices={"death": {"metric": "accuracy", "margin": 0.02}})),
-        ("policy", lambda p: p.update(slices={"source:*": {"metric": "accuracy", "margin": 0.02}})),
-        ("policy", lambda p: p.update(behaviour={"negation": {"minimum": 0.9}})),
-        ("decision", lambda d: d["checks"].append({**d["checks"][0], "rule": "a later program's"})),
-        ("decision", lambda d: d["checks"].append({**d["checks"][0], "group": "death", "required": False})),
-    ],
-)
-def test_what_only_the_product_can_judge_never_holds_here(
-    exported: Path, part: str, change: Callable[[Any], Any]
-) -> None:
-    def inside(value: Any) -> None:
-        change(value["problems"]["seriousness"] if part == "policy" else value)
-
-    checked, entry = altered(exported, part, inside)
-    with pytest.raises(verifier.NotChecked, match="slices and behaviour only pv verify knows"):
-        verifier.decided(checked, entry)
-
-
-def altered(exported: Path, part: str, change: Callable[[Any], Any]) -> tuple[Any, Any]:
-    """The export with one record read otherwise, and the evaluation that it belongs to."""
-
+def test_a_decision_that_its_own_criteria_do_not_give(exported: Path, change: Callable[[Any], Any]) -> None:
     class Altered(verifier.Folder):
         def record(self, digest: str) -> Any:
             value = super().record(digest)
-            if digest == entry["body"][part]:
+            if digest == entry["body"]["decision"]:
                 change(value)
             return value
 
     checked = Altered(exported)
     checked.sums(), checked.chain()
     entry = checked.find("Evaluated", problem="seriousness")[-1]
+    with pytest.raises(verifier.Wrong, match="outcome of the checks"):
+        verifier.decided(checked, entry)
+
+
+def test_an_outsider_counts_decisions_and_numbers_again(whole: Path, exported: Path) -> None:
+    command = [sys.executable, "-I", "-S", str(whole / "recount.py")]
+    run = subprocess.run([*command, str(whole)], capture_output=True, text=True, env={})
+    assert run.returncode == 0 and not run.stderr, run.stdout
+    first, _, second, numbers, intervals, *_ = run.stdout.splitlines()
+    assert first.startswith("holds") and "1 floor, 1 uses" in first
+    assert second.startswith("holds") and "1 floor kept, 1 non-inferiority, 1 uses" in second
+    assert numbers.startswith("holds") and "accuracy, average_precision, f1" in numbers
+    assert "'serious' looked for; not calibration_error" in numbers
+    assert intervals.startswith("not checked")
+    without = subprocess.run([*command, str(exported)], capture_output=True, text=True, env={})
+    assert without.returncode == 0 and "the list of labels" in without.stdout
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "why"),
+    [
+        (
+            "report",
+            lambda r: r["overall"]["results"]["accuracy"]["candidate"].update(value=0.9),
+            "policy and report give .*accuracy.*0.9",
+        ),
+        (
+            "policy",
+            lambda p: p["problems"]["seriousness"]["floors"].update(accuracy=0.5),
+            r"policy and report give .*0.5}, decided was",
+        ),
+        (
+            "policy",
+            lambda p: p["problems"]["seriousness"]["floors"].update(recall=0.1),
+            r"policy and report give .*floor kept.*recall.*decided was no more",
+        ),
+        (
+            "policy",
+            lambda p: p["problems"]["seriousness"].update(
+                slices={"death": {"metric": "accuracy", "margin": 0.02}}
+            ),
+            'give {"rule": "no harm", "group": "death".*decided was no more',
+        ),
+        (
+            "policy",
+            lambda p: p["problems"]["seriousness"].update(behaviour={"sarcasm": {"minimum": 0.9}}),
+            'give {"rule": "behaviour", "group": "sarcasm".*"fail".*decided was no more',
+        ),
+        ("decision", lambda d: d["checks"].pop(), "policy and report give .*decided was no more"),
+        ("decision", lambda d: d["checks"][0].update(outcome="inconclusive"), "decided was .*inconclusive"),
+        ("decision", lambda d: d["checks"][0].update(required=False), 'decided was .*"required": false'),
+        ("decision", lambda d: d["checks"][0].update(threshold=0.0), "decided was .*0.0"),
+        (
+            "decision",
+            lambda d: d["checks"].append({**d["checks"][0], "rule": "a later program's"}),
+            "policy and report give no more, decided was .*a later program's",
+        ),
+    ],
+)
+def test_a_decision_that_does_not_follow(
+    exported: Path, part: str, change: Callable[[Any], Any], why: str
+) -> None:
+    checked, entry = altered(exported, part, change)
+    with pytest.raises(recount.Wrong, match=why):
+        recount.decided(checked, entry)
+
+
+def test_a_policy_that_asks_what_is_not_known_is_never_held(exported: Path) -> None:
+    checked, entry = altered(exported, "policy", lambda p: p["problems"]["seriousness"].update(luck={}))
+    with pytest.raises(recount.NotChecked, match="the policy asks luck"):
+        recount.decided(checked, entry)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda all: all["results"]["accuracy"]["candidate"].update(value=0.99), "accuracy: value is"),
+        (lambda all: all["results"]["roc_auc"]["candidate"].update(value=0.99), "roc_auc: value is"),
+        (lambda all: all["results"]["recall"].update(support=3), "recall: support is"),
+        (
+            lambda all: all["results"]["recall"]["against"]["champion"].update(reference_better=99),
+            "recall beside champion: reference_better is",
+        ),
+        (
+            lambda all: all["results"]["f1"]["against"]["TF-IDF"]["difference"].update(value=0.5),
+            "f1 beside TF-IDF: value is",
+        ),
+        (lambda all: all["labels"].update(serious=1), "all: [0-9]+ serious"),
+        (lambda all: all.update(clusters=1), "all: clusters is"),
+    ],
+)
+def test_a_report_that_does_not_follow(whole: Path, change: Callable[[Any], Any], why: str) -> None:
+    checked, entry = altered(whole, "report", lambda report: change(report["overall"]))
+    with pytest.raises(recount.Wrong, match=f"labels and answers give other numbers: .*{why}"):
+        recount.counted(checked, entry)
+
+
+def test_cases_that_are_not_tolerated_are_found_again(whole: Path) -> None:
+    def named(rule: str, *cases: str) -> None:
+        def change(value: Any) -> None:
+            if "slices" in value:
+                value["slices"]["negation"]["intolerable"] = list(cases)
+            else:
+                tolerance = {"metric": "accuracy", "margin": 0.1, "zero_tolerance": rule}
+                value["problems"]["seriousness"]["slices"] = {"negation": tolerance}
+
+        recount.counted(*altered(whole, ("report", "policy"), change))
+
+    held = recount.held_out(*altered(whole, "report", lambda report: None))
+    mine, theirs = (held.of(who, "negation") for who in ("candidate", "champion"))
+    wrong = sorted({row.case for row in mine if row.answer not in ("", row.label)})
+    newly = sorted(
+        {a.case for a, b in zip(mine, theirs, strict=True) if a.case in wrong and b.answer == b.label}
+    )
+    assert wrong and newly != wrong
+    named("wrong", *wrong)
+    named("newly_wrong", *newly)
+    with pytest.raises(recount.Wrong, match="negation: not tolerated are"):
+        named("wrong", *wrong[1:])
+
+
+def altered(
+    exported: Path, parts: str | tuple[str, ...], change: Callable[[Any], Any]
+) -> tuple[recount.Folder, Any]:
+    """The export with records read otherwise, and the evaluation that they belong to."""
+
+    class Altered(recount.Folder):
+        def record(self, digest: str, what: str) -> Any:
+            value = super().record(digest, what)
+            if digest == entry["body"].get(what) and what in parts:
+                change(value)
+            return value
+
+    checked = Altered(exported)
+    entry = checked.evaluations()[-1]
     return checked, entry
 
 
