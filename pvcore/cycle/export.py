@@ -134,11 +134,11 @@ def _held_out(workspace: Workspace, version: Version) -> Iterator[tuple[str, Any
     The list of example, cluster and label is the one whose digest report and ledger name; cases and slices by example.
     """
     for judged in judging.evaluations(workspace, version.manifest.specification):
+        if "references" not in judged.body:
+            continue  # of a time that did not record beside whom it was, and so which cases were left out
         asked = load_specification(workspace, judged.body["specification"])
         policy = judging.stored_policy(workspace, judged.body["policy"]).gate
-        beside = [
-            resolve(workspace.store, workspace.ledger, d) for d in judged.body.get("references", {}).values()
-        ]
+        beside = [resolve(workspace.store, workspace.ledger, d) for d in judged.body["references"].values()]
         _, test = judging.asked_of(workspace, asked, [v.manifest.specification for v in beside], policy)
         held = sorted(test, key=lambda example: example.example_id)
         rows = [[example.example_id, example.cluster, example.label] for example in held]
@@ -189,6 +189,10 @@ ssh-keygen, with nothing else installed and no network:
 KEYS is a file of the signers' keys that you got from them (ssh-keygen(1), ALLOWED SIGNERS). Without it the folder's own
 `allowed_signers` is used, which shows only that the folder fits together. Better still, take `verify.py` from a
 release of pv-retrain (`pvcore/standalone/verify.py`): the copy here is as good as who gave you the folder.
+
+Then, whether the decisions follow from policy and report, and the report from labels and answers if these are here:
+
+    python3 -I recount.py .
 
 A checkpoint of the ledger that you kept (`--checkpoint FILE`) shows that no entry was cut off or written anew.
 
