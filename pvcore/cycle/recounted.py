@@ -8,6 +8,7 @@ from typing import Any
 
 from pvcore.config import PolicyDocument, Workspace
 from pvcore.cycle import behaviours, data, judging, learned
+from pvcore.cycle.baselines import Splits, baselines
 from pvcore.cycle.candidate import load_specification
 from pvcore.cycle.checks import NotChecked, differences, require_same
 from pvcore.cycle.claims import DEFAULTS, assumed, later_program, plain, program, registered_version, told
@@ -26,6 +27,8 @@ from pvcore.training.specification import Specification
 
 NOT_MADE_AGAIN = ("effects", "unavailable")
 """Parts of a report that follow from answers which were not kept."""
+ROUNDED, TIED = 1e-4, 0.01
+"""What another processor may make of a baseline's scores, and of how many answers where scores tie."""
 WRITTEN = ("answers", "references", "cases", "changed", "uses", "allowed", "held_out", "seen", "reasons")
 """What an entry says beside its report, since entries name the program that wrote them."""
 
@@ -40,8 +43,8 @@ def report(workspace: Workspace, entry: Entry) -> str:
     asked = load_specification(workspace, body["specification"])
     policy = judging.stored_policy(workspace, body["policy"])
     beside = [registered_version(workspace, name) for name in body["references"].values()]
-    lines = [version.manifest.specification for version in beside if version]
-    examples, test = judging.asked_of(workspace, asked, lines, policy.gate)
+    theirs = [version.manifest.specification for version in beside if version]
+    examples, test = judging.asked_of(workspace, asked, theirs, policy.gate)
     answered, *others = (
         read_answers(get_blob(workspace.store, blob))
         for blob in (body["predictions"], *body["answers"].values())
@@ -79,6 +82,8 @@ def report(workspace: Workspace, entry: Entry) -> str:
         f"ledger entry {entry.sequence}",
         "what its answers give",
     )
+    if not later:
+        _require_baselines(workspace, asked, {**examples, "test": test}, named, entry)
     _require_curve(workspace, entry, policy)
     again = {name: value for name, value in stored.items() if name not in NOT_MADE_AGAIN}
     return f"{_numbers(again)} numbers from {len(test)} cases{assumed(entry)}"
@@ -102,6 +107,30 @@ def _require_references(workspace: Workspace, entry: Entry, policy: PolicyDocume
         f"ledger entry {entry.sequence}",
         "its champion and policy",
     )
+
+
+def _require_baselines(
+    workspace: Workspace,
+    asked: Specification,
+    examples: Splits,
+    named: dict[str, list[Prediction]],
+    entry: Entry,
+) -> None:
+    """The baselines, fitted to the same rows again, answer as they did.
+
+    Another processor may round otherwise: scores within ROUNDED are the same, and where scores tie, so may answers.
+    """
+    terms = data.terms(workspace, asked)
+    for name, made in baselines(PROBLEMS[asked.problem], examples, terms).items():
+        kept = named.get(name, [])
+        pairs = list(zip(kept, made, strict=False))
+        other = sum(abs(old.score - new.score) > ROUNDED for old, new in pairs)
+        tied = sum(old.answer != new.answer for old, new in pairs)
+        if len(kept) != len(made) or other or tied > TIED * len(made):
+            raise RegistryError(
+                f"{name}, fitted again, gives other answers than ledger entry {entry.sequence} keeps: "
+                f"{len(kept)} of {len(made)} are kept, {other} with another score, {tied} with another answer"
+            )
 
 
 def _require_curve(workspace: Workspace, entry: Entry, policy: PolicyDocument) -> None:

@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 
 from pvcore.cli import app
 from pvcore.cycle import approval, checkpoints, claims, judging, recounted, scoring, verification
+from pvcore.cycle.candidate import load_specification
 from pvcore.cycle.checks import NotChecked, differences
+from pvcore.cycle.predictions import lines, read_answers
 from pvcore.errors import RegistryError, SignatureRefused
 from pvcore.evaluation.gate import decide
 from pvcore.evaluation.report import Report
@@ -219,6 +221,35 @@ def test_what_an_entry_says_beside_its_report(own: Any) -> None:
     with pytest.raises(NotChecked):  # as the first programs wrote it
         old = {field: value for field, value in entry.body.items() if field not in ("answers", "program")}
         recounted.report(ws, dataclasses.replace(entry, body=old))
+
+
+def test_a_baseline_that_answers_worse_than_it_does(own: Any) -> None:
+    """A candidate would look better beside it, in a report that follows from what is stored."""
+    ws, entry = own.workspace, evaluated(own.workspace, "seriousness@2")
+    asked = load_specification(ws, entry.body["specification"])
+    gate = judging.stored_policy(ws, entry.body["policy"]).gate
+    beside = [version_of(ws, "seriousness@1").manifest.specification]
+    _, test = judging.asked_of(ws, asked, beside, gate)
+    blobs = {"candidate": entry.body["predictions"], **entry.body["answers"]}
+    named = {name: read_answers(get_blob(ws.store, blob)) for name, blob in blobs.items()}
+    turned = {"serious": "non-serious", "non-serious": "serious"}
+    worse = [dataclasses.replace(p, score=1 - p.score, answer=turned[p.answer]) for p in named["TF-IDF"]]
+
+    def said(words: list[Any]) -> Any:
+        others = {name: found for name, found in named.items() if name != "candidate"}
+        made = judging.reported(ws, asked, test, named["candidate"], {**others, "TF-IDF": words}, gate)
+        stored = Report.from_json(json.loads(get_blob(ws.store, entry.body["report"])))
+        kept = {
+            part: getattr(stored, part) for part in ("behaviour", "effects", "unavailable", "uses", "fresh")
+        }
+        value = canonical(dataclasses.replace(made, **kept).to_json())
+        answers = {**entry.body["answers"], "TF-IDF": put_blob(ws.store, lines(words))}
+        body = {**entry.body, "report": put_blob(ws.store, value), "answers": answers}
+        return dataclasses.replace(entry, body=body)
+
+    assert "numbers from" in recounted.report(ws, said(named["TF-IDF"]))
+    with pytest.raises(RegistryError, match="TF-IDF, fitted again, gives other answers"):
+        recounted.report(ws, said(worse))
 
 
 def test_behaviour_is_made_again_from_the_tests_and_replies_that_were_kept(own: Any) -> None:
