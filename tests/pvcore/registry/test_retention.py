@@ -48,6 +48,7 @@ class Memory:
         return self.data[key]
 
     def fetch(self, key: str, target: Path) -> Path:
+        target.parent.mkdir(mode=0o700, exist_ok=True)
         target.write_bytes(self.get(key))
         return target
 
