@@ -4,8 +4,8 @@
     python benchmarks/ledger_speed.py --entries 100000 --in-folder 0
 
 `hashed` is `hashlib.sha256(entry).digest()` in a loop. `chain and tree` is what `pv ledger verify --quick` computes:
-that every entry names its number and its predecessor's digest, and the Merkle root (each entry is hashed twice and
-each inner node once). `all` is what `pv ledger verify` computes: also that each entry is in canonical form, has the
+that every entry names its number and its predecessor's digest, and the Merkle root (one hash an
+entry, one an inner node). `all` is what `pv ledger verify` computes: also that each entry is in canonical form, has the
 fields of its kind and is there once, and what the snapshots must be. In memory the bytes are there already; in a folder
 both ways include reading the files through the store. The best of several runs in turns; `CPU` counts the
 processor's time, which other work on the machine disturbs less than the time on the clock.

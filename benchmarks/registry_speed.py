@@ -11,7 +11,7 @@ store, which has each byte on the disk (fsync) before it says so.
 resolve    the alias `champion` -> the version, with the place of its files. `fresh`: a new Python process does it once
 register   keep the files, then enter the version. Here also a new specification and the manifest; dataset, report
            and dossier are those of the first version. MLflow `rows only`: the version without any file
-promote    move the alias. Here that is the switch: signatures (ssh-keygen), gate, manifest, every byte of the files
+promote    move the alias. Here that is the switch: signatures, gate, manifest, every byte of the files
            and the expected champion verified anew, then one entry. `entry only`: what MLflow does, one entry that
            names the new version and the one before, nothing verified. `with approval`: asking, signing, accepting, too
 

@@ -77,7 +77,8 @@ class LocalStore:
     def _own(self, key: str) -> Path:
         """Where an object lies. Raises RegistryError for a link out of the store: it would bring in any file."""
         path = self.root / check_key(key)
-        if not os.path.realpath(path).startswith(os.path.join(os.path.realpath(self.root), "")):
+        below = [path, *path.parents[: key.count("/")]]
+        if any(map(os.path.islink, below)) and not path.resolve().is_relative_to(self.root.resolve()):
             raise RegistryError(
                 f"{self.url}: {key} is a link that leads out of the store. Put the file there."
             )

@@ -199,12 +199,12 @@ def promote(
     revocations. An approval that does not verify is ignored, and the entry says so.
     Raises StaleChampion, SignatureRefused, GateError, RegistryError; nothing is written then.
     """
-    asked = entry_at(ledger.state(), request.sequence, request.digest, REQUESTED)
+    now = ledger.state()
+    asked = entry_at(now, request.sequence, request.digest, REQUESTED)
     kind = SWITCH[asked.body["action"]]
-    done = ledger.find(kind, asked.digest)
-    if done:
+    if done := now.find(kind, asked.digest):
         return done
-    version = version_of(ledger.state(), store, asked)
+    version = version_of(now, store, asked)
     require_bytes(store, version)
 
     def body(state: State) -> dict[str, Any]:

@@ -93,6 +93,9 @@ def test_a_file_is_kept_as_its_bytes_are(store: Store, tmp_path: Path) -> None:
         assert path.read_bytes() == data
     with fetched_blob(store, name) as path:
         assert path.read_bytes() == data
+        if not path.is_relative_to(tmp_path):
+            assert path.parent.stat().st_mode & 0o077 == 0, "what a store fetched is nobody else's to read"
+    assert path.exists() == path.is_relative_to(tmp_path), "what a store fetched is gone, its own files stay"
     own = copy_object(store, "inbox/a", tmp_path / "own")
     own.write_bytes(b"changed")
     assert store.get("inbox/a") == data, "a copy of one's own is not the store's file"

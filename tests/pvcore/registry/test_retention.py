@@ -48,7 +48,7 @@ class Memory:
         return self.data[key]
 
     def fetch(self, key: str, target: Path) -> Path:
-        target.parent.mkdir(exist_ok=True)
+        target.parent.mkdir(mode=0o700, exist_ok=True)
         target.write_bytes(self.get(key))
         return target
 

@@ -19,6 +19,7 @@ from pvcore.registry.store import (
     get_folder,
     open_store,
     put_blob,
+    put_blobs,
     put_folder,
 )
 
@@ -144,6 +145,16 @@ class InventsObjects(Dictionary):
 def test_probe_refuses(kind: Callable[[], Store], why: str) -> None:
     with pytest.raises(StoreRefused, match=why):
         probe(kind())
+
+
+def test_several_blobs_at_once(store: Store, tmp_path: Path) -> None:
+    contents = [f"blob {n}".encode() for n in range(20)]
+    assert put_blobs(store, [*contents, contents[0]]) == [digest(c) for c in [*contents, contents[0]]]
+    assert [get_blob(store, digest(content)) for content in contents] == contents and put_blobs(
+        store, []
+    ) == []
+    with pytest.raises(RegistryError, match="cannot be read"):
+        put_blobs(store, [b"good", tmp_path / "none", b"also good"])
 
 
 def test_blobs(store: Store) -> None:
