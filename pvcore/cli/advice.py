@@ -9,10 +9,26 @@ import typer
 
 from pvcore.cli.output import console, emit, emit_json, write_whole
 from pvcore.cli.platform import Json, Where
+from pvcore.errors import ConfigError
 
 ProblemName = Annotated[str, typer.Argument(help="seriousness, triage, extraction, coding, pts or ddi")]
-Out = Annotated[Path | None, typer.Option("--out", help="write the page here, as HTML", dir_okay=False)]
-Plot = Annotated[Path | None, typer.Option("--out", help="write the plot here, as SVG", dir_okay=False)]
+
+
+def _with_folder(path: Path | None) -> Path | None:
+    """A file that can be written when the work is done: its folder is there. Raises ConfigError."""
+    if path and not path.resolve().parent.is_dir():
+        raise ConfigError(f"{path}: there is no folder {path.resolve().parent} to write it to.")
+    return path
+
+
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", help="write the page here, as HTML", dir_okay=False, callback=_with_folder),
+]
+Plot = Annotated[
+    Path | None,
+    typer.Option("--out", help="write the plot here, as SVG", dir_okay=False, callback=_with_folder),
+]
 ASKED = {
     "cases_per_month": ("Cases a month", float),
     "minutes_per_case": ("Minutes a person needs for one", float),
@@ -196,7 +212,10 @@ def phases(
         str, typer.Option(help="mixed, uncertainty, diversity, failures or random (--run)")
     ] = "mixed",
     tasks: Annotated[
-        Path | None, typer.Option(help="write the last work list here (.json or .csv)", dir_okay=False)
+        Path | None,
+        typer.Option(
+            help="write the last work list here (.json or .csv)", dir_okay=False, callback=_with_folder
+        ),
     ] = None,
     out: Plot = None,
     workspace: Where = None,

@@ -33,6 +33,7 @@ from pvcore.dossier.finding import Finding
 from pvcore.errors import ConfigError, GateError, NotFound
 from pvcore.evaluation.curve import Interval
 from pvcore.problems import PROBLEMS
+from pvcore.problems import problem as known_problem
 from pvcore.problems.seriousness import LABELS as SERIOUSNESS
 from pvcore.registry.store import get_blob
 
@@ -86,7 +87,7 @@ class Advised:
 
 def advise(workspace: Workspace, problem: str, said: Situation) -> Advised:
     """Gather what is known and ask the ladder. Raises NotFound where no dataset was built or no recipe stands."""
-    recipe, posed = workspace.recipe(problem), PROBLEMS[problem]
+    posed, recipe = known_problem(problem), workspace.recipe(problem)
     _require_metric(problem, said.metric)
     built = arrivals.last(workspace, "DatasetBuilt")
     if built is None:
