@@ -88,6 +88,9 @@ def advise(
     emit(rows, as_json=False, title="how it was decided")
     for change in found.advice.changes:
         console.print(f"  if {change.words}: {MEANING[change.outcome]}", markup=False)
+    for title, table, below in advising.tables(found):
+        emit(table, as_json=False, title=title)
+        console.print(f"  {below}" if below else "", markup=False)
     for line in (*found.data.advice, *(found.learned.words if found.learned else ())):
         console.print(f"  {line}", markup=False)
     if out:

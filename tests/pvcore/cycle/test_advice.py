@@ -187,11 +187,14 @@ def test_advice_rests_on_the_data_the_curve_and_the_prices(town: Any, tmp_path: 
     html = page.read_text()
     assert "Annotate first" in html and html.count("data:image/svg+xml;base64,") == 2
     assert not re.search(r"(src|href)=\"(?!data:)|@import|<script", html)  # nothing is loaded from elsewhere
+    told = flat(pv("advise", "seriousness", "--facts", facts, "-w", town.root))
+    assert "costs over 24 months" in told and "cases a month." in told and "non-serious" in told
 
 
 def test_without_a_word_everything_unknown_is_said_to_be(town: Any) -> None:
     told = flat(pv("advise", "coding", "-w", town.root))
     assert "The volume is not known" in told and told.startswith("coding: ")
+    assert all(share in told for share in ("50%", "80%", "95%")) and "costs over" not in told
 
 
 def test_what_the_file_leaves_out_is_asked_for(town: Any, tmp_path: Path) -> None:
