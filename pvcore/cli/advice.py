@@ -30,13 +30,20 @@ Plot = Annotated[
     typer.Option("--out", help="write the plot here, as SVG", dir_okay=False, callback=_with_folder),
 ]
 ASKED = {
-    "cases_per_month": ("Cases a month", float),
-    "minutes_per_case": ("Minutes a person needs for one", float),
-    "guideline": ("Does a written rule say how to choose? (y/n)", bool),
-    "target": ("Score that is asked for (0 to 1)", float),
-    "data_may_leave": ("May texts be sent to an API? (y/n)", bool),
-    "same_answer": ("Must an answer be the same bytes years later? (y/n)", bool),
-    "audited": ("Has what was trained on what to be shown? (y/n)", bool),
+    "cases_per_month": "Cases a month",
+    "minutes_per_case": "Minutes a person needs for one",
+    "guideline": "Does a written rule say how to choose? (y/n)",
+    "target": "Score that is asked for (0 to 1)",
+    "data_may_leave": "May texts be sent to an API? (y/n)",
+    "same_answer": "Must an answer be the same bytes years later? (y/n)",
+    "audited": "Has what was trained on what to be shown? (y/n)",
+}
+PRICES = {
+    "api_in": "Price of an API for a million tokens read (empty: no prices)",
+    "api_out": "The same for a million tokens written",
+    "machine_per_hour": "Price of an hour of your own machine",
+    "cases_per_hour": "Cases that it answers in an hour (empty: measured with the champion)",
+    "person_per_hour": "Price of an hour of a person",
 }
 
 
@@ -98,15 +105,19 @@ def advise(
 
 
 def _answers(said: Any) -> dict[str, Any]:
-    """Ask for what is unknown; an empty answer leaves it so."""
-    given = {}
-    for name, (words, kind) in ASKED.items():
-        if name in said.model_fields_set:
-            continue
-        text = typer.prompt(words, default="", show_default=False).strip().lower()
-        if text:
-            given[name] = text in ("y", "yes") if kind is bool else text
+    """Ask for what is unknown; an empty answer leaves it so, and no further price is asked for after one."""
+    given: dict[str, Any] = {}
+    for name, words in ASKED.items():
+        if name not in said.model_fields_set and (text := _typed(words)):
+            given[name] = text
+    if "prices" not in said.model_fields_set and (first := _typed(PRICES["api_in"])):
+        others = {name: _typed(words) for name, words in PRICES.items() if name != "api_in"}
+        given["prices"] = {"api_in": first, **{name: text for name, text in others.items() if text}}
     return given
+
+
+def _typed(words: str) -> str:
+    return str(typer.prompt(words, default="", show_default=False)).strip().lower()
 
 
 def curve(
