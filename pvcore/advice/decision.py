@@ -163,8 +163,15 @@ def _agreement(facts: Facts) -> tuple[bool, str]:
 
 def _examples(facts: Facts) -> tuple[bool, str]:
     found = f"{facts.examples:,} labelled examples; {facts.enough:,} are a starting point."
-    if facts.examples >= facts.enough or _surely(facts):
+    if facts.examples >= facts.enough:
         return True, found
+    if _surely(facts):
+        return True, f"{found} The target is reached with fewer."
+    if facts.flat:
+        return (
+            True,
+            f"{found} The learning curve of this data is flat already: more of the same brings nothing.",
+        )
     need = facts.rows_for_target
     more = f" The learning curve reaches the target at about {need:,.0f}." if need else ""
     return False, f"{found} {facts.enough - facts.examples:,} more are needed to start with.{more}"

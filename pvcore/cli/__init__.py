@@ -9,6 +9,7 @@ import typer
 
 from pvcore.cli import (
     advice,
+    annotating,
     approval,
     audit,
     base,
@@ -63,6 +64,7 @@ for room in (
     audit,
     trust,
     advice,
+    annotating,
     trials,
 ):
     room.add_to(app)

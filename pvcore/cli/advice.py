@@ -9,18 +9,41 @@ import typer
 
 from pvcore.cli.output import console, emit, emit_json, write_whole
 from pvcore.cli.platform import Json, Where
+from pvcore.errors import ConfigError
 
 ProblemName = Annotated[str, typer.Argument(help="seriousness, triage, extraction, coding, pts or ddi")]
-Out = Annotated[Path | None, typer.Option("--out", help="write the page here, as HTML", dir_okay=False)]
-Plot = Annotated[Path | None, typer.Option("--out", help="write the plot here, as SVG", dir_okay=False)]
+
+
+def with_folder(path: Path | None) -> Path | None:
+    """A file that can be written when the work is done: its folder is there. Raises ConfigError."""
+    if path and not path.resolve().parent.is_dir():
+        raise ConfigError(f"{path}: there is no folder {path.resolve().parent} to write it to.")
+    return path
+
+
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", help="write the page here, as HTML", dir_okay=False, callback=with_folder),
+]
+Plot = Annotated[
+    Path | None,
+    typer.Option("--out", help="write the plot here, as SVG", dir_okay=False, callback=with_folder),
+]
 ASKED = {
-    "cases_per_month": ("Cases a month", float),
-    "minutes_per_case": ("Minutes a person needs for one", float),
-    "guideline": ("Does a written rule say how to choose? (y/n)", bool),
-    "target": ("Score that is asked for (0 to 1)", float),
-    "data_may_leave": ("May texts be sent to an API? (y/n)", bool),
-    "same_answer": ("Must an answer be the same bytes years later? (y/n)", bool),
-    "audited": ("Has what was trained on what to be shown? (y/n)", bool),
+    "cases_per_month": "Cases a month",
+    "minutes_per_case": "Minutes a person needs for one",
+    "guideline": "Does a written rule say how to choose? (y/n)",
+    "target": "Score that is asked for (0 to 1)",
+    "data_may_leave": "May texts be sent to an API? (y/n)",
+    "same_answer": "Must an answer be the same bytes years later? (y/n)",
+    "audited": "Has what was trained on what to be shown? (y/n)",
+}
+PRICES = {
+    "api_in": "Price of an API for a million tokens read (empty: no prices)",
+    "api_out": "The same for a million tokens written",
+    "machine_per_hour": "Price of an hour of your own machine",
+    "cases_per_hour": "Cases that it answers in an hour (empty: measured with the champion)",
+    "person_per_hour": "Price of an hour of a person",
 }
 
 
@@ -28,9 +51,6 @@ def add_to(app: typer.Typer) -> None:
     """Register this room's commands."""
     app.command()(advise)
     app.command()(curve)
-    app.command()(failures)
-    app.command("next")(next_)
-    app.command()(phases)
 
 
 def advise(
@@ -72,6 +92,9 @@ def advise(
     emit(rows, as_json=False, title="how it was decided")
     for change in found.advice.changes:
         console.print(f"  if {change.words}: {MEANING[change.outcome]}", markup=False)
+    for title, table, below in advising.tables(found):
+        emit(table, as_json=False, title=title)
+        console.print(f"  {below}" if below else "", markup=False)
     for line in (*found.data.advice, *(found.learned.words if found.learned else ())):
         console.print(f"  {line}", markup=False)
     if out:
@@ -79,15 +102,19 @@ def advise(
 
 
 def _answers(said: Any) -> dict[str, Any]:
-    """Ask for what is unknown; an empty answer leaves it so."""
-    given = {}
-    for name, (words, kind) in ASKED.items():
-        if name in said.model_fields_set:
-            continue
-        text = typer.prompt(words, default="", show_default=False).strip().lower()
-        if text:
-            given[name] = text in ("y", "yes") if kind is bool else text
+    """Ask for what is unknown; an empty answer leaves it so, and no further price is asked for after one."""
+    given: dict[str, Any] = {}
+    for name, words in ASKED.items():
+        if name not in said.model_fields_set and (text := _typed(words)):
+            given[name] = text
+    if "prices" not in said.model_fields_set and (first := _typed(PRICES["api_in"])):
+        others = {name: _typed(words) for name, words in PRICES.items() if name != "api_in"}
+        given["prices"] = {"api_in": first, **{name: text for name, text in others.items() if text}}
     return given
+
+
+def _typed(words: str) -> str:
+    return str(typer.prompt(words, default="", show_default=False)).strip().lower()
 
 
 def curve(
@@ -132,92 +159,3 @@ def curve(
     )
     for line in found.words:
         console.print(f"  {line}", markup=False)
-
-
-Version = Annotated[str, typer.Argument(help="seriousness@champion, seriousness@7, or a digest")]
-
-
-def failures(version: Version, workspace: Where = None, as_json: Json = False) -> None:
-    """Where a version fails: slices that go wrong more often than the rest, and wrong answers that read alike."""
-    from pvcore.config import open_workspace
-    from pvcore.cycle import targeting
-
-    found = targeting.failures(open_workspace(workspace), version)
-    if as_json:
-        emit_json(targeting.as_json(found))
-        return
-    console.print(f"{found.version}: {found.errors} of {len(found.rows)} tune rows wrong", markup=False)
-    emit(targeting.mode_rows(found), as_json=False, title="failure modes")
-    for mode in found.modes:
-        for example in mode.examples[:2]:
-            console.print(
-                f"  {mode.name}: {example['label']} answered as {example['answer']}: {example['text'][:160]}",
-                markup=False,
-            )
-
-
-def next_(
-    version: Version,
-    pool: Annotated[
-        Path, typer.Argument(help="cases without labels, in any format that can be ingested", exists=True)
-    ],
-    out: Annotated[
-        Path, typer.Argument(help="Label Studio tasks to write (.json; triage, ddi: .csv)", dir_okay=False)
-    ],
-    size: Annotated[int, typer.Option(min=1, help="cases to annotate")] = 100,
-    how: Annotated[str, typer.Option(help="mixed, uncertainty, diversity, failures or random")] = "mixed",
-    meddra_version: Annotated[str | None, typer.Option(help="what codes in the file are in")] = None,
-    workspace: Where = None,
-    as_json: Json = False,
-) -> None:
-    """Choose which cases to annotate next; write them as tasks (triage, ddi: a table) with the version's answers."""
-    from pvcore.annotations import batch as batches
-    from pvcore.config import open_workspace
-    from pvcore.cycle import asking, targeting
-    from pvcore.registry.manifest import resolve
-
-    opened = open_workspace(workspace)
-    problem = resolve(opened.store, opened.ledger, version).problem
-    asking.require_suffix(problem, out)
-    read = batches.read(pool, meddra_version=meddra_version)
-    chosen = targeting.next_cases(opened, version, read, size, how=how)  # type: ignore[arg-type]
-    config = asking.write(chosen, problem, out)
-    row = {"file": str(out), "cases": len(chosen.cases), "known": chosen.known}
-    row |= {"config": str(config)} if config else {}
-    emit([row], as_json=as_json, title=f"to annotate next, by {how}")
-
-
-def phases(
-    problem: ProblemName,
-    run: Annotated[bool, typer.Option("--run", help="do the newest version's phase first, here")] = False,
-    target: Annotated[float | None, typer.Option(help="score to stop at (--run)")] = None,
-    size: Annotated[int, typer.Option(min=1, help="cases to annotate in a phase (--run)")] = 100,
-    how: Annotated[
-        str, typer.Option(help="mixed, uncertainty, diversity, failures or random (--run)")
-    ] = "mixed",
-    tasks: Annotated[
-        Path | None, typer.Option(help="write the last work list here (.json or .csv)", dir_okay=False)
-    ] = None,
-    out: Plot = None,
-    workspace: Where = None,
-    as_json: Json = False,
-) -> None:
-    """Phases of annotation: each version's score and failures, what the new batch closed, what to annotate next.
-
-    On a running platform, and going on after each retraining: pv run phases problem=NAME target=0.8
-    """
-    from pvcore.config import open_workspace
-    from pvcore.cycle import phase_pages as pages
-    from pvcore.cycle import phases as steps
-
-    opened = open_workspace(workspace)
-    if run:
-        line = pages.line(steps.phase(opened, problem, target=target, size=size, how=steps.way(how)))
-        if not as_json:
-            console.print(line, markup=False)
-    found = pages.as_json(opened, problem)
-    if tasks:
-        pages.write_work_list(opened, problem, tasks)
-    if out:
-        write_whole(out, pages.finding(found).plot.decode())
-    emit(found if as_json else pages.table(found), as_json=as_json, title=f"phases of {problem}")

@@ -168,15 +168,15 @@ def run(
 ) -> None:
     """Start a run on the running platform, with what its form in the Prefect UI asks for."""
     from pvcore.config import open_workspace
-    from pvcore.platform import embedded
+    from pvcore.platform import embedded, forms
 
     given = [item.partition("=") for item in parameters or ()]
     if wrong := [name + equals for name, equals, _ in given if not equals]:
         raise ConfigError(f"expected NAME=VALUE, found {', '.join(wrong)}")
-    # Texts stay texts (a MedDRA version is no number); only a switch of the form is a switch here.
-    switches = {"true": True, "false": False}
     platform = embedded.attach(open_workspace(workspace).root)
-    started = platform.run(deployment, {name: switches.get(value, value) for name, _, value in given})
+    form = platform.deployment(deployment)["parameter_openapi_schema"]
+    # Texts stay texts (a MedDRA version is no number) where the form asks for one.
+    started = platform.run(deployment, forms.typed(form, {name: value for name, _, value in given}))
     url = platform.flow_run(started).url
     if as_json:
         emit_json({"run": started, "url": url})

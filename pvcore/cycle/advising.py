@@ -28,11 +28,12 @@ from pvcore.cycle.curves import RECALL
 from pvcore.cycle.learned import MORE, WORTHWHILE, Learned, first_metric
 from pvcore.cycle.pricing import prices as completed_prices
 from pvcore.cycle.situation import Situation
-from pvcore.dossier.advice import advice_page
+from pvcore.dossier.advice import advice_page, costs_shown, data_shown
 from pvcore.dossier.finding import Finding
 from pvcore.errors import ConfigError, GateError, NotFound
 from pvcore.evaluation.curve import Interval
 from pvcore.problems import PROBLEMS
+from pvcore.problems import problem as known_problem
 from pvcore.problems.seriousness import LABELS as SERIOUSNESS
 from pvcore.registry.store import get_blob
 
@@ -86,7 +87,7 @@ class Advised:
 
 def advise(workspace: Workspace, problem: str, said: Situation) -> Advised:
     """Gather what is known and ask the ladder. Raises NotFound where no dataset was built or no recipe stands."""
-    recipe, posed = workspace.recipe(problem), PROBLEMS[problem]
+    posed, recipe = known_problem(problem), workspace.recipe(problem)
     _require_metric(problem, said.metric)
     built = arrivals.last(workspace, "DatasetBuilt")
     if built is None:
@@ -193,6 +194,29 @@ def _scores(workspace: Workspace, problem: str, said: Situation, learned: Learne
     if shown is None or shown.value is None or shown.low is None or shown.high is None:
         return {}
     return {"reached": Interval(shown.value, shown.low, shown.high)}
+
+
+Table = tuple[str, list[dict[str, Any]], str]
+"""(Title, rows, a sentence below.)"""
+
+
+def tables(found: Advised) -> list[Table]:
+    """What the data holds and what each way costs, for a terminal; only what is known."""
+    held = data_shown(found.data, found.agreement, found.learned.labels if found.learned else {})
+    known = {"alpha": held["with_alpha"], "gain": held["with_gain"]}
+    labels = [{key: row[key] for key in row if known.get(key, True)} for row in held["labels"]]
+    more = f"{held['more']:,} more labels are not shown." if held["more"] else ""
+    shown: list[Table] = [(held["summary"], labels, more)]
+    if found.data.coverage:
+        rows = [
+            {"share": f"{row.share:.0%}", "terms": row.terms, "fewest_examples": row.fewest}
+            for row in found.data.coverage
+        ]
+        shown.append(("terms that make up the volume", rows, "Start with the first, widen step by step."))
+    if found.costs and found.prices:
+        costs = costs_shown(found.costs, found.prices.months)
+        shown.append((f"costs over {found.prices.months} months", costs["rows"], costs["words"]))
+    return shown
 
 
 def page(found: Advised) -> str:

@@ -19,6 +19,7 @@ from pvcore.evaluation.compare import frame
 from pvcore.evaluation.curve import LEAST as LEAST_SIZES
 from pvcore.evaluation.metrics import recall
 from pvcore.problems import PROBLEMS, Problem
+from pvcore.problems import problem as known_problem
 from pvcore.records import Example, digest
 from pvcore.training.mixture import sample
 from pvcore.training.specification import Specification
@@ -37,8 +38,9 @@ def plan(
 ) -> list[Planned]:
     """The runs of a curve; nothing is trained yet. Sizes by default: all rows, half of them, a quarter ...
 
-    `dataset` is a digest, the latest one if empty. Raises GateError where the data does not carry a curve.
+    `dataset` is a digest, the latest one if empty. Raises NotFound, GateError where the data does not carry a curve.
     """
+    known_problem(problem)
     dataset = dataset or samples.latest(workspace)
     recipe = workspace.recipe(problem)
     examples = data.examples(workspace, problem, dataset)

@@ -21,6 +21,7 @@ from pvcore.cycle.learned import learned as newest_curve
 from pvcore.cycle.predictions import read_answers
 from pvcore.errors import GateError, NotFound
 from pvcore.problems import PROBLEMS
+from pvcore.problems import problem as known_problem
 from pvcore.records import Case, Example, Prediction, canonical, digest
 from pvcore.registry.ledger import Entry
 from pvcore.registry.manifest import Version
@@ -56,6 +57,7 @@ def check(workspace: Workspace, problem: str) -> dict[str, Any]:
     Recorded once for what was scored, labelled and measured until now. Raises NotFound where there is no
     champion, or it scored nothing yet.
     """
+    known_problem(problem)
     version = candidate.champion_of(workspace, problem)
     if version is None:
         raise NotFound(f"{problem} has no champion yet: nothing is scored with it.")

@@ -11,10 +11,11 @@ from pvcore.cycle import candidate, data
 from pvcore.cycle.curves import POINT, RECALL
 from pvcore.dossier.advice import learning_curve
 from pvcore.dossier.finding import Finding
-from pvcore.errors import GateError, NotFound
+from pvcore.errors import ConfigError, GateError, NotFound
 from pvcore.evaluation import curve as curves
 from pvcore.evaluation.curve import Curve, Interval, Point
 from pvcore.problems import PROBLEMS
+from pvcore.problems import problem as known_problem
 from pvcore.records import canonical
 from pvcore.registry.ledger import Entry
 from pvcore.registry.store import put_blob
@@ -88,8 +89,11 @@ def learned(
 ) -> Learned:
     """The newest curve that was measured of a problem, out of these entries of the ledger (default: all).
 
-    `metric` is the first that the policy asks for, if empty. Raises NotFound; GateError for a metric it does not have.
+    `metric` is the first that the policy asks for, if empty. Raises NotFound; GateError for a metric it does
+    not have, ConfigError for a target that is no score.
     """
+    known_problem(problem)
+    require_target(target)
     rows = _newest(workspace.ledger.entries() if entries is None else entries, problem)
     if not rows:
         raise NotFound(f"no learning curve of {problem} was measured. Measure one: pv curve {problem}")
@@ -118,6 +122,12 @@ def learned(
         words=_words(fitted, metric, target),
         labels=labels,
     )
+
+
+def require_target(target: float | None) -> None:
+    """Raise ConfigError for a score that nothing can reach, or everything does."""
+    if target is not None and not 0 < target <= 1:
+        raise ConfigError(f"a target is a score above 0 and at most 1, found {target:g}.")
 
 
 def _newest(entries: Sequence[Entry], problem: str) -> list[Entry]:

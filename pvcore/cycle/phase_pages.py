@@ -15,6 +15,7 @@ from pvcore.dossier.finding import Finding
 from pvcore.dossier.phases import phase_plot
 from pvcore.errors import NotFound
 from pvcore.evaluation.curve import Interval
+from pvcore.problems import problem as known_problem
 from pvcore.registry.ledger import Entry
 from pvcore.registry.store import get_blob
 
@@ -92,6 +93,7 @@ def write_work_list(workspace: Workspace, problem: str, path: Path) -> None:
 
 
 def _found(workspace: Workspace, problem: str) -> list[Entry]:
+    known_problem(problem)
     found = phases(workspace.ledger.state(), problem)
     if not found:
         raise NotFound(f"no phase of {problem} was run. Run one: pv phases {problem} --run")

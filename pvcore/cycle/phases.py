@@ -27,13 +27,14 @@ from pvcore.annotations.batch import Batch
 from pvcore.annotations.merge import case_of
 from pvcore.config import Workspace
 from pvcore.cycle import asking, candidate, data, samples, targeting
-from pvcore.cycle.learned import first_metric
+from pvcore.cycle.learned import first_metric, require_target
 from pvcore.cycle.mending import PHASE, modes_of, phases
 from pvcore.errors import ConfigError
 from pvcore.evaluation.compare import frame
 from pvcore.evaluation.curve import Interval, Point
 from pvcore.evaluation.paired import Resamples, percentile_interval
 from pvcore.problems import PROBLEMS
+from pvcore.problems import problem as known_problem
 from pvcore.records import canonical
 from pvcore.registry.ledger import Entry
 from pvcore.registry.manifest import Version, resolve
@@ -51,8 +52,11 @@ def phase(
     """The phase of the newest version of `problem`: found again in the ledger if it was done before.
 
     One that stopped is done anew for another target or a newer dataset. At most `size` cases are asked for. Raises
-    NotFound without a version, ConfigError where it cannot be judged.
+    NotFound without a version, ConfigError where it cannot be judged or the
+    target is no score.
     """
+    known_problem(problem)
+    require_target(target)
     version = resolve(workspace.store, workspace.ledger, f"{problem}@latest")
     newest = samples.latest(workspace)
     past = phases(workspace.ledger.state(), problem)

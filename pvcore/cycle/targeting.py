@@ -20,8 +20,10 @@ from pvcore.advice.vectors import vectors
 from pvcore.annotations.batch import Batch
 from pvcore.config import Workspace
 from pvcore.cycle import candidate, data, scoring
+from pvcore.cycle.learned import told
 from pvcore.cycle.lineage import unseen
 from pvcore.errors import ConfigError
+from pvcore.evaluation.paired import wilson_interval
 from pvcore.problems import PROBLEMS
 from pvcore.records import Case, Example, Prediction
 from pvcore.registry.manifest import Version, resolve
@@ -167,7 +169,7 @@ def mode_rows(found: Failures) -> list[dict[str, Any]]:
             "mode": mode.name,
             "wrong": mode.errors,
             "of": mode.rows if mode.kind == "slice" else None,
-            "error_rate": mode.rate if mode.kind == "slice" else None,
+            "error_rate": told(_rate(mode)) if mode.kind == "slice" else None,
             "elsewhere": mode.rest,
             "p": mode.p,
         }
@@ -188,5 +190,14 @@ def as_json(found: Failures) -> dict[str, Any]:
         "version": found.version,
         "rows": len(found.rows),
         "errors": found.errors,
-        "modes": [dataclasses.asdict(mode) for mode in found.modes],
+        "modes": [
+            {**dataclasses.asdict(mode), "rate": _rate(mode) if mode.kind == "slice" else None}
+            for mode in found.modes
+        ],
     }
+
+
+def _rate(mode: Mode) -> dict[str, float]:
+    """The error rate of a mode with its 95% interval."""
+    low, high = wilson_interval(mode.errors, mode.rows, 0.95)
+    return {"value": mode.rate, "low": low, "high": high}

@@ -20,6 +20,7 @@ from pvcore.cycle.bases import RECIPE_SUFFIXES, looked_at
 from pvcore.cycle.predictions import lines
 from pvcore.cycle.samples import Planned
 from pvcore.errors import ConfigError, TrainingError
+from pvcore.problems import problem as known_problem
 from pvcore.registry.store import put_blob
 from pvcore.training.settings import BaseModelSettings
 
@@ -50,15 +51,21 @@ def plan(
     """What is to be trained; nothing is yet. A base that cannot be used here is a trial without runs.
 
     A name is that of a shipped recipe (`pv base list`), a recipe's YAML file, or a base's source. Raises
-    ConfigError where there are no two different bases, and GateError where the data has too few rows.
+    ConfigError where there are no two different bases or none can be used, NotFound, and GateError where the data has
+    too few rows.
     """
+    known_problem(problem)
     if len(set(names)) < max(2, len(names)):
         raise ConfigError("two different bases are needed, the first is what the others are held against.")
     dataset = samples.latest(workspace)
     rows = data.examples(workspace, problem, dataset)
     chosen = sorted({*sizes} or {len(rows.get("train", ())) >> n for n in range(SIZES)})
     samples.refuse(f"no trial of bases for {problem}", chosen, rows, least=1)
-    return [_trial(workspace, problem, name, dataset, chosen, seeds) for name in names]
+    trials = [_trial(workspace, problem, name, dataset, chosen, seeds) for name in names]
+    if not any(trial.runs for trial in trials):
+        told = "\n".join(f"  {trial.name}: {'; '.join(trial.faults)}" for trial in trials)
+        raise ConfigError(f"none of these bases can be used here:\n{told}")
+    return trials
 
 
 def _trial(

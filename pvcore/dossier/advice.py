@@ -156,9 +156,9 @@ def advice_page(
                 for s in advice.path
             ],
             changes=[{"words": c.words, "outcome": MEANING[c.outcome]} for c in advice.changes],
-            data=_data(data, agreement, gains),
+            data=data_shown(data, agreement, gains),
             measured=[_answered(question, found) for question, found in measured.items()],
-            costs=_costs(costs, months) if costs else None,
+            costs=costs_shown(costs, months) if costs else None,
         )
     )
 
@@ -170,9 +170,10 @@ def _answered(question: str, found: Finding | str) -> dict[str, Any]:
     return {"question": question, "command": "", **told}
 
 
-def _data(
+def data_shown(
     found: Sufficiency, agreement: Mapping[str, float], gains: Mapping[str, Interval]
 ) -> dict[str, Any]:
+    """What the data holds, as texts: a summary, labels, coverage."""
     summary = (
         f"{found.examples:,} labelled examples, {found.distinct:,} of them distinct ({found.repeated:.0%} repeat "
         f"another one); {found.variety:.0f} distinct words in each 1,000."
@@ -201,7 +202,13 @@ def _signed(gain: Interval | None) -> str:
     return f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})" if gain else "-"
 
 
-def _costs(costs: Costs, months: int) -> dict[str, Any]:
+def _price(case: float) -> str:
+    """Of one case: a part of a millionth is still said to be more than nothing."""
+    return "below 0.0000001" if 0 < case < 1e-7 else f"{case:,.7f}".rstrip("0").rstrip(".")
+
+
+def costs_shown(costs: Costs, months: int) -> dict[str, Any]:
+    """What each way costs, as texts: a row a way, and from which volume the small model is the cheaper one."""
     even = (
         "The small model is never the cheaper one."
         if costs.break_even is None
@@ -214,9 +221,6 @@ def _costs(costs: Costs, months: int) -> dict[str, Any]:
     ]
     return {
         "months": months,
-        "rows": [
-            {"who": who, "case": f"{case:,.7f}".rstrip("0").rstrip("."), "all": f"{total:,.0f}"}
-            for who, case, total in rows
-        ],
+        "rows": [{"who": who, "case": _price(case), "all": f"{total:,.0f}"} for who, case, total in rows],
         "words": even,
     }

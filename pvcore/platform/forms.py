@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,3 +60,32 @@ def answer(platform: Platform, form: Form, values: Mapping[str, Any]) -> None:
     if faults:
         raise AnswerError(f"answer to run {form.flow_run_id}", faults)
     platform.resume(form.flow_run_id, values)
+
+
+def typed(schema: Mapping[str, Any], texts: Mapping[str, str]) -> dict[str, Any]:
+    """What was typed as a deployment's form takes it: numbers and switches where it asks for them, else texts.
+
+    `schema` is the JSON schema of its parameters. AnswerError with every value that is none and every unknown name.
+    """
+    fields: Mapping[str, Mapping[str, Any]] = schema.get("properties", {})
+    values, faults = {}, []
+    for name, text in texts.items():
+        if name not in fields:
+            faults.append(Fault(name, "is no parameter", f"one of {', '.join(sorted(fields))}"))
+            continue
+        kind = fields[name].get("type", "string")
+        try:
+            values[name] = _READ.get(kind, str)(text)
+        except (KeyError, ValueError):
+            faults.append(Fault(name, f"expected {_WANTED[kind]}, found {text!r}"))
+    if faults:
+        raise AnswerError("parameters", faults)
+    return values
+
+
+_READ: Mapping[str, Callable[[str], Any]] = {
+    "integer": int,
+    "number": float,
+    "boolean": {"true": True, "false": False}.__getitem__,
+}
+_WANTED = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}

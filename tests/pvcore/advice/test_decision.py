@@ -36,6 +36,7 @@ def prices(**changes):
         (replace(READY, examples=80), "fine-tune", "constraints"),  # the target is reached with 80
         (replace(READY, reached=Interval(0.7, 0.68, 0.72)), "annotate first", "target"),
         (replace(READY, reached=Interval(0.7, 0.68, 0.72), flat=True), "people", "target"),
+        (replace(READY, examples=80, reached=Interval(0.7, 0.68, 0.72), flat=True), "people", "target"),
         (replace(FREE, costs=compare(prices(cases_per_month=900, examples=2_000))), "large model", "price"),
         (replace(FREE, costs=compare(prices(cases_per_month=900_000))), "fine-tune", "price"),
         (FREE, "fine-tune", "price"),

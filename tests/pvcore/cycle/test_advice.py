@@ -187,21 +187,28 @@ def test_advice_rests_on_the_data_the_curve_and_the_prices(town: Any, tmp_path: 
     html = page.read_text()
     assert "Annotate first" in html and html.count("data:image/svg+xml;base64,") == 2
     assert not re.search(r"(src|href)=\"(?!data:)|@import|<script", html)  # nothing is loaded from elsewhere
+    told = flat(pv("advise", "seriousness", "--facts", facts, "-w", town.root))
+    assert "costs over 24 months" in told and "cases a month." in told and "non-serious" in told
 
 
 def test_without_a_word_everything_unknown_is_said_to_be(town: Any) -> None:
     told = flat(pv("advise", "coding", "-w", town.root))
     assert "The volume is not known" in told and told.startswith("coding: ")
+    assert all(share in told for share in ("50%", "80%", "95%")) and "costs over" not in told
 
 
 def test_what_the_file_leaves_out_is_asked_for(town: Any, tmp_path: Path) -> None:
     facts = tmp_path / "facts.yaml"
     facts.write_text("cases_per_month: 20\n")
-    told = pv("advise", "seriousness", "--facts", facts, "--ask", "-w", town.root, typed="6\ny\n\n\n\n\n")
+    told = pv("advise", "seriousness", "--facts", facts, "--ask", "-w", town.root, typed="6\ny\n\n\n\n\n\n")
     assert "Cases a month" not in told and "Minutes a person needs" in told
     assert "seriousness: leave it to people" in told  # 20 cases at 6 minutes are two hours
     with pytest.raises(ConfigError, match="cases_per_month: Input should be a valid number"):
-        pv("advise", "seriousness", "--ask", "-w", town.root, typed="many\n\n\n\n\n\n\n")
+        pv("advise", "seriousness", "--ask", "-w", town.root, typed="many\n\n\n\n\n\n\n\n")
+    with pytest.raises(ConfigError, match="guideline: Input should be a valid boolean"):
+        pv("advise", "seriousness", "--ask", "-w", town.root, typed="\n\nmaybe\n\n\n\n\n\n")
+    typed = "20000\n2\ny\n\nn\n\n\n3\n15\n1.2\n\n45\n"
+    assert "costs over 24 months" in flat(pv("advise", "seriousness", "--ask", "-w", town.root, typed=typed))
 
 
 def test_a_wrong_file_is_refused_with_every_fault(town: Any, tmp_path: Path) -> None:
@@ -225,6 +232,8 @@ def test_a_wrong_file_is_refused_with_every_fault(town: Any, tmp_path: Path) -> 
 def test_failures_are_of_tune_rows_that_were_not_learned(town: Any) -> None:
     found = json.loads(pv("failures", "coding@champion", "--json", "-w", town.root))
     assert 0 < found["errors"] <= found["rows"] and found["modes"]
+    for mode in (mode for mode in found["modes"] if mode["kind"] == "slice"):
+        assert mode["rate"]["low"] < mode["rate"]["value"] <= mode["rate"]["high"]
     assert "tune rows wrong" in pv("failures", "coding@champion", "-w", town.root)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pvcore.advice.costs import Costs
 from pvcore.advice.decision import Facts, decide
 from pvcore.advice.sufficiency import sufficiency
-from pvcore.dossier.advice import advice_page
+from pvcore.dossier.advice import advice_page, costs_shown
 from pvcore.dossier.finding import Finding
 from pvcore.evaluation.curve import Interval
 from pvcore.records import Example
@@ -20,6 +21,12 @@ def test_labels_and_words_are_escaped() -> None:
         measured={"Which base?": Finding("bases", HOSTILE, b"<svg/>", [{HOSTILE: HOSTILE}], [HOSTILE])},
     )  # fmt: skip
     assert "<script" not in page and page.count("&lt;script&gt;") == 5
+
+
+def test_a_price_too_small_to_print_is_not_nothing() -> None:
+    costs = Costs(2e-9, 3e-4, 1.5, 180.0, 480_000.0, 20_708.0)
+    rows = costs_shown(costs, 24)["rows"]
+    assert [row["case"] for row in rows] == ["below 0.0000001", "0.0003", "1.5"]
 
 
 def test_what_was_not_measured_names_the_command_that_would() -> None:
