@@ -89,7 +89,7 @@ def signed(store: Store, folder: Path) -> Checkpoint:
     file = folder / "checkpoint.txt"
     file.write_text(str(checkpoint.sign(found.ledger, found.size, found.root, SIGNER, key)), "ascii")
     kept = checkpoint.read(file)
-    checkpoint.verify(kept, allowed)
+    checkpoint.verify(kept, signing.Keys(allowed))
     return kept
 
 
