@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pvcore.config import Workspace
-from pvcore.cycle import data, judging
+from pvcore.cycle import data, hearing, judging
 from pvcore.cycle.candidate import load_specification
 from pvcore.errors import ConfigError, RegistryError
 from pvcore.records import canonical
@@ -139,7 +139,7 @@ def _held_out(workspace: Workspace, version: Version) -> Iterator[tuple[str, Any
         asked = load_specification(workspace, judged.body["specification"])
         policy = judging.stored_policy(workspace, judged.body["policy"]).gate
         beside = [resolve(workspace.store, workspace.ledger, d) for d in judged.body["references"].values()]
-        _, test = judging.asked_of(workspace, asked, [v.manifest.specification for v in beside], policy)
+        _, test = hearing.asked_of(workspace, asked, [v.manifest.specification for v in beside], policy)
         held = sorted(test, key=lambda example: example.example_id)
         rows = [[example.example_id, example.cluster, example.label] for example in held]
         if sha256(canonical(rows)) != judged.body["held_out"]:

@@ -11,13 +11,10 @@ from typing import Any
 
 from pvcore.config import PolicyDocument, Workspace
 from pvcore.cycle import behaviours, data, effects, learned, mending
-from pvcore.cycle.baselines import Splits, baselines
-from pvcore.cycle.candidate import champion_of, load_specification, predict, train
-from pvcore.cycle.groups import grouped
-from pvcore.cycle.lineage import unseen
+from pvcore.cycle.candidate import champion_of, load_specification, train
+from pvcore.cycle.hearing import Answers, Questions, hear, questions_to
 from pvcore.cycle.predictions import lines
 from pvcore.cycle.program import program_digest
-from pvcore.cycle.references import references_of
 from pvcore.cycle.spending import cases_blob, spending
 from pvcore.dossier.intended import intended_text
 from pvcore.errors import NotFound
@@ -40,8 +37,8 @@ def evaluate(workspace: Workspace, specification: str) -> str:
 
     Both are held against the same labels in the same dictionary, so that a change of the dictionary
     is not taken for one of the model, without cases that either has learned from (`lineage`), and under the
-    same guardrails; so is the anchor that the policy names. All are put the behaviour tests. Recorded once a
-    candidate, policy, champion and tests, and each record spends a use of the held-out cases (`spending`).
+    same guardrails; so is the anchor that the policy names (`hearing`). Recorded once a candidate, policy, champion
+    and tests, and each record spends a use of the held-out cases (`spending`).
     """
     asked = load_specification(workspace, specification)
     recipe = workspace.recipe(asked.problem)
@@ -55,97 +52,87 @@ def evaluate(workspace: Workspace, specification: str) -> str:
     if workspace.ledger.find("Evaluated", key):
         return key
     trained = train(workspace, specification)
-    problem, terms = PROBLEMS[asked.problem], data.terms(workspace, asked)
-    beside = references_of(workspace, asked.problem, policy.gate, champion)
-    examples, test = asked_of(workspace, asked, beside.specifications, policy.gate)
-    tests = behaviours.suite(workspace, asked.problem, terms)
-    replies: dict[str, Any] = {}
-
-    def ask(files: Mapping[str, Any], base: Mapping[str, Any], within: Any = terms) -> behaviours.Ask:
-        return lambda questions: predict(workspace, files, base, questions, within, policy.guardrails)
-
-    def ask_version(version: Version, within: Any = terms) -> behaviours.Ask:
-        theirs = load_specification(workspace, version.manifest.specification)
-        return ask(version.manifest.adapter["files"], theirs.settings["base"], within)
-
-    def answers_of(version: Version) -> list[Prediction]:
-        given, replies[version.digest] = behaviours.put(problem, tests, test, ask_version(version))
-        return given
-
-    answered, replied = behaviours.put(problem, tests, test, ask(trained["files"], asked.settings["base"]))
-    others, unavailable = beside.answered(answers_of)
-    others |= baselines(problem, {**examples, "test": test}, terms)
-    candidate = frame(test, answered, problem.judged)
-    theirs = frame(test, others[CHAMPION], problem.judged) if champion else None
-    apart = None
-    if champion and theirs is not None:
-        trained_by = load_specification(workspace, champion.manifest.specification)
-        asking = partial(ask_version, champion)
-        apart = effects.of_dictionary(workspace, asked, trained_by, candidate, theirs, policy.gate, asking)
-    champion_replied = replies[champion.digest] if champion else None
-    measured = dataclasses.replace(
-        reported(workspace, asked, test, answered, others, policy.gate),
-        unavailable=unavailable,
-        behaviour=behaviours.judged(problem, tests, replied, champion_replied, tested),
-        effects=apart,
-    )
-
-    mended = mending.record(workspace, asked, trained["files"])
+    questions = questions_to(workspace, asked, policy, champion)
+    answers = hear(questions, trained["files"])
+    measured = _measured(questions, answers, tested)
+    fixed = {
+        "specification": specification,
+        "problem": asked.problem,
+        "adapter": trained["adapter"],
+        "champion": champion.digest if champion else None,
+        "behaviour": tested,
+        **_kept(questions, answers),
+        **mending.record(workspace, asked, trained["files"]),
+    }
 
     def record(state: State) -> dict[str, Any]:
         # Counted as the entry is written: of two evaluations at once, the later one knows of the other.
-        report = spent(workspace, measured, state, test, policy.gate)
+        report = spent(workspace, measured, state, questions.test, policy.gate)
         decision = decide(report, policy.gate, first=champion is None)
         return {
-            "specification": specification,
-            "problem": asked.problem,
-            "adapter": trained["adapter"],
-            "champion": champion.digest if champion else None,
+            **fixed,
             "outcome": decision.outcome,
             "reasons": list(decision.reasons),
             "held_out": report.held_out,
-            "cases": cases_blob(workspace.store, test),
             "uses": report.uses,
-            "allowed": policy.gate.evaluation.maximum_uses,
-            "seen": len(examples.get("test", [])) - len(test),
             "report": put_blob(workspace.store, canonical(report.to_json())),
             "decision": put_blob(workspace.store, canonical(decision.to_json())),
-            "policy": put_blob(workspace.store, canonical(dict(policy.raw))),
-            "predictions": put_blob(workspace.store, lines(answered)),
-            # Whoever verifies the report later needs everything that it was made of, and by what.
-            "references": {name: version.digest for name, version in beside.versions.items()},
-            "answers": {name: put_blob(workspace.store, lines(found)) for name, found in others.items()},
-            "program": program_digest(),
-            "behaviour": tested,
-            "replies": put_blob(
-                workspace.store, lines([r.prediction for row in replied for r in row if r.prediction])
-            ),
-            "tests": put_blob(
-                workspace.store, behaviours.kept(workspace, asked.problem, replied, champion_replied)
-            ),
-            "loaded": policy.loaded.required,
-            "intended": put_blob(workspace.store, intended_text(workspace.root, asked.problem)),
-            "changed": put_blob(
-                workspace.store, canonical(changed_answers(candidate, theirs, positive=problem.positive))
-            ),
             **learned.record(workspace, asked.problem, policy, state.entries),
-            **mended,
         }
 
     workspace.ledger.append("Evaluated", record, actor="evaluate", key=key)
     return key
 
 
-def asked_of(
-    workspace: Workspace, asked: Specification, beside: Sequence[str], policy: Policy
-) -> tuple[Splits, list[Example]]:
-    """All examples of a candidate's dataset, and those it is judged by, in their groups.
+def _measured(questions: Questions, answers: Answers, tested: str) -> Report:
+    """The report on these answers, but for what the ledger knows of the cases' uses."""
+    workspace, asked, policy = questions.workspace, questions.asked, questions.policy.gate
+    effect = None
+    if questions.champion:
+        candidate, theirs = _frames(questions, answers)
+        assert theirs is not None
+        trained = load_specification(workspace, questions.champion.manifest.specification)
+        asking = partial(questions.ask_version, questions.champion)
+        effect = effects.of_dictionary(workspace, asked, trained, candidate, theirs, policy, asking)
+    return dataclasses.replace(
+        reported(workspace, asked, questions.test, answers.candidate, answers.others, policy),
+        unavailable=answers.unavailable,
+        behaviour=behaviours.judged(
+            questions.problem, questions.tests, answers.replied, answers.champion_replied, tested
+        ),
+        effects=effect,
+    )
 
-    These are held out, and none of the candidate and the specifications `beside` it has learned from their like.
-    """
-    examples = data.examples(workspace, asked.problem, asked.dataset, asked.settings)
-    test = unseen(workspace, asked.dataset, examples.get("test", []), [asked.digest, *beside])
-    return examples, grouped(workspace, asked.problem, asked.dataset, test, policy)
+
+def _frames(questions: Questions, answers: Answers) -> tuple[Any, Any]:
+    """Of the candidate and of the champion (None before the first promotion)."""
+    problem, test = questions.problem, questions.test
+    theirs = frame(test, answers.others[CHAMPION], problem.judged) if questions.champion else None
+    return frame(test, answers.candidate, problem.judged), theirs
+
+
+def _kept(questions: Questions, answers: Answers) -> dict[str, Any]:
+    """What whoever verifies the report later needs: everything that it was made of, and by what."""
+    workspace, policy, test = questions.workspace, questions.policy, questions.test
+    problem, store = questions.problem, questions.workspace.store
+    replied = [r.prediction for row in answers.replied for r in row if r.prediction]
+    changed = changed_answers(*_frames(questions, answers), positive=problem.positive)
+    tests = behaviours.kept(workspace, problem.name, answers.replied, answers.champion_replied)
+    return {
+        "cases": cases_blob(store, test),
+        "seen": len(questions.examples.get("test", [])) - len(test),
+        "allowed": policy.gate.evaluation.maximum_uses,
+        "policy": put_blob(store, canonical(dict(policy.raw))),
+        "loaded": policy.loaded.required,
+        "predictions": put_blob(store, lines(answers.candidate)),
+        "references": {name: version.digest for name, version in questions.beside.versions.items()},
+        "answers": {name: put_blob(store, lines(found)) for name, found in answers.others.items()},
+        "replies": put_blob(store, lines(replied)),
+        "tests": put_blob(store, tests),
+        "changed": put_blob(store, canonical(changed)),
+        "intended": put_blob(store, intended_text(workspace.root, problem.name)),
+        "program": program_digest(),
+    }
 
 
 def reported(

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from pvcore.config import PolicyDocument, Workspace
-from pvcore.cycle import behaviours, data, judging, learned
+from pvcore.cycle import behaviours, data, hearing, judging, learned
 from pvcore.cycle.baselines import Splits, baselines
 from pvcore.cycle.candidate import load_specification
 from pvcore.cycle.checks import NotChecked, differences, require_same
@@ -44,7 +44,7 @@ def report(workspace: Workspace, entry: Entry) -> str:
     policy = judging.stored_policy(workspace, body["policy"])
     beside = [registered_version(workspace, name) for name in body["references"].values()]
     theirs = [version.manifest.specification for version in beside if version]
-    examples, test = judging.asked_of(workspace, asked, theirs, policy.gate)
+    examples, test = hearing.asked_of(workspace, asked, theirs, policy.gate)
     answered, *others = (
         read_answers(get_blob(workspace.store, blob))
         for blob in (body["predictions"], *body["answers"].values())

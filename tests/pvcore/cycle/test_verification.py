@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pvcore.cli import app
-from pvcore.cycle import approval, checkpoints, claims, judging, recounted, scoring, verification
+from pvcore.cycle import approval, checkpoints, claims, hearing, judging, recounted, scoring, verification
 from pvcore.cycle.candidate import load_specification
 from pvcore.cycle.checks import NotChecked, differences
 from pvcore.cycle.predictions import lines, read_answers
@@ -229,7 +229,7 @@ def test_a_baseline_that_answers_worse_than_it_does(own: Any) -> None:
     asked = load_specification(ws, entry.body["specification"])
     gate = judging.stored_policy(ws, entry.body["policy"]).gate
     beside = [version_of(ws, "seriousness@1").manifest.specification]
-    _, test = judging.asked_of(ws, asked, beside, gate)
+    _, test = hearing.asked_of(ws, asked, beside, gate)
     blobs = {"candidate": entry.body["predictions"], **entry.body["answers"]}
     named = {name: read_answers(get_blob(ws.store, blob)) for name, blob in blobs.items()}
     turned = {"serious": "non-serious", "non-serious": "serious"}
