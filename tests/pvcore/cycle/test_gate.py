@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pvcore.cycle import data, judging, overview
+from pvcore.cycle import data, hearing, judging, overview
 from pvcore.cycle.references import References, references_of
 from pvcore.errors import ConfigError, NotFound
 from pvcore.evaluation.policy import Policy
@@ -25,21 +25,21 @@ def _with(
     file.write_text(yaml.safe_dump({**policy, **(top or {})}))
 
 
-def _judged(told: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[judging.Evaluation, int]:
-    """The first version judged beside the second, which is champion, and how many models were asked."""
-    asked: list[Any] = []
-    real = judging.predict
+def _judged(told: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[judging.Evaluation, list[int]]:
+    """The first version judged beside the second, which is champion, and how many questions each model was asked."""
+    asked: list[int] = []
+    real = hearing.predict
 
     def counted(*given: Any) -> Any:
-        asked.append(given)
+        asked.append(len(given[3]))
         return real(*given)
 
-    monkeypatch.setattr(judging, "predict", counted)
+    monkeypatch.setattr(hearing, "predict", counted)
     ws = told.workspace
     first = resolve(ws.store, ws.ledger, "seriousness@1").manifest.specification
     found = judging.evaluation(ws, judging.evaluate(ws, first))
-    monkeypatch.setattr(judging, "predict", real)
-    return found, len(asked)
+    monkeypatch.setattr(hearing, "predict", real)
+    return found, asked
 
 
 def _anchor(version: str) -> dict[str, Any]:
@@ -54,7 +54,9 @@ def test_the_anchor_is_asked_the_same_cases_and_every_evaluation_spends(
     limit = {"maximum_uses": 3}
     _with(own, anchor=_anchor("first"), evaluation=limit)
     found, models = _judged(own, monkeypatch)
-    assert models == 3 and {"champion", "anchor"} <= set(found.report.references)
+    candidate, champion, anchor = models
+    assert candidate == champion > anchor == found.report.overall.rows  # of the tests it is asked nothing
+    assert {"champion", "anchor"} <= set(found.report.references)
     same = found.report.overall.results["accuracy"].against["anchor"].difference
     assert (same.value, found.decision.outcome) == (0.0, "pass")  # the candidate is the first champion itself
     # The first set was asked once before, the second update's set holds all of it: two uses, and this is the third.
@@ -64,7 +66,7 @@ def test_the_anchor_is_asked_the_same_cases_and_every_evaluation_spends(
 
     _with(own, anchor=_anchor("seriousness@2"))
     found, models = _judged(own, monkeypatch)
-    assert models == 2  # the anchor is the champion: asked once
+    assert len(models) == 2  # the anchor is the champion: asked once
     against = found.report.overall.results["accuracy"].against
     assert against["anchor"] == against["champion"]
     assert found.report.uses == 4 and found.decision.outcome == "inconclusive"
@@ -79,7 +81,7 @@ def test_an_anchor_that_cannot_be_asked_fails_with_the_reason(
 ) -> None:
     _with(own, anchor=_anchor("seriousness@9"))
     found, models = _judged(own, monkeypatch)
-    assert models == 2 and found.decision.outcome == "fail"
+    assert len(models) == 2 and found.decision.outcome == "fail"
     reason = found.decision.reasons[0]
     assert reason.startswith("missing:") and "seriousness@9 does not exist" in reason
 
