@@ -154,7 +154,7 @@ def streams(folder: Path, quick: bool, changes: Mapping[str, float]) -> Iterator
         }
 
     real = Sizes(64, 12, 30, 16) if quick else Sizes(2000, 400, 800, 304)
-    made = Sizes(40, 20, 20, 10) if quick else Sizes(3000, 300, 500, 150)
+    made = Sizes(40, 20, 20, 10) if quick else Sizes(1000, 150, 200, 60)
     metric = average_precision(seriousness.POSITIVE)
     yield Stream(
         "vaers", recipe("vaers/seriousness.yaml", 64), metric, vaers(folder, BASE_YEARS, YEARS, real)

@@ -51,6 +51,7 @@ class Facts:
     fixed_answers: bool | None = None
     guideline: bool | None = None
     kappa: float | None = None
+    kappa_between: Interval | None = None
     examples: int = 0
     enough: int = 500
     target: float | None = None
@@ -158,7 +159,9 @@ def _form(facts: Facts) -> tuple[bool, str]:
 def _agreement(facts: Facts) -> tuple[bool, str]:
     if facts.kappa is None:
         return False, "Nobody knows: no case was judged by two people. Let two judge the same 50 cases."
-    return facts.kappa >= KAPPA, f"Kappa is {facts.kappa:.2f}; {KAPPA} is asked for."
+    sure = facts.kappa_between
+    between = f" ({sure.low:.2f} to {sure.high:.2f})" if sure else ""
+    return facts.kappa >= KAPPA, f"Kappa is {facts.kappa:.2f}{between}; {KAPPA} is asked for."
 
 
 def _examples(facts: Facts) -> tuple[bool, str]:

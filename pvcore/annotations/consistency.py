@@ -17,6 +17,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pvcore.annotations.agreement import Thing, answer, by_pair, consensus, judgements
+from pvcore.annotations.agreement_intervals import Bounds, alpha_bounds, cohen_bounds
 from pvcore.annotations.coding_levels import LevelAgreement, level_agreement
 from pvcore.annotations.coefficients import Answers, alpha, cohen, fleiss, observed
 from pvcore.annotations.contradictions import Contradiction, contradictions
@@ -56,7 +57,8 @@ class AnnotationPolicy(BaseModel):
 class Agreement:
     """One group of things that two annotators or more judged. `by` is all, annotators, label, month or quarter.
 
-    `cohen` is given for a pair of annotators, the others for every group. None: not defined.
+    `cohen` is given for a pair of annotators, the others for every group; `cohen_bounds` and `alpha_bounds` are
+    95% intervals over the things. None: not defined.
     """
 
     problem: str
@@ -67,6 +69,8 @@ class Agreement:
     cohen: float | None
     fleiss: float | None
     alpha: float | None
+    cohen_bounds: Bounds | None = None
+    alpha_bounds: Bounds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +202,20 @@ def _row(
     problem: str, by: str, name: str, things: Iterable[Answers], pair: tuple[str, str] | None = None
 ) -> Agreement:
     said = list(things)
-    kappa = cohen(*([one[name] for one in said] for name in pair)) if pair else None
-    return Agreement(problem, by, name, len(said), observed(said), kappa, fleiss(said), alpha(said))
+    sides = [[one[name] for one in said] for name in pair] if pair else []
+    kappa, between = (cohen(*sides), cohen_bounds(*sides)) if pair else (None, None)
+    return Agreement(
+        problem,
+        by,
+        name,
+        len(said),
+        observed(said),
+        kappa,
+        fleiss(said),
+        alpha(said),
+        between,
+        alpha_bounds(said),
+    )
 
 
 def too_low(

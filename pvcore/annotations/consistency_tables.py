@@ -87,6 +87,12 @@ def number(value: float | None) -> str:
     return DASH if value is None else f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
+def _between(row: Mapping[str, Any], name: str) -> str:
+    """A coefficient with its interval, which reports of before do not have."""
+    bounds = row.get(f"{name}_bounds")
+    return f"{number(row[name])} [{number(bounds[0])}, {number(bounds[1])}]" if bounds else number(row[name])
+
+
 def _answers(found: Mapping[str, Any]) -> str:
     return "; ".join(
         f"{said}: {count} ({', '.join(found['cases'][said])})" for said, count in found["answers"].items()
@@ -101,7 +107,7 @@ TABLES: Sequence[tuple[str, str, tuple[str, ...], Row]] = (
         ("problem", "by", "which", "things", "agree", "Cohen", "Fleiss", "Krippendorff"),
         lambda r: (
             r["problem"], r["by"], r["name"], f"{r['things']:,}",
-            *(number(r[name]) for name in ("observed", "cohen", "fleiss", "alpha")),
+            number(r["observed"]), _between(r, "cohen"), number(r["fleiss"]), _between(r, "alpha"),
         ),
     ),
     (

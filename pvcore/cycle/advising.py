@@ -51,14 +51,14 @@ class Advised:
     """The answer with all that it rests on. `learned` None: no curve was measured; `costs` None: no prices given.
 
     `bases`, `phases` and `drift` are what was measured last of each, as JSON values; empty or None: nothing was.
-    `agreement`: Krippendorff's alpha of each label against the rest, of those that two people judged.
+    `agreement`: Krippendorff's alpha of each label that two people judged against the rest, with its interval.
     """
 
     problem: str
     advice: Advice
     facts: Facts
     data: Sufficiency
-    agreement: Mapping[str, float]
+    agreement: Mapping[str, Interval]
     learned: Learned | None
     costs: Costs | None
     prices: Prices | None
@@ -75,7 +75,7 @@ class Advised:
             "path": [dataclasses.asdict(step) for step in self.advice.path],
             "changes": [dataclasses.asdict(change) for change in self.advice.changes],
             "data": dataclasses.asdict(self.data) | {"advice": list(self.data.advice)},
-            "agreement": dict(self.agreement),
+            "agreement": {label: dataclasses.asdict(alpha) for label, alpha in self.agreement.items()},
             "curve": self.learned.to_json() if self.learned else None,
             "costs": dataclasses.asdict(self.costs) if self.costs else None,
             "prices": self.prices.model_dump() if self.prices else None,
@@ -102,12 +102,15 @@ def advise(workspace: Workspace, problem: str, said: Situation) -> Advised:
     enough = RANGES.get(posed.kind, (START, 0))[0]
     prices = completed_prices(workspace, problem, said, rows, max(0, enough - found.distinct))
     costs = compare(prices) if prices else None
+    report = json.loads(get_blob(workspace.store, built.body["consistency"]))
+    least = kappa(built.body["kappa"], problem)
     facts = Facts(
         cases_per_month=said.cases_per_month,
         minutes=said.minutes_per_case,
         fixed_answers=said.fixed_answers,
         guideline=said.guideline,
-        kappa=kappa(built.body["kappa"], problem),
+        kappa=least[1] if least else None,
+        kappa_between=_between(report, problem, least[0]) if least else None,
         examples=found.distinct,
         enough=enough,
         target=said.target,
@@ -117,10 +120,9 @@ def advise(workspace: Workspace, problem: str, said: Situation) -> Advised:
         costs=costs,
         **_scores(workspace, problem, said, learned),
     )
-    agreement = agreed(json.loads(get_blob(workspace.store, built.body["consistency"])), problem)
     asked = bool(mending.phases(workspace.ledger.state(), problem))
     return Advised(
-        problem, decide(facts), facts, found, agreement, learned, costs, prices,
+        problem, decide(facts), facts, found, agreed(report, problem), learned, costs, prices,
         bases=compared.newest(workspace, problem),
         phases=phase_pages.as_json(workspace, problem) if asked else (),
         drift=drifting.newest(workspace, problem),
@@ -133,23 +135,38 @@ def _require_metric(problem: str, metric: str) -> None:
         raise ConfigError(f"{problem} has no metric {metric}. It has: {', '.join(known)}.")
 
 
-def agreed(report: Mapping[str, Any], problem: str) -> dict[str, float]:
+def agreed(report: Mapping[str, Any], problem: str) -> dict[str, Interval]:
     """Label -> alpha, out of a dataset's stored report of its consistency."""
     return {
-        SPOKEN.get(row["name"], row["name"]): row["alpha"]
+        SPOKEN.get(row["name"], row["name"]): Interval(
+            row["alpha"], *(row.get("alpha_bounds") or (-1.0, 1.0))
+        )
         for row in report["agreement"]
         if row["problem"] == problem and row["by"] == "label" and row["alpha"] is not None
     }
 
 
-def kappa(pairs: Mapping[str, tuple[float | None, int]], problem: str) -> float | None:
-    """The lowest kappa of two annotators with PAIRS cases in common; None where there are no such two."""
+def kappa(pairs: Mapping[str, tuple[float | None, int]], problem: str) -> tuple[str, float] | None:
+    """The two annotators with PAIRS cases in common who agree least, and their kappa; None without such two."""
     told = [
-        value
+        (pair.removeprefix(f"{problem}: "), value)
         for pair, (value, number) in pairs.items()
         if pair.startswith(f"{problem}: ") and number >= PAIRS and value is not None
     ]
-    return min(told, default=None)
+    return min(told, key=lambda found: found[1], default=None)
+
+
+def _between(report: Mapping[str, Any], problem: str, pair: str) -> Interval | None:
+    """The interval of two annotators' kappa, where the report has one: not of spans, nor in one of before."""
+    return next(
+        (
+            Interval(row["cohen"], *row["cohen_bounds"])
+            for row in report["agreement"]
+            if (row["problem"], row["by"], row["name"]) == (problem, "annotators", pair)
+            if row.get("cohen_bounds")
+        ),
+        None,
+    )
 
 
 def _preferred(workspace: Workspace, rows: list[Any], built: Any) -> list[Any]:

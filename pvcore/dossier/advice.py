@@ -130,7 +130,7 @@ def advice_page(
     advice: Advice,
     data: Sufficiency,
     *,
-    agreement: Mapping[str, float] = MappingProxyType({}),
+    agreement: Mapping[str, Interval] = MappingProxyType({}),
     gains: Mapping[str, Interval] = MappingProxyType({}),
     measured: Mapping[str, Finding | str] = MappingProxyType({}),
     costs: Costs | None = None,
@@ -171,7 +171,7 @@ def _answered(question: str, found: Finding | str) -> dict[str, Any]:
 
 
 def data_shown(
-    found: Sufficiency, agreement: Mapping[str, float], gains: Mapping[str, Interval]
+    found: Sufficiency, agreement: Mapping[str, Interval], gains: Mapping[str, Interval]
 ) -> dict[str, Any]:
     """What the data holds, as texts: a summary, labels, coverage."""
     summary = (
@@ -186,7 +186,7 @@ def data_shown(
                 "name": label.name,
                 "examples": label.examples,
                 "distinct": label.distinct,
-                "alpha": f"{agreement[label.name]:.2f}" if label.name in agreement else "-",
+                "alpha": _agreement(agreement.get(label.name)),
                 "gain": _signed(gains.get(label.name)),
             }
             for label in found.labels[:SHOWN]
@@ -196,6 +196,10 @@ def data_shown(
         "more": max(0, len(found.labels) - SHOWN),
         "coverage": found.coverage,
     }
+
+
+def _agreement(alpha: Interval | None) -> str:
+    return f"{alpha.value:.2f} ({alpha.low:.2f} to {alpha.high:.2f})" if alpha else "-"
 
 
 def _signed(gain: Interval | None) -> str:

@@ -17,7 +17,7 @@ def test_labels_and_words_are_escaped() -> None:
     rows = [Example("e1", "c1", "some words", HOSTILE, "k1")]
     found = sufficiency("coding", "ranking", (), rows, terms=True)
     page = advice_page(
-        "coding", decide(Facts()), found, agreement={HOSTILE: 0.5},
+        "coding", decide(Facts()), found, agreement={HOSTILE: Interval(0.5, 0.4, 0.6)},
         measured={"Which base?": Finding("bases", HOSTILE, b"<svg/>", [{HOSTILE: HOSTILE}], [HOSTILE])},
     )  # fmt: skip
     assert "<script" not in page and page.count("&lt;script&gt;") == 5
@@ -41,6 +41,6 @@ def test_agreement_and_gains_have_a_column_only_where_they_are_known() -> None:
     bare = advice_page("ddi", decide(Facts()), found)
     assert "agreement (alpha)" not in bare and "bring to its recall" not in bare
     told = advice_page(
-        "ddi", decide(Facts()), found, agreement={"yes": 0.71}, gains={"no": Interval(0.02, -0.01, 0.05)}
+        "ddi", decide(Facts()), found, agreement={"yes": Interval(0.71, 0.65, 0.77)}, gains={"no": Interval(0.02, -0.01, 0.05)}
     )
-    assert ">0.71<" in told and "+0.020 (-0.010 to +0.050)" in told
+    assert ">0.71 (0.65 to 0.77)<" in told and "+0.020 (-0.010 to +0.050)" in told
