@@ -41,6 +41,10 @@ def test_agreement_and_gains_have_a_column_only_where_they_are_known() -> None:
     bare = advice_page("ddi", decide(Facts()), found)
     assert "agreement (alpha)" not in bare and "bring to its recall" not in bare
     told = advice_page(
-        "ddi", decide(Facts()), found, agreement={"yes": Interval(0.71, 0.65, 0.77)}, gains={"no": Interval(0.02, -0.01, 0.05)}
+        "ddi",
+        decide(Facts()),
+        found,
+        agreement={"yes": Interval(0.71, 0.65, 0.77)},
+        gains={"no": Interval(0.02, -0.01, 0.05)},
     )
     assert ">0.71 (0.65 to 0.77)<" in told and "+0.020 (-0.010 to +0.050)" in told
