@@ -31,6 +31,9 @@ from pvcore.registry.manifest import Version, resolve
 from pvcore.registry.store import get_blob, put_blob
 from pvcore.training.specification import Specification
 
+Frames = tuple[Any, Any]
+"""Evaluation frames of candidate and champion (None before the first promotion)."""
+
 
 def evaluate(workspace: Workspace, specification: str) -> str:
     """Judge what a specification trained against the champion on the same held-out cases; returns the key.
@@ -54,14 +57,15 @@ def evaluate(workspace: Workspace, specification: str) -> str:
     trained = train(workspace, specification)
     questions = questions_to(workspace, asked, policy, champion)
     answers = hear(questions, trained["files"])
-    measured = _measured(questions, answers, tested)
+    frames = _frames(questions, answers)
+    measured = _measured(questions, answers, frames, tested)
     fixed = {
         "specification": specification,
         "problem": asked.problem,
         "adapter": trained["adapter"],
         "champion": champion.digest if champion else None,
         "behaviour": tested,
-        **_kept(questions, answers),
+        **_kept(questions, answers, frames),
         **mending.record(workspace, asked, trained["files"]),
     }
 
@@ -84,12 +88,12 @@ def evaluate(workspace: Workspace, specification: str) -> str:
     return key
 
 
-def _measured(questions: Questions, answers: Answers, tested: str) -> Report:
+def _measured(questions: Questions, answers: Answers, frames: Frames, tested: str) -> Report:
     """The report on these answers, but for what the ledger knows of the cases' uses."""
     workspace, asked, policy = questions.workspace, questions.asked, questions.policy.gate
     effect = None
     if questions.champion:
-        candidate, theirs = _frames(questions, answers)
+        candidate, theirs = frames
         assert theirs is not None
         trained = load_specification(workspace, questions.champion.manifest.specification)
         asking = partial(questions.ask_version, questions.champion)
@@ -104,19 +108,18 @@ def _measured(questions: Questions, answers: Answers, tested: str) -> Report:
     )
 
 
-def _frames(questions: Questions, answers: Answers) -> tuple[Any, Any]:
-    """Of the candidate and of the champion (None before the first promotion)."""
+def _frames(questions: Questions, answers: Answers) -> Frames:
     problem, test = questions.problem, questions.test
     theirs = frame(test, answers.others[CHAMPION], problem.judged) if questions.champion else None
     return frame(test, answers.candidate, problem.judged), theirs
 
 
-def _kept(questions: Questions, answers: Answers) -> dict[str, Any]:
+def _kept(questions: Questions, answers: Answers, frames: Frames) -> dict[str, Any]:
     """What whoever verifies the report later needs: everything that it was made of, and by what."""
     workspace, policy, test = questions.workspace, questions.policy, questions.test
     problem, store = questions.problem, questions.workspace.store
     replied = [r.prediction for row in answers.replied for r in row if r.prediction]
-    changed = changed_answers(*_frames(questions, answers), positive=problem.positive)
+    changed = changed_answers(*frames, positive=problem.positive)
     tests = behaviours.kept(workspace, problem.name, answers.replied, answers.champion_replied)
     return {
         "cases": cases_blob(store, test),
