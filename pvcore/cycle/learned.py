@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pvcore.config import PolicyDocument, Workspace
@@ -61,18 +61,14 @@ class Learned:
             "base": dict(self.base),
             "points": [[p.size, p.seed, p.score] for p in self.curve.points],
             "baseline": {"name": self.baseline, "points": [[p.size, p.seed, p.score] for p in self.beside]},
-            "now": _interval(self.curve.mean_at(largest)),
-            "gain": {"more": MORE, **_interval(self.curve.gain(largest, MORE))},
-            "predicted": {str(size): _interval(self.curve.mean_at(size)) for size in readings(largest)},
+            "now": asdict(self.curve.mean_at(largest)),
+            "gain": {"more": MORE, **asdict(self.curve.gain(largest, MORE))},
+            "predicted": {str(size): asdict(self.curve.mean_at(size)) for size in readings(largest)},
             "flat": self.curve.flat(MORE, WORTHWHILE),
             "doubts": list(self.curve.doubts(largest + MORE)),
-            "labels": {name: _interval(gain) for name, gain in self.labels.items()},
+            "labels": {name: asdict(gain) for name, gain in self.labels.items()},
             "words": list(self.words),
         }
-
-
-def _interval(value: Interval) -> dict[str, float]:
-    return {"value": value.value, "low": value.low, "high": value.high}
 
 
 def readings(largest: int) -> tuple[int, ...]:
@@ -204,7 +200,7 @@ def shown(kept: Mapping[str, Any]) -> dict[str, Any]:
 def table(found: Learned) -> list[dict[str, str]]:
     """A row a size that the curve is read at."""
     return [
-        {"rows": f"{size:,}", found.metric: told(_interval(found.curve.mean_at(size)))}
+        {"rows": f"{size:,}", found.metric: told(asdict(found.curve.mean_at(size)))}
         for size in readings(found.curve.largest)
     ]
 
@@ -230,8 +226,8 @@ def _words(fitted: Curve, metric: str, target: float | None) -> tuple[str, ...]:
     largest, spoken = fitted.largest, metric.replace("_", " ")
     gain, now = fitted.gain(largest, MORE), fitted.mean_at(largest)
     found = [
-        f"With {largest:,} rows the {spoken} is {told(_interval(now))}.",
-        f"{MORE} more annotations bring {told(_interval(gain), '+.3f')}.",
+        f"With {largest:,} rows the {spoken} is {told(asdict(now))}.",
+        f"{MORE} more annotations bring {told(asdict(gain), '+.3f')}.",
     ]
     if target is not None:
         share, rows = fitted.rows_for(target)

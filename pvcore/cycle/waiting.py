@@ -24,10 +24,7 @@ def waiting_run(platform: Platform, asked: Request, *, timeout: float = 0.0) -> 
     while True:
         for deployment in promotion.SWITCH:
             for run in platform.flow_runs(deployment, states=("PAUSED",)):
-                state = platform.call("GET", f"/flow_runs/{run.id}")["state"]
-                if run.suspended and str(state["state_details"].get("pause_key", "")).startswith(
-                    asked.digest[:16]
-                ):
+                if run.suspended and pause_key(platform, run.id).startswith(asked.digest[:16]):
                     return run.id
         if time.monotonic() > deadline:
             raise PlatformError(

@@ -186,8 +186,8 @@ def data_shown(
                 "name": label.name,
                 "examples": label.examples,
                 "distinct": label.distinct,
-                "alpha": _agreement(agreement.get(label.name)),
-                "gain": _signed(gains.get(label.name)),
+                "alpha": _told(agreement.get(label.name), ".2f"),
+                "gain": _told(gains.get(label.name), "+.3f"),
             }
             for label in found.labels[:SHOWN]
         ],
@@ -198,12 +198,8 @@ def data_shown(
     }
 
 
-def _agreement(alpha: Interval | None) -> str:
-    return f"{alpha.value:.2f} ({alpha.low:.2f} to {alpha.high:.2f})" if alpha else "-"
-
-
-def _signed(gain: Interval | None) -> str:
-    return f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})" if gain else "-"
+def _told(found: Interval | None, form: str) -> str:
+    return f"{found.value:{form}} ({found.low:{form}} to {found.high:{form}})" if found else "-"
 
 
 def _price(case: float) -> str:

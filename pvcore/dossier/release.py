@@ -7,7 +7,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -16,9 +16,6 @@ from pvcore.meddra.diff import DictionaryDiff
 from pvcore.meddra.impact import ERRORS, Impact
 from pvcore.meddra.kinds import KINDS
 from pvcore.meddra.release import Dictionary
-
-if TYPE_CHECKING:
-    pass
 
 MEANING: dict[str, str] = {
     "new_llts": "Can be chosen from now on.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pvcore.annotations.consistency_tables import summary, tables
 from pvcore.dossier import mapping, plots, words
@@ -29,9 +29,6 @@ from pvcore.evaluation.criteria import is_of_one
 from pvcore.evaluation.gate import CHAMPION, Decision, Policy
 from pvcore.evaluation.report import Report
 from pvcore.plain import inert
-
-if TYPE_CHECKING:
-    pass
 
 
 def dossier(
