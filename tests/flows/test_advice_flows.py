@@ -24,15 +24,9 @@ def city(tiny_base: Path, town_module: Any, tmp_path_factory: pytest.TempPathFac
     from pvcore.annotations import label_studio
     from pvcore.annotations.generate import generate_cases
     from pvcore.cycle import data
-    from pvcore.meddra.generate import Size, generate
 
     town = town_module.found_town(tmp_path_factory.mktemp("city"), tiny_base, ["seriousness"])
-    town.arrivals.mkdir(parents=True)
-    release = generate(town.arrivals, version="90.0", seed=1, size=Size.small())
-    xml, export = town_module.write_batch(town.arrivals, release.dictionary, name="first", n=700, seed=1)
-    town.drop("meddra", release.archive)
-    town.drop("annotations", xml)
-    town.drop("annotations", export, "90.0")
+    release = town.stock(700)
     _admit(town)
     _promote(town)
     silent, _ = generate_cases(release.dictionary, n=40, seed=5, prefix="silent", year=2025)

@@ -27,16 +27,9 @@ def town(
     harness: None, tiny_base: Path, town_module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Any:
     """A workspace with a release and a batch in its inbox; flows find it through PV_WORKSPACE."""
-    from pvcore.meddra.generate import Size, generate
-
     town = town_module.found_town(tmp_path / "town", tiny_base)
     monkeypatch.setenv("PV_WORKSPACE", str(town.workspace.root))
-    town.arrivals.mkdir(parents=True)
-    release = generate(town.arrivals, version="90.0", seed=1, size=Size.small())
-    xml, export = town_module.write_batch(town.arrivals, release.dictionary, name="first", n=120, seed=1)
-    town.drop("meddra", release.archive)
-    town.drop("annotations", xml)
-    town.drop("annotations", export, "90.0")
+    town.stock(120)
     return town
 
 

@@ -65,6 +65,18 @@ class Town:
         failed = self.platform.flow_runs(states=("FAILED", "CRASHED"))
         return "\n".join("\n".join(self.platform.logs(run.id, level=30)[-10:]) for run in failed)
 
+    def stock(self, n: int) -> Any:
+        """Put a first release, and `n` cases as the batches of two annotators, into the inbox; returns the release."""
+        from pvcore.meddra.generate import Size, generate
+
+        self.arrivals.mkdir(parents=True)
+        release = generate(self.arrivals, version="90.0", seed=1, size=Size.small())
+        xml, export = write_batch(self.arrivals, release.dictionary, name="first", n=n, seed=1)
+        self.drop("meddra", release.archive)
+        self.drop("annotations", xml)
+        self.drop("annotations", export, "90.0")
+        return release
+
     def entries(self, kind: str) -> list[Any]:
         """Ledger entries of a kind."""
         return [entry for entry in self.workspace.ledger.entries() if entry.kind == kind]
