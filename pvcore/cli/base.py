@@ -1,4 +1,4 @@
-"""`pv base`: the pretrained model of a recipe, looked at, pinned, and kept in the object store."""
+"""`pv base`: the pretrained model of a recipe, looked at, pinned, kept in the object store, made of another."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from pvcore.errors import InputError
 
 RecipeName = Annotated[str, typer.Argument(help="a problem of the workspace, such as coding, or a YAML file")]
 
-base = typer.Typer(no_args_is_help=True, help="The base of a recipe: list, check, pin, put, pretrain.")
+base = typer.Typer(
+    no_args_is_help=True, help="The base of a recipe: list, check, pin, put, convert, pretrain."
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -74,6 +76,20 @@ def put(
 
     digest = bases.put(open_workspace(workspace), folder, prefix)
     console.print(f"source: store:{prefix.strip('/')}\ndigest: {digest}", markup=False)
+
+
+@base.command()
+def convert(
+    file: Annotated[Path, typer.Argument(help="a causal model as GGUF", exists=True, dir_okay=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder for the base")],
+    dtype: Annotated[Literal["bfloat16", "float16", "float32"], typer.Option()] = "bfloat16",
+) -> None:
+    """Make a base of a GGUF file, for a model that is at hand in no other form; prints its digest."""
+    from pvcore.inference.gguf import convert
+
+    with console.status("reading the weights"):
+        digest = convert(file, output, dtype=dtype)
+    console.print(f"source: {output}\ndigest: {digest}", markup=False)
 
 
 @base.command()

@@ -26,6 +26,7 @@ KINDS = {
     "phi-3.5-mini": "phi3",
     "qwen2.5-7b": "qwen2",
     "sapbert": "bert",
+    "smollm2-135m": "llama",
 }
 """Of each recipe transformers' name of the architecture."""
 RECIPES = {name: Recipe.model_validate(yaml_text.load(text)) for name, text in bases().items()}
@@ -70,10 +71,13 @@ def test_a_recipe_trains_and_answers_with_its_own_targets(
     assert {answer.answer for answer in answers} <= {"serious", "non-serious"} and len(answers) == 2
 
 
-def test_every_recipe_pins_a_full_commit_and_waits_for_its_digest() -> None:
+def test_every_recipe_of_the_hub_pins_a_full_commit_and_waits_for_its_digest() -> None:
     assert set(RECIPES) == set(KINDS)
-    for recipe in RECIPES.values():
-        assert len(recipe.base.source.partition("@")[2]) == 40 and recipe.base.digest == "unpinned"
+    for name, recipe in RECIPES.items():
+        if name == "smollm2-135m":  # made of a package's file, which is the same for everybody
+            assert (recipe.base.source, len(recipe.base.digest)) == ("models/smollm2-135m", 64)
+        else:
+            assert len(recipe.base.source.partition("@")[2]) == 40 and recipe.base.digest == "unpinned"
 
 
 SHAPES = {  # of the published configurations: vocabulary, width, inner width, layers, heads, their keys
@@ -82,7 +86,10 @@ SHAPES = {  # of the published configurations: vocabulary, width, inner width, l
     "phi-3.5-mini": ("Phi3ForCausalLM", 32064, 3072, 8192, 32, 32, 32),
     "qwen2.5-7b": ("Qwen2ForCausalLM", 152064, 3584, 18944, 28, 28, 4),
     "sapbert": ("BertModel", 30522, 768, 3072, 12, 12, 12),
+    "smollm2-135m": ("LlamaForCausalLM", 49152, 576, 1536, 30, 9, 3),
 }
+TIED = {"smollm2-135m"}
+"""Whose output head is the embeddings."""
 SIZES = (
     "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
     "num_key_value_heads",
@@ -95,6 +102,7 @@ def test_the_size_and_memory_that_a_recipe_states_are_those_of_its_shapes(name: 
     shape = {
         "model_type": KINDS[name],
         "architectures": [architecture],
+        "tie_word_embeddings": name in TIED,
         **dict(zip(SIZES, sizes, strict=True)),
     }
     (tmp_path / "config.json").write_text(json.dumps(shape))
