@@ -3,9 +3,9 @@
     python benchmarks/causal_family.py BASE [--vaers FOLDER] [--phee FOLDER] [--tac FILE] [--rows 200] [--asked 100]
 
 BASE is the folder of the recipe smollm2-135m (docs/reference/recipes.md says how it is made), or another causal base.
-Each problem is trained on --rows rows and asked about --asked others, beside the gate's yardstick fitted to the same rows:
-seriousness (VAERS; its labels weighed in one pass), extraction (PHEE; quotations under a grammar of the text), coding
-(mentions of TAC 2017 among all PTs of the corpus; a trie of the terms).
+Each problem is trained on --rows rows and asked about --asked others, beside the gate's yardstick fitted to the same
+rows: seriousness (VAERS; its labels weighed in one pass), extraction (PHEE; quotations under a grammar of the text),
+coding (mentions of TAC 2017 among all PTs of the corpus; a trie of the terms).
 """
 
 from __future__ import annotations
