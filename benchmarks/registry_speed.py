@@ -114,8 +114,9 @@ class Ours:
         from pvcore.records import canonical
         from pvcore.registry import signing
         from pvcore.registry.approvers import approval_policy
+        from pvcore.registry.blobs import put_blob
         from pvcore.registry.ledger import Ledger
-        from pvcore.registry.store import open_store, put_blob
+        from pvcore.registry.store import open_store
 
         self.folder, self.root = folder, folder / "store"
         self.store = open_store(str(self.root))
@@ -128,8 +129,9 @@ class Ours:
 
     def register(self, files: Path) -> Any:
         from pvcore.records import digest
+        from pvcore.registry.blobs import put_blobs
+        from pvcore.registry.folders import put_folder
         from pvcore.registry.manifest import register
-        from pvcore.registry.store import put_blobs, put_folder
 
         kept = put_folder(self.store, files)
         champion = self.ledger.state().champion("seriousness")

@@ -29,8 +29,8 @@ from pvcore.plain import inert
 from pvcore.problems import PROBLEMS
 from pvcore.problems.problem import by_table
 from pvcore.records import Annotation, Example, canonical, digest
+from pvcore.registry.blobs import get_blob, put_blob
 from pvcore.registry.ledger import Entry, State
-from pvcore.registry.store import get_blob, put_blob
 from pvcore.training.specification import Specification
 
 

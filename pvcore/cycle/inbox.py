@@ -19,8 +19,9 @@ from pvcore.meddra import release as releases
 from pvcore.meddra.release import Dictionary
 from pvcore.plain import inert
 from pvcore.records import canonical, digest
+from pvcore.registry.blobs import BLOBS, put_blob
 from pvcore.registry.ledger import Entry
-from pvcore.registry.store import BLOBS, check_key, copy_object, fetched, holds, put_blob
+from pvcore.registry.store import check_key, copy_object, fetched, holds
 
 Inbox = Literal["meddra", "annotations"]
 HANDLED = ("ReleaseAdmitted", "BatchAdmitted", "Quarantined", "AlreadyAdmitted")

@@ -21,7 +21,7 @@ from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.meddra.chain import migrate_through as carry
 from pvcore.meddra.suggestions import Nearest
 from pvcore.records import Case, digest
-from pvcore.registry.store import put_blob
+from pvcore.registry.blobs import put_blob
 
 
 @dataclass(frozen=True)

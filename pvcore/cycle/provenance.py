@@ -12,9 +12,9 @@ from pvcore.config import Workspace
 from pvcore.cycle import arrivals, data
 from pvcore.cycle.checks import HOLDS, Checks, require_same
 from pvcore.errors import NotFound, RegistryError
+from pvcore.registry.blobs import get_blob
 from pvcore.registry.ledger import Entry
 from pvcore.registry.manifest import Version
-from pvcore.registry.store import get_blob
 
 TABLES = ("cases", "annotations", "labels", "aside", "open")
 

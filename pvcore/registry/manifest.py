@@ -20,8 +20,10 @@ from typing import Any
 from pvcore.errors import NotFound, RegistryError
 from pvcore.records import canonical
 from pvcore.registry import snapshots
+from pvcore.registry.blobs import blob_exists, get_blob, put_blob
+from pvcore.registry.folders import get_folder
 from pvcore.registry.ledger import REGISTERED, Entry, Ledger, State
-from pvcore.registry.store import Store, blob_exists, check_key, get_blob, get_folder, put_blob
+from pvcore.registry.store import Store, check_key
 
 FORMAT = 1
 _HEX = re.compile(r"[0-9a-f]{64}")

@@ -36,8 +36,8 @@ from pvcore.cycle import (
 from pvcore.dossier.finding import markdown
 from pvcore.errors import ConfigError, GateError, NotFound, PvError, RegistryError, TrainingError
 from pvcore.records import Drug, canonical
+from pvcore.registry.blobs import get_blob, put_blob
 from pvcore.registry.manifest import resolve
-from pvcore.registry.store import get_blob, put_blob
 
 pytestmark = pytest.mark.long
 

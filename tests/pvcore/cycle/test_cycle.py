@@ -27,8 +27,8 @@ from pvcore.cycle import (
     verification,
 )
 from pvcore.errors import GateError, NotFound, PvError, RegistryError, SignatureRefused, TrainingError
+from pvcore.registry.blobs import get_blob
 from pvcore.registry.manifest import resolve
-from pvcore.registry.store import get_blob
 
 
 def _kinds(told: Any) -> list[str]:

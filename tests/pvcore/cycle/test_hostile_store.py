@@ -11,7 +11,7 @@ from pvcore.config import Workspace, init_workspace, open_workspace
 from pvcore.cycle import approval, forms, inbox, scoring
 from pvcore.errors import BatchError, ConfigError, Fault, RegistryError, ReleaseError
 from pvcore.records import Prediction
-from pvcore.registry.store import put_blob
+from pvcore.registry.blobs import put_blob
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from pvcore.cycle import asking, candidate, claims, data, judging, mending, phas
 from pvcore.cycle.targeting import Chosen
 from pvcore.errors import ConfigError, NotFound
 from pvcore.records import Annotation, Case, Prediction
+from pvcore.registry.blobs import get_blob
 from pvcore.registry.manifest import resolve
-from pvcore.registry.store import get_blob
 
 pytestmark = pytest.mark.long
 

@@ -16,7 +16,7 @@ from pvcore.config import Workspace, init_workspace, open_workspace
 from pvcore.cycle import data, datasets, inbox, migration, releases
 from pvcore.meddra.generate import Size, generate
 from pvcore.meddra.mapping import Migration
-from pvcore.registry.store import get_blob
+from pvcore.registry.blobs import get_blob
 
 NOWHERE = "Quite unheard of"
 

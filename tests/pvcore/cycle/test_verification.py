@@ -21,8 +21,8 @@ from pvcore.evaluation.gate import decide
 from pvcore.evaluation.report import Report
 from pvcore.records import canonical
 from pvcore.registry import signing
+from pvcore.registry.blobs import BLOBS, get_blob, put_blob
 from pvcore.registry.manifest import Version, resolve
-from pvcore.registry.store import BLOBS, get_blob, put_blob
 
 
 def version_of(ws: Any, name: str) -> Version:

@@ -13,8 +13,9 @@ import pytest
 
 from pvcore.errors import RegistryError
 from pvcore.records import digest
+from pvcore.registry.blobs import BLOBS
 from pvcore.registry.ledger import Ledger
-from pvcore.registry.store import BLOBS, open_store
+from pvcore.registry.store import open_store
 
 Registry = Any
 JANE, MAX = "jane@example.org", "max@example.org"

@@ -12,8 +12,8 @@ import pytest
 
 from pvcore.errors import NotFound, RegistryError
 from pvcore.records import canonical, digest
+from pvcore.registry.blobs import get_blob
 from pvcore.registry.manifest import Manifest, fetch_adapter, manifest_from, register, resolve
-from pvcore.registry.store import get_blob
 
 Registry = Any
 
