@@ -16,7 +16,8 @@ from pvcore.registry.answers import approvals, told
 from pvcore.registry.approvers import policy_of
 from pvcore.registry.blobs import put_blob
 from pvcore.registry.ledger import SWITCHES, Entry
-from pvcore.registry.manifest import Version, resolve
+from pvcore.registry.names import resolve
+from pvcore.registry.version import Version
 
 
 @dataclass(frozen=True, slots=True)

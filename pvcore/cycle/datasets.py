@@ -23,7 +23,7 @@ from pvcore.errors import ConfigError, NotFound
 from pvcore.problems import PROBLEMS
 from pvcore.records import Annotation
 from pvcore.registry.ledger import Entry
-from pvcore.registry.manifest import resolve
+from pvcore.registry.names import resolve
 
 Row = dict[str, Any]
 _PREFIX = re.compile(r"[0-9a-f]{4,64}")

@@ -18,7 +18,7 @@ from pvcore.dossier.pdf import to_pdf
 from pvcore.errors import ConfigError
 from pvcore.problems import PROBLEMS
 from pvcore.registry.blobs import get_blob, put_blob
-from pvcore.registry.manifest import resolve
+from pvcore.registry.names import resolve
 from pvcore.training.specification import Specification
 
 

@@ -23,7 +23,8 @@ from pvcore.records import canonical
 from pvcore.registry.blobs import copy_blob, get_blob
 from pvcore.registry.content import sha256
 from pvcore.registry.ledger import Entry, State
-from pvcore.registry.manifest import Version, fetch_adapter, read_version, resolve
+from pvcore.registry.names import resolve
+from pvcore.registry.version import Version, fetch_adapter, read_version
 from pvcore.standalone import recount, verify
 
 

@@ -28,7 +28,8 @@ from pvcore.problems import PROBLEMS
 from pvcore.records import Example, Prediction, canonical, digest
 from pvcore.registry.blobs import get_blob, put_blob
 from pvcore.registry.ledger import Entry, State
-from pvcore.registry.manifest import Version, resolve
+from pvcore.registry.names import resolve
+from pvcore.registry.version import Version
 from pvcore.training.specification import Specification
 
 Frames = tuple[Any, Any]

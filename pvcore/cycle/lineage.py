@@ -15,7 +15,7 @@ from pvcore.errors import NotFound
 from pvcore.records import Example
 from pvcore.registry.blobs import get_blob
 from pvcore.registry.ledger import Entry
-from pvcore.registry.manifest import resolve
+from pvcore.registry.names import resolve
 from pvcore.training.specification import Specification
 
 READ = frozenset({"consumed", "fitted", "pretrained"})

@@ -32,7 +32,8 @@ from pvcore.records import Prediction, Question, canonical, digest
 from pvcore.registry.blobs import get_blob, put_blob
 from pvcore.registry.ledger import Entry
 from pvcore.registry.loading import LOADED, LoadedPolicy, last_check
-from pvcore.registry.manifest import Version, resolve
+from pvcore.registry.names import resolve
+from pvcore.registry.version import Version
 
 PATIENCE = 1800.0
 """Seconds that the process may take; a base of 8B parameters needs a minute or two to load."""

@@ -38,7 +38,8 @@ from pvcore.problems import problem as known_problem
 from pvcore.records import canonical
 from pvcore.registry.blobs import get_blob, put_blob
 from pvcore.registry.ledger import Entry
-from pvcore.registry.manifest import Version, resolve
+from pvcore.registry.names import resolve
+from pvcore.registry.version import Version
 from pvcore.training.specification import Specification
 
 RESAMPLES, CONFIDENCE = 1000, 0.95

@@ -14,7 +14,7 @@ from pvcore.cycle.checks import HOLDS, Checks, require_same
 from pvcore.errors import NotFound, RegistryError
 from pvcore.registry.blobs import get_blob
 from pvcore.registry.ledger import Entry
-from pvcore.registry.manifest import Version
+from pvcore.registry.version import Version
 
 TABLES = ("cases", "annotations", "labels", "aside", "open")
 

@@ -19,7 +19,8 @@ from pvcore.cycle.checks import BROKEN, Checks, differences
 from pvcore.errors import NotFound, PvError
 from pvcore.registry.blobs import check_blob, get_blob
 from pvcore.registry.ledger import Entry
-from pvcore.registry.manifest import Version, resolve
+from pvcore.registry.names import resolve
+from pvcore.registry.version import Version
 from pvcore.training.specification import code_digest
 
 COMPARED = "RebuildCompared"

@@ -15,7 +15,7 @@ from pvcore.registry.approval import entry_at
 from pvcore.registry.blobs import get_blob
 from pvcore.registry.ledger import Entry, State
 from pvcore.registry.loading import LOADED
-from pvcore.registry.manifest import Version
+from pvcore.registry.version import Version
 
 
 def rebuilt(workspace: Workspace, version: Version) -> str:

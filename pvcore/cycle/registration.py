@@ -13,8 +13,8 @@ from pvcore.cycle.material import material, spread
 from pvcore.dossier import report as pages
 from pvcore.problems import PROBLEMS
 from pvcore.registry.blobs import put_blob
-from pvcore.registry.manifest import register as enter
-from pvcore.registry.manifest import resolve
+from pvcore.registry.names import resolve
+from pvcore.registry.version import register as enter
 
 TRAINER = "retrain"
 """The actor under which candidates are registered; it has no key and can approve nothing."""

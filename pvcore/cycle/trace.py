@@ -16,7 +16,8 @@ from pvcore.cycle.verification import verify_version
 from pvcore.errors import PvError
 from pvcore.registry.blobs import check_blob
 from pvcore.registry.ledger import Entry
-from pvcore.registry.manifest import Version, resolve
+from pvcore.registry.names import resolve
+from pvcore.registry.version import Version
 from pvcore.training.specification import code_digest
 
 Row = dict[str, Any]

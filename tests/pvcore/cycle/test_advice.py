@@ -37,7 +37,7 @@ from pvcore.dossier.finding import markdown
 from pvcore.errors import ConfigError, GateError, NotFound, PvError, RegistryError, TrainingError
 from pvcore.records import Drug, canonical
 from pvcore.registry.blobs import get_blob, put_blob
-from pvcore.registry.manifest import resolve
+from pvcore.registry.names import resolve
 
 pytestmark = pytest.mark.long
 

@@ -20,7 +20,7 @@ from pvcore.cycle.verification import verify_version
 from pvcore.errors import CaseWasRead, InputError, LedgerBroken, NotFound, PvError, RegistryError
 from pvcore.records import canonical, digest
 from pvcore.registry.blobs import get_blob
-from pvcore.registry.manifest import resolve
+from pvcore.registry.names import resolve
 from pvcore.training import pretraining
 from pvcore.training.train import TrainResult
 

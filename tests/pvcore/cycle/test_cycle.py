@@ -28,7 +28,7 @@ from pvcore.cycle import (
 )
 from pvcore.errors import GateError, NotFound, PvError, RegistryError, SignatureRefused, TrainingError
 from pvcore.registry.blobs import get_blob
-from pvcore.registry.manifest import resolve
+from pvcore.registry.names import resolve
 
 
 def _kinds(told: Any) -> list[str]:

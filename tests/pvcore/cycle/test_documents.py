@@ -18,7 +18,7 @@ from pvcore.cycle.registration import register
 from pvcore.errors import ConfigError, NotFound
 from pvcore.records import Example, digest
 from pvcore.registry.blobs import get_blob
-from pvcore.registry.manifest import resolve
+from pvcore.registry.names import resolve
 
 
 def _pv(told: Any, *words: str) -> Any:

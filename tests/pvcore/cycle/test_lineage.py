@@ -14,7 +14,7 @@ from pvcore.config import Workspace
 from pvcore.cycle import candidate, data, inbox, judging, lineage, registration
 from pvcore.errors import NotFound
 from pvcore.records import Annotation, Case, digest
-from pvcore.registry.manifest import resolve
+from pvcore.registry.names import resolve
 
 FAMILIES = 30
 

@@ -19,7 +19,7 @@ from pvcore.cycle.targeting import Chosen
 from pvcore.errors import ConfigError, NotFound
 from pvcore.records import Annotation, Case, Prediction
 from pvcore.registry.blobs import get_blob
-from pvcore.registry.manifest import resolve
+from pvcore.registry.names import resolve
 
 pytestmark = pytest.mark.long
 

@@ -89,7 +89,7 @@ def test_a_life_of_three_versions_killed_at_every_write(registry: Registry) -> N
 
 
 def dying_register(registry: Registry, fields: dict[str, Any]) -> Any:
-    from pvcore.registry.manifest import register
+    from pvcore.registry.version import register
 
     return register(registry.store, registry.ledger, fields, "trainer")
 

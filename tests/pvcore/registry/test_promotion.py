@@ -14,7 +14,7 @@ from pvcore.errors import GateError, NotFound, RegistryError, SignatureRefused, 
 from pvcore.records import canonical, digest
 from pvcore.registry import promotion, signing
 from pvcore.registry.blobs import put_blob
-from pvcore.registry.manifest import resolve
+from pvcore.registry.names import resolve
 from pvcore.registry.promotion import ApprovalPolicy
 from pvcore.registry.proof import verify_champion
 from pvcore.registry.signing import Keys
