@@ -20,7 +20,7 @@ from pvcore.annotations.dataset import DatasetInfo
 from pvcore.config import Workspace
 from pvcore.cycle import holding
 from pvcore.cycle.arrivals import last, load_batch, pending_batches
-from pvcore.cycle.inbox import known_releases, load_dictionary, version_order
+from pvcore.cycle.dictionaries import known_releases, load_dictionary, version_order
 from pvcore.cycle.releases import difference
 from pvcore.errors import NotFound, RegistryError
 from pvcore.meddra.diff import DictionaryDiff

@@ -8,7 +8,7 @@ from typing import Any
 
 from pvcore.config import Workspace
 from pvcore.cycle.arrivals import last
-from pvcore.cycle.inbox import known_releases, load_dictionary, version_order
+from pvcore.cycle.dictionaries import known_releases, load_dictionary, version_order
 from pvcore.errors import NotFound, RegistryError
 from pvcore.meddra.diff import DictionaryDiff, diff
 from pvcore.registry.blobs import put_blob

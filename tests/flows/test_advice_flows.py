@@ -44,12 +44,12 @@ def city(tiny_base: Path, town_module: Any, tmp_path_factory: pytest.TempPathFac
 
 
 def _admit(town: Any) -> None:
-    from pvcore.cycle import inbox
+    from pvcore.cycle import admission, inbox
 
     for found in inbox.look(town.workspace, "meddra"):
-        inbox.admit_release(town.workspace, found, inbox.read_release(town.workspace, found), b"{}")
+        admission.admit_release(town.workspace, found, inbox.read_release(town.workspace, found), b"{}")
     for found in inbox.look(town.workspace, "annotations"):
-        inbox.admit_batch(town.workspace, found, inbox.read_batch(town.workspace, found), b"{}")
+        admission.admit_batch(town.workspace, found, inbox.read_batch(town.workspace, found), b"{}")
 
 
 def _promote(town: Any) -> None:

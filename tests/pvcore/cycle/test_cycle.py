@@ -456,21 +456,3 @@ def test_a_dataset_that_another_run_built_meanwhile_is_not_lost(told: Any, monke
 def test_what_never_was_champion_cannot_be_rolled_back_to(told: Any) -> None:
     with pytest.raises((NotFound, RegistryError)):
         approval.request(told.workspace, "coding@7", "rollback")
-
-
-def test_releases_and_versions_sort_as_numbers() -> None:
-    assert sorted(["26.1", "9.1", "26.0"], key=inbox.version_order) == ["9.1", "26.0", "26.1"]
-
-
-@pytest.mark.parametrize(
-    ("name", "version"),
-    [
-        ("a.meddra-29.0.json", "29.0"),
-        ("a.meddra-9.1.export.json", "9.1"),
-        ("a.json", None),
-        ("a.meddra-x.json", None),
-        ("meddra-29.0.json", None),
-    ],
-)
-def test_the_version_in_a_file_name(name: str, version: str | None) -> None:
-    assert inbox.version_in_name(name) == version

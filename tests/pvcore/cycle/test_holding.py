@@ -11,7 +11,7 @@ import pytest
 
 from pvcore.annotations import label_studio
 from pvcore.config import Workspace, init_workspace, open_workspace
-from pvcore.cycle import arrivals, consistency, data, holding, inbox, overview
+from pvcore.cycle import admission, arrivals, consistency, data, holding, inbox, overview
 from pvcore.errors import ConfigError, InputError, NotFound
 from pvcore.records import Annotation, Case
 
@@ -51,7 +51,7 @@ def arrive(ws: Workspace, name: str, said: list[Annotation]) -> None:
     label_studio.write([c for c in CASES if c.case_id in asked], said, file)
     inbox.put(ws, "annotations", [file])
     for found in inbox.look(ws, "annotations"):
-        inbox.admit_batch(ws, found, inbox.read_batch(ws, found), b"{}")
+        admission.admit_batch(ws, found, inbox.read_batch(ws, found), b"{}")
 
 
 def held(ws: Workspace) -> list[Any]:
@@ -167,7 +167,7 @@ def test_quarantine_keeps_the_page_beside_the_report(ws: Workspace) -> None:
     (found,) = inbox.look(ws, "annotations")
     with pytest.raises(InputError) as caught:
         inbox.read_batch(ws, found)
-    inbox.quarantine(ws, found, caught.value, "<!doctype html>")
+    admission.quarantine(ws, found, caught.value, "<!doctype html>")
     (row,) = overview.overview(ws)["quarantine"]
     assert ws.store.get(row["report"].replace(".json", ".html")) == b"<!doctype html>"
 

@@ -15,7 +15,7 @@ from pvcore.annotations import pair_files, table
 from pvcore.annotations.generate_pairs import generate_pairs
 from pvcore.annotations.generate_triage import generate_triage
 from pvcore.config import open_workspace
-from pvcore.cycle import approval, candidate, consistency, data, inbox, judging, registration
+from pvcore.cycle import admission, approval, candidate, consistency, data, inbox, judging, registration
 from pvcore.cycle.external import external
 from pvcore.errors import ConfigError, InputError
 from pvcore.evaluation.external import MEAN, WEIGHTED
@@ -32,9 +32,9 @@ def admit(workspace: Any) -> list[str]:
             batch = inbox.read_batch(workspace, found)
             checked = validate_batch(batch)
             checked.require()
-            kinds.append(inbox.admit_batch(workspace, found, batch, checked.to_json()).kind)
+            kinds.append(admission.admit_batch(workspace, found, batch, checked.to_json()).kind)
         except InputError as error:
-            kinds.append(inbox.quarantine(workspace, found, error).kind)
+            kinds.append(admission.quarantine(workspace, found, error).kind)
     return kinds
 
 

@@ -13,7 +13,7 @@ import pytest
 from pvcore.annotations import dataset as stored
 from pvcore.annotations.batch import read
 from pvcore.config import Workspace, init_workspace, open_workspace
-from pvcore.cycle import data, datasets, inbox, migration, releases
+from pvcore.cycle import admission, data, datasets, dictionaries, inbox, migration, releases
 from pvcore.meddra.generate import Size, generate
 from pvcore.meddra.mapping import Migration
 from pvcore.registry.blobs import get_blob
@@ -87,9 +87,9 @@ class Town:
         inbox.put(self.ws, box, list(files))
         for found in inbox.look(self.ws, box):
             if box == "meddra":
-                inbox.admit_release(self.ws, found, inbox.read_release(self.ws, found), b"{}")
+                admission.admit_release(self.ws, found, inbox.read_release(self.ws, found), b"{}")
             else:
-                inbox.admit_batch(self.ws, found, inbox.read_batch(self.ws, found), b"{}")
+                admission.admit_batch(self.ws, found, inbox.read_batch(self.ws, found), b"{}")
 
     def update(self, version: str) -> str:
         moved = migration.migrate(self.ws, version)
@@ -242,7 +242,7 @@ def test_each_release_is_read_once(tmp_path: Path, town: Town, monkeypatch: pyte
 
     def load(ws: Workspace, version: str) -> Any:
         loaded.append(version)
-        return inbox.load_dictionary(ws, version)
+        return dictionaries.load_dictionary(ws, version)
 
     monkeypatch.setattr(migration, "load_dictionary", load)
     moved = migration.migrate(late.ws, "90.1")
@@ -263,7 +263,7 @@ def test_only_codes_wait_for_their_release(tmp_path: Path, town: Town) -> None:
     inbox.put(ws, "annotations", [file])
     (found,) = inbox.look(ws, "annotations")
     batch = inbox.read_batch(ws, found)
-    inbox.admit_batch(ws, found, batch, b"{}")
+    admission.admit_batch(ws, found, batch, b"{}")
     built = data.build_dataset(ws, "90.1", [])
     assert (
         built and built.digest == town.built[2] and "Waits for its MedDRA update: codes.csv" in built.markdown
