@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pvcore.cycle import admission, approval, candidate, data, inbox, judging, registration
+from pvcore.cycle import admission, approval, building, candidate, inbox, judging, registration
 from pvcore.platform import embedded
 from pvcore.platform.prefect_api import Platform
 
@@ -31,7 +31,7 @@ def town(tiny_base: Path, town_module: Any, tmp_path_factory: pytest.TempPathFac
         town.drop("annotations", file, "90.0" if file.suffix == ".json" else None)
     for found in inbox.look(ws, "annotations"):
         admission.admit_batch(ws, found, inbox.read_batch(ws, found), b"{}")
-    built = data.build_dataset(ws, None, [])
+    built = building.build_dataset(ws, None, [])
     assert built
     specification = candidate.specify(ws, "seriousness", built.digest)
     assert specification

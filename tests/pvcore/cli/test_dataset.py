@@ -16,7 +16,7 @@ from pvcore.annotations.dataset import load, open_items
 from pvcore.annotations.reading import Source
 from pvcore.cli import app
 from pvcore.config import Workspace, init_workspace, open_workspace
-from pvcore.cycle import admission, data, datasets, dictionaries, inbox, migration, releases
+from pvcore.cycle import admission, building, datasets, dictionaries, inbox, migration, releases
 from pvcore.errors import ConfigError, NotFound, PvError
 
 
@@ -32,7 +32,7 @@ def admit(ws: Workspace, *files: Path, box: str = "annotations", version: str | 
 def update(ws: Workspace, version: str) -> str:
     migrated = migration.migrate(ws, version)
     releases.adopt(ws, version, migrated.mappings)
-    built = data.build_dataset(ws, version, migrated.mappings)
+    built = building.build_dataset(ws, version, migrated.mappings)
     assert built
     return built.digest
 

@@ -16,8 +16,8 @@ from pvcore.config import open_workspace
 from pvcore.cycle import (
     admission,
     approval,
+    building,
     candidate,
-    data,
     dictionaries,
     inbox,
     judging,
@@ -74,7 +74,7 @@ class Told:
         migrated = migration.migrate(ws, release)
         self.classes = migrated.classes
         releases.adopt(ws, release, migrated.mappings)
-        built = data.build_dataset(ws, release, migrated.mappings)
+        built = building.build_dataset(ws, release, migrated.mappings)
         assert built
         for problem in ws.recipes():
             specification = candidate.specify(ws, problem, built.digest)
@@ -122,7 +122,7 @@ def told(tiny_base: Path, town_module: Any, tmp_path_factory: pytest.TempPathFac
     town.drop("annotations", export, "90.1")
     told.admit()
     # The batch is coded in a release that is not adopted yet: it waits, and the dataset is the one that is there.
-    latest = data.build_dataset(town.workspace, "90.0", [])
+    latest = building.build_dataset(town.workspace, "90.0", [])
     assert latest and latest.digest == town.entries("DatasetBuilt")[-1].key
     town.drop("meddra", two.archive)
     broken = town.arrivals / "truncated.zip"

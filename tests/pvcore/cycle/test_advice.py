@@ -18,6 +18,7 @@ from pvcore.cli import app
 from pvcore.config import open_workspace
 from pvcore.cycle import (
     admission,
+    building,
     candidate,
     claims,
     compared,
@@ -390,7 +391,7 @@ def test_drift_of_what_was_scored_since_the_promotion(own: Any, tmp_path: Path) 
     assert "zzzumab (40)" in told and "2 batches wait" in told and "pv curve seriousness" in told
     assert markdown(drift_pages.finding(loud)).startswith("## seriousness@2: drift in 80 cases")
 
-    built = data.build_dataset(ws, "90.1", [])  # the labels come back
+    built = building.build_dataset(ws, "90.1", [])  # the labels come back
     assert built
     after = json.loads(pv(*asked))
     assert after["proposal"]["new_rows"] > 40 and after["proposal"]["waiting_batches"] == 0

@@ -15,6 +15,7 @@ import yaml
 from pvcore.cycle import (
     approval,
     arrivals,
+    building,
     candidate,
     data,
     inbox,
@@ -59,7 +60,7 @@ def test_doing_every_step_again_writes_nothing(told: Any) -> None:
     told.admit()
     migrated = migration.migrate(ws, "90.1")
     releases.adopt(ws, "90.1", migrated.mappings)
-    again = data.build_dataset(ws, "90.1", migrated.mappings)
+    again = building.build_dataset(ws, "90.1", migrated.mappings)
     assert again and again.digest == told.town.entries("DatasetBuilt")[-1].key
     for specification in told.specifications.values():
         candidate.train(ws, specification)
@@ -440,16 +441,16 @@ def test_a_release_is_overdue_from_its_due_date_on(told: Any) -> None:
 def test_a_dataset_that_another_run_built_meanwhile_is_not_lost(told: Any, monkeypatch: Any) -> None:
     """Two runs take the same batches: whoever comes second builds on what the first one made."""
     ws, count = told.workspace, _kinds(told).count("DatasetBuilt")
-    real, calls = data._build_dataset, []
+    real, calls = building._build_dataset, []
 
     def overtaken(*arguments: Any) -> Any:
         calls.append(1)
         if len(calls) == 1:
-            raise data._Overtaken("by the other run")
+            raise building._Overtaken("by the other run")
         return real(*arguments)
 
-    monkeypatch.setattr(data, "_build_dataset", overtaken)
-    built = data.build_dataset(ws, "90.1", [])
+    monkeypatch.setattr(building, "_build_dataset", overtaken)
+    built = building.build_dataset(ws, "90.1", [])
     assert built and len(calls) == 2 and _kinds(told).count("DatasetBuilt") == count
 
 

@@ -13,7 +13,7 @@ import yaml
 
 from expectations import validate_batch
 from expectations.training_set import validate_training_set
-from pvcore.cycle import admission, candidate, data, dictionaries, inbox, judging, registration
+from pvcore.cycle import admission, building, candidate, data, dictionaries, inbox, judging, registration
 from pvcore.cycle.scoring import score_file
 from pvcore.evaluation.spans import read
 
@@ -69,7 +69,7 @@ def test_a_cycle_of_extraction(town: Any) -> None:
     checked = validate_batch(batch, dictionaries=dictionaries.of_batch(ws, batch))
     checked.require()
     admission.admit_batch(ws, found, batch, checked.to_json())
-    built = data.build_dataset(ws, None, [])
+    built = building.build_dataset(ws, None, [])
     assert built
     ((problem, parts),) = data.training_sets(ws, built.digest)
     cases, labels, made, dictionary = parts

@@ -10,7 +10,7 @@ import pytest
 
 from pvcore.annotations import label_studio, places
 from pvcore.config import Workspace, init_workspace, open_workspace
-from pvcore.cycle import admission, candidate, data, inbox
+from pvcore.cycle import admission, building, candidate, data, inbox
 from pvcore.errors import LeakageError
 from pvcore.records import Annotation, Case, digest
 
@@ -42,7 +42,7 @@ def build(ws: Workspace, name: str, cases: list[Case]) -> str:
     inbox.put(ws, "annotations", [file])
     for found in inbox.look(ws, "annotations"):
         admission.admit_batch(ws, found, inbox.read_batch(ws, found), b"{}")
-    built = data.build_dataset(ws, None, [])
+    built = building.build_dataset(ws, None, [])
     assert built
     return built.digest
 

@@ -11,7 +11,7 @@ from town import found_town
 
 from pvcore.annotations import label_studio
 from pvcore.config import Workspace
-from pvcore.cycle import admission, candidate, data, inbox, judging, lineage, registration
+from pvcore.cycle import admission, building, candidate, data, inbox, judging, lineage, registration
 from pvcore.errors import NotFound
 from pvcore.records import Annotation, Case, digest
 from pvcore.registry.names import resolve
@@ -37,7 +37,7 @@ def build(ws: Workspace, name: str, cases: list[Case]) -> str:
     inbox.put(ws, "annotations", [file])
     for found in inbox.look(ws, "annotations"):
         admission.admit_batch(ws, found, inbox.read_batch(ws, found), b"{}")
-    built = data.build_dataset(ws, None, [])
+    built = building.build_dataset(ws, None, [])
     assert built
     return built.digest
 

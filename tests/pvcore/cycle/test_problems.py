@@ -15,7 +15,17 @@ from pvcore.annotations import pair_files, table
 from pvcore.annotations.generate_pairs import generate_pairs
 from pvcore.annotations.generate_triage import generate_triage
 from pvcore.config import open_workspace
-from pvcore.cycle import admission, approval, candidate, consistency, data, inbox, judging, registration
+from pvcore.cycle import (
+    admission,
+    approval,
+    building,
+    candidate,
+    consistency,
+    data,
+    inbox,
+    judging,
+    registration,
+)
 from pvcore.cycle.external import external
 from pvcore.errors import ConfigError, InputError
 from pvcore.evaluation.external import MEAN, WEIGHTED
@@ -41,7 +51,7 @@ def admit(workspace: Any) -> list[str]:
 def promoted(town: Any, problem: str) -> tuple[str, str]:
     """From what waits in the workspace to a champion; (specification, evaluation)."""
     ws = town.workspace
-    built = data.build_dataset(ws, None, [])
+    built = building.build_dataset(ws, None, [])
     assert built
     specification = candidate.specify(ws, problem, built.digest)
     assert specification
