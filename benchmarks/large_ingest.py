@@ -60,7 +60,7 @@ def put(workspace: Any, folder: Path) -> dict[str, Any]:
 
 def admit(workspace: Any, folder: Path) -> dict[str, Any]:
     from expectations import validate_batch
-    from pvcore.cycle import inbox
+    from pvcore.cycle import admission, dictionaries, inbox
 
     (found,) = inbox.look(workspace, "annotations")
     known: dict[str, Any] = {}
@@ -70,13 +70,12 @@ def admit(workspace: Any, folder: Path) -> dict[str, Any]:
 
     def validate() -> None:
         batch = known["batch"]
-        dictionaries = inbox.dictionaries_of(workspace, batch)
-        known["validation"] = validate_batch(batch, dictionaries=dictionaries)
+        known["validation"] = validate_batch(batch, dictionaries=dictionaries.of_batch(workspace, batch))
         known["validation"].require()
 
     def keep() -> str:
         validation = known["validation"].to_json()
-        outcome = inbox.admit_batch(workspace, found, known["batch"], validation)
+        outcome = admission.admit_batch(workspace, found, known["batch"], validation)
         if outcome.kind != "BatchAdmitted":
             raise SystemExit(outcome.line)
         return outcome.line
@@ -95,7 +94,7 @@ def load(workspace: Any, folder: Path) -> dict[str, Any]:
 
 
 def quarantine(workspace: Any, folder: Path) -> dict[str, Any]:
-    from pvcore.cycle import inbox
+    from pvcore.cycle import admission, inbox
     from pvcore.errors import InputError
 
     met: list[InputError] = []
@@ -108,7 +107,7 @@ def quarantine(workspace: Any, folder: Path) -> dict[str, Any]:
             met.append(error)
 
     def away() -> str:
-        return inbox.quarantine(workspace, _last(workspace), met[0]).line
+        return admission.quarantine(workspace, _last(workspace), met[0]).line
 
     return {"put and read, cut off": cut_off, "quarantine": away}
 
@@ -158,14 +157,14 @@ def one(name: str, folder: Path) -> None:
 def found(folder: Path, release: Path) -> None:
     """A workspace that knows the release."""
     from pvcore.config import init_workspace, open_workspace
-    from pvcore.cycle import inbox
+    from pvcore.cycle import admission, inbox
 
     init_workspace(folder / "workspace")
     (folder / "workspace" / "pv.yaml").write_text("settle_seconds: 0\n")
     workspace = open_workspace(folder / "workspace")
     inbox.put(workspace, "meddra", [release])
     (arrived,) = inbox.look(workspace, "meddra")
-    inbox.admit_release(workspace, arrived, inbox.read_release(workspace, arrived), b"{}")
+    admission.admit_release(workspace, arrived, inbox.read_release(workspace, arrived), b"{}")
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ from typing import Any
 
 FRESH = {
     "ours": "from pvcore.registry.store import open_store; from pvcore.registry.ledger import Ledger\n"
-    "from pvcore.registry.manifest import resolve\n"
+    "from pvcore.registry.names import resolve\n"
     "s = open_store(sys.argv[1]); assert resolve(s, Ledger(s), 'seriousness@champion').manifest.adapter['files']",
     "mlflow": "from mlflow import MlflowClient\n"
     "v = MlflowClient(sys.argv[1], sys.argv[1]).get_model_version_by_alias('seriousness', 'champion'); assert v.source",
@@ -114,8 +114,9 @@ class Ours:
         from pvcore.records import canonical
         from pvcore.registry import signing
         from pvcore.registry.approvers import approval_policy
+        from pvcore.registry.blobs import put_blob
         from pvcore.registry.ledger import Ledger
-        from pvcore.registry.store import open_store, put_blob
+        from pvcore.registry.store import open_store
 
         self.folder, self.root = folder, folder / "store"
         self.store = open_store(str(self.root))
@@ -128,8 +129,9 @@ class Ours:
 
     def register(self, files: Path) -> Any:
         from pvcore.records import digest
-        from pvcore.registry.manifest import register
-        from pvcore.registry.store import put_blobs, put_folder
+        from pvcore.registry.blobs import put_blobs
+        from pvcore.registry.folders import put_folder
+        from pvcore.registry.version import register
 
         kept = put_folder(self.store, files)
         champion = self.ledger.state().champion("seriousness")
@@ -188,7 +190,7 @@ class Ours:
 
 
 def ours(folder: Path, repeat: int) -> dict[str, float]:
-    from pvcore.registry.manifest import resolve
+    from pvcore.registry.names import resolve
 
     mine = Ours(folder)
     adapters = iter([adapter(folder, n) for n in range(3 * repeat + 2)])
@@ -218,7 +220,7 @@ def ours(folder: Path, repeat: int) -> dict[str, float]:
 def by_length(folder: Path, lengths: list[int], repeat: int) -> dict[int, dict[str, float]]:
     """Resolving an alias at ledgers of these lengths: nothing read before, in this process and in a new one."""
     from pvcore.registry.ledger import Ledger
-    from pvcore.registry.manifest import resolve
+    from pvcore.registry.names import resolve
 
     found = {}
     for length in lengths:

@@ -15,6 +15,7 @@ from prefect.input import RunInput
 from prefect.states import Cancelled, State
 from pydantic import Field
 
+from pvcore.registry.names import name_of
 from tasks import approval, candidate, inbox
 
 ATTEMPTS = 5
@@ -58,7 +59,7 @@ def rollback(problem: str, to: str = "previous", occasion: str = "") -> str | St
     `to` is previous, a number, a name ("seriousness@1") or a digest.
     """
     inbox.bound_retries(RESUMES)
-    return _through_the_door(approval.request(candidate.name_of(problem, to), "rollback", occasion))
+    return _through_the_door(approval.request(name_of(problem, to), "rollback", occasion))
 
 
 @flow(

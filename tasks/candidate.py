@@ -14,7 +14,6 @@ from pvcore.cycle import approval as approvals
 from pvcore.cycle import candidate as candidates
 from pvcore.cycle import judging, loaded, pictures, rebuilding, registration
 from pvcore.cycle.rebuilding import Receipt
-from pvcore.registry.manifest import name_of as name_of
 from tasks.inbox import show
 
 

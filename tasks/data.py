@@ -9,7 +9,7 @@ from prefect.events import emit_event
 
 from expectations import validate_training_set
 from pvcore.config import open_workspace
-from pvcore.cycle import arrivals, data, holding, migration, releases
+from pvcore.cycle import arrivals, building, data, holding, migration, releases
 from tasks.inbox import show
 
 
@@ -63,7 +63,7 @@ def adopt(version: str, mappings: list[str]) -> None:
 def build_dataset(version: str, mappings: list[str]) -> str | None:
     """The dataset of all that was admitted and fits `version`; None where nothing new is there."""
     workspace = open_workspace()
-    built = data.build_dataset(workspace, version, mappings)
+    built = building.build_dataset(workspace, version, mappings)
     for entry in holding.held(workspace, arrivals.pending_batches(workspace)):
         show(f"held-{entry.body['batch'][:12]}", holding.page(workspace, entry), "Batch held: agreement")
         get_run_logger().warning(f"{entry.body['name']}: {entry.body['reason']}")

@@ -13,8 +13,10 @@ from prefect.runtime import flow_run
 
 from expectations import validate_batch, validate_release
 from pvcore.config import open_workspace
+from pvcore.cycle import admission, dictionaries
 from pvcore.cycle import inbox as inboxes
-from pvcore.cycle.inbox import Found, Inbox, Outcome
+from pvcore.cycle.admission import Outcome
+from pvcore.cycle.inbox import Found, Inbox
 from pvcore.errors import InputError, PlatformError, ReleaseError
 from pvcore.plain import inert
 
@@ -46,24 +48,26 @@ def admit(found: Found) -> Outcome:
     try:
         if found.inbox == "meddra":
             dictionary = inboxes.read_release(workspace, found)
-            validation = validate_release(dictionary, previous=inboxes.release_before(workspace, dictionary))
+            validation = validate_release(
+                dictionary, previous=dictionaries.release_before(workspace, dictionary)
+            )
             validation.require()
-            outcome = inboxes.admit_release(workspace, found, dictionary, validation.to_json())
+            outcome = admission.admit_release(workspace, found, dictionary, validation.to_json())
         else:
             batch = inboxes.read_batch(workspace, found)
             validation = validate_batch(
                 batch,
-                dictionaries=inboxes.dictionaries_of(workspace, batch),
+                dictionaries=dictionaries.of_batch(workspace, batch),
                 personal_data=workspace.personal_data(),
             )
             validation.require()
-            outcome = inboxes.admit_batch(workspace, found, batch, validation.to_json())
+            outcome = admission.admit_batch(workspace, found, batch, validation.to_json())
         show(f"validation-{outcome.digest[:12]}", validation.markdown(), f"Validation of {inert(found.name)}")
     except InputError as error:
         page = validation.to_html() if validation else ""
-        outcome = inboxes.quarantine(workspace, found, error, page)
+        outcome = admission.quarantine(workspace, found, error, page)
         noun = "release" if isinstance(error, ReleaseError) else "batch"
-        show(f"quarantine-{found.etag}", inboxes.page(found, error), f"Faults of this {noun}")
+        show(f"quarantine-{found.etag}", admission.page(found, error), f"Faults of this {noun}")
     get_run_logger().info(outcome.line)
     return outcome
 
@@ -75,7 +79,7 @@ def announce() -> None:
     The ledger says what was announced, so an announcement lost with a crashed run is made by the next.
     """
     workspace = open_workspace()
-    new = inboxes.unannounced(workspace)
+    new = admission.unannounced(workspace)
     events, batches = [], []
     for entry in new:
         body = entry.body
@@ -91,7 +95,7 @@ def announce() -> None:
         events.append(_event("pv.batches.admitted", "pv.batches", {"batches": batches}))
     _send(events)
     for entry in new:
-        inboxes.mark_announced(workspace, entry)
+        admission.mark_announced(workspace, entry)
 
 
 def _event(name: str, resource: str, payload: dict[str, Any]) -> Event:

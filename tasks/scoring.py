@@ -7,7 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 from pvcore.config import open_workspace
 from pvcore.cycle import scoring
-from pvcore.registry.manifest import name_of
+from pvcore.registry.names import name_of
 from tasks.inbox import show
 
 

@@ -58,7 +58,7 @@ def next_(
     from pvcore.annotations import batch as batches
     from pvcore.config import open_workspace
     from pvcore.cycle import asking, targeting
-    from pvcore.registry.manifest import resolve
+    from pvcore.registry.names import resolve
 
     opened = open_workspace(workspace)
     problem = resolve(opened.store, opened.ledger, version).problem

@@ -90,7 +90,7 @@ def _releases(
     """Releases oldest first, those in other languages, and the version to show. Raises NotFound."""
     from pvcore.cli.data import read_release
     from pvcore.config import open_workspace
-    from pvcore.cycle.inbox import known_releases, load_dictionary, version_order
+    from pvcore.cycle.dictionaries import known_releases, load_dictionary, version_order
     from pvcore.cycle.releases import adopted_version
     from pvcore.errors import NotFound
 

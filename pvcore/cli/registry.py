@@ -69,7 +69,7 @@ def fetch(
     """Fetch a version's LoRA adapter, verified: a PEFT folder, with model card and bill of materials (CycloneDX)."""
     from pvcore.config import open_workspace
     from pvcore.cycle.scoring import trusted
-    from pvcore.registry.manifest import fetch_adapter
+    from pvcore.registry.version import fetch_adapter
 
     opened = open_workspace(workspace)
     found = trusted(opened, version)

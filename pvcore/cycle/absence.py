@@ -12,9 +12,11 @@ from pvcore.cycle import arrivals, lineage
 from pvcore.errors import NotFound, RegistryError
 from pvcore.registry import absence, absence_tree
 from pvcore.registry.absence_tree import Tree
+from pvcore.registry.blobs import get_blob, put_blob
 from pvcore.registry.ledger import entry_key
-from pvcore.registry.manifest import Manifest, Version, resolve
-from pvcore.registry.store import get_blob, put_blob
+from pvcore.registry.manifest import Manifest
+from pvcore.registry.names import resolve
+from pvcore.registry.version import Version
 from pvcore.training.specification import Specification
 
 KEPT = "absence"

@@ -35,7 +35,7 @@ from pvcore.evaluation.curve import Interval
 from pvcore.problems import PROBLEMS
 from pvcore.problems import problem as known_problem
 from pvcore.problems.seriousness import LABELS as SERIOUSNESS
-from pvcore.registry.store import get_blob
+from pvcore.registry.blobs import get_blob
 
 PAIRS = 30
 """Cases judged by both annotators below which a kappa says nothing."""

@@ -14,9 +14,10 @@ from pvcore.records import canonical
 from pvcore.registry import promotion, signing
 from pvcore.registry.answers import approvals, told
 from pvcore.registry.approvers import policy_of
+from pvcore.registry.blobs import put_blob
 from pvcore.registry.ledger import SWITCHES, Entry
-from pvcore.registry.manifest import Version, resolve
-from pvcore.registry.store import put_blob
+from pvcore.registry.names import resolve
+from pvcore.registry.version import Version
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from pvcore.annotations import batch as batches
 from pvcore.annotations.batch import Batch
 from pvcore.config import Workspace
 from pvcore.errors import NotFound
+from pvcore.registry.blobs import fetched_blob
 from pvcore.registry.ledger import Entry
-from pvcore.registry.store import fetched_blob
 
 
 def pending_batches(workspace: Workspace) -> list[Entry]:

@@ -13,7 +13,7 @@ from pvcore.annotations import batch
 from pvcore.config import Recipe, Workspace, bases, read_recipe
 from pvcore.errors import ConfigError, Fault
 from pvcore.records import canonical
-from pvcore.registry.store import get_blob, put_blob
+from pvcore.registry.blobs import get_blob, put_blob
 
 if TYPE_CHECKING:
     from pvcore.training.loop import Progress

@@ -18,9 +18,11 @@ from pvcore.cycle.lineage import unseen
 from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.problems import PROBLEMS
 from pvcore.records import Example, Prediction, Question, canonical, digest
-from pvcore.registry.manifest import Version, fetch_adapter, resolve
+from pvcore.registry.blobs import get_blob, put_blob
+from pvcore.registry.folders import get_folder, put_folder
+from pvcore.registry.names import resolve
 from pvcore.registry.proof import verify_champion
-from pvcore.registry.store import get_blob, get_folder, put_blob, put_folder
+from pvcore.registry.version import Version, fetch_adapter
 from pvcore.training.settings import sections
 from pvcore.training.specification import Specification, code_digest
 

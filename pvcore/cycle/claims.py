@@ -26,9 +26,9 @@ from pvcore.evaluation.checks import Check
 from pvcore.evaluation.gate import decide
 from pvcore.evaluation.report import Comparison, Group, Report
 from pvcore.records import digest
+from pvcore.registry.blobs import get_blob
 from pvcore.registry.ledger import Entry, State
-from pvcore.registry.manifest import Version, read_version
-from pvcore.registry.store import get_blob
+from pvcore.registry.version import Version, read_version
 
 DEFAULTS: Mapping[str, Any] = {
     field.name: list(field.default) if isinstance(field.default, tuple) else field.default

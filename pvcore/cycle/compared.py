@@ -21,7 +21,7 @@ from pvcore.evaluation.compare import frame
 from pvcore.evaluation.paired import Resamples, percentile_interval
 from pvcore.problems import PROBLEMS
 from pvcore.records import canonical, digest
-from pvcore.registry.store import get_blob, put_blob
+from pvcore.registry.blobs import get_blob, put_blob
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,197 +1,27 @@
-"""From admitted batches to a dataset, and a dataset read back."""
+"""A dataset read back, for whoever learns from it or is judged by it: its examples, dictionary and terms."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import pandas as pd
 
-from pvcore.annotations import agreement, consistency, leakage
-from pvcore.annotations import batch as batches
 from pvcore.annotations import dataset as datasets
-from pvcore.annotations.batch import Batch
-from pvcore.annotations.consistency import Consistency
-from pvcore.annotations.consistency_tables import markdown
-from pvcore.annotations.dataset import DatasetInfo
+from pvcore.annotations import leakage
 from pvcore.config import Workspace
-from pvcore.cycle import holding
-from pvcore.cycle.arrivals import last, load_batch, pending_batches
-from pvcore.cycle.inbox import known_releases, load_dictionary, version_order
+from pvcore.cycle.dictionaries import known_releases, load_dictionary
 from pvcore.cycle.releases import difference
-from pvcore.errors import NotFound, RegistryError
+from pvcore.errors import NotFound
 from pvcore.meddra.diff import DictionaryDiff
 from pvcore.meddra.release import Dictionary
-from pvcore.plain import inert
 from pvcore.problems import PROBLEMS
 from pvcore.problems.problem import by_table
-from pvcore.records import Annotation, Example, canonical, digest
-from pvcore.registry.ledger import Entry, State
-from pvcore.registry.store import get_blob, put_blob
+from pvcore.records import Example, canonical
+from pvcore.registry.ledger import Entry
 from pvcore.training.specification import Specification
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """A dataset, with the page that says what is in it."""
-
-    digest: str
-    line: str
-    markdown: str
-
-
-class _Overtaken(RegistryError):
-    """Another run recorded a dataset meanwhile."""
-
-
-def build_dataset(workspace: Workspace, version: str | None, mappings: list[str]) -> Built | None:
-    """The dataset of the latest one and all pending batches that fit `version`; None if there is no case yet.
-
-    Where nothing is new it is the latest one: a run that was cut off after it was built goes on with it.
-    A batch that is coded in a version that is not adopted waits for that version's update; one whose
-    annotators agree less than the policy asks is held until they do or somebody releases it.
-    """
-    while True:
-        try:
-            return _build_dataset(workspace, version, mappings)
-        except _Overtaken:  # what the other run took is no longer pending
-            continue
-
-
-def _build_dataset(workspace: Workspace, version: str | None, mappings: list[str]) -> Built | None:
-    latest = last(workspace, "DatasetBuilt")
-    needs = any(PROBLEMS[name].terms for name in workspace.recipes())
-    if not needs:
-        # No recipe asks for terms: a new release changes nothing that is trained on.
-        version = latest.body["version"] if latest else None
-    taken: list[Entry] = []
-    later: list[Entry] = []
-    for entry in pending_batches(workspace):
-        (later if needs and _waits(workspace, entry, version) else taken).append(entry)
-    arrived = [
-        (entry, sampled(load_batch(workspace, entry.body["digest"]), workspace.settings.max_rows_per_batch))
-        for entry in taken
-    ]
-    passed, held = holding.hold(workspace, arrived, latest.body["dataset"] if latest else None)
-    moved = bool(latest and version and latest.body["version"] != version)
-    if not passed and not moved:
-        return _built(workspace, latest, later, held) if latest else None
-    loaded = [batch for _, batch in passed]
-    info = datasets.build(
-        workspace.store,
-        batches=loaded,
-        mappings=mappings,
-        meddra_version=version,
-        base=latest.body["dataset"] if latest else None,
-        split=workspace.settings.split,
-        seed=workspace.settings.seed,
-    )
-    agreed = agreement.kappa(a for batch in loaded for a in batch.annotations)
-    kappas = {
-        f"{problem}: {first} and {second}": [None if value is None else round(value, 4), number]
-        for problem, pairs in agreed.items()
-        for (first, second), (value, number) in pairs.items()
-    }
-    known = latest.body["batches"] if latest else []
-    report = measured(workspace, info, dictionary_of(workspace, version))
-    body = {
-        "kappa": kappas,
-        "consistency": put_blob(workspace.store, report.to_json()),
-        "dataset": info.digest,
-        "parent": latest.body["dataset"] if latest else None,
-        "version": version,
-        "batches": [*known, *(entry.body["digest"] for entry, _ in passed)],
-        "sampled": workspace.settings.max_rows_per_batch,
-        "mappings": mappings,
-        "held": [entry.body["name"] for entry in (*later, *held)],
-        "counts": info.counts,
-        "excluded": info.excluded,
-    }
-
-    def unless_overtaken(state: State) -> dict[str, Any]:
-        newest = state.last("DatasetBuilt")
-        if (newest and newest.digest) != (latest and latest.digest):
-            raise _Overtaken(f"dataset {info.digest[:12]}: another one was built meanwhile")
-        return body
-
-    entry = workspace.ledger.append("DatasetBuilt", unless_overtaken, actor="update", key=info.digest)
-    return _built(workspace, entry, later, held)
-
-
-def _waits(workspace: Workspace, entry: Entry, version: str | None) -> bool:
-    """Whether a batch waits for a release: codes in one not at hand, or anything newer than `version`.
-
-    PT names of an older version that is not at hand need not wait: they are carried by name.
-    """
-    versions = set(entry.body["meddra_versions"])
-    if not version or not versions:
-        return bool(versions)
-    absent = versions - set(known_releases(workspace))
-    if any(version_order(v) > version_order(version) for v in versions):
-        return True
-    return bool(absent) and any(
-        a.problem == "coding" and a.meddra_version in absent and a.value.get("llt_code")
-        for a in load_batch(workspace, entry.body["digest"]).annotations
-    )
-
-
-def _built(workspace: Workspace, entry: Entry, later: list[Entry], held: list[Entry]) -> Built:
-    """What the ledger's record of a dataset says, with what waits beside it now."""
-    name = str(entry.body["dataset"])
-    info = datasets.load(workspace.store, name).info
-    report = json.loads(get_blob(workspace.store, entry.body["consistency"]))
-    page = f"{_page(info, later, held, entry.body['kappa'])}\n\n{markdown(report)}"
-    return Built(name, f"dataset {name[:12]}: {_line(info.counts)}", page)
-
-
-def measured(workspace: Workspace, info: DatasetInfo, dictionary: Dictionary | None) -> Consistency:
-    """How consistent the annotations of a dataset are, with contradictions within its clusters."""
-    loaded = datasets.load(workspace.store, info.digest)
-    rows = loaded.annotations.to_dict("records")
-    return consistency.measure(
-        f"dataset {info.digest[:12]}",
-        [Annotation(**{**row, "value": json.loads(row["value"])}) for row in rows],
-        cluster_of=dict(zip(loaded.cases["case_id"], loaded.cases["cluster"], strict=True)),
-        dictionary=dictionary,
-    )
-
-
-def sampled(batch: Batch, most: int | None) -> Batch:
-    """At most so many cases of a batch, those with the smallest digests: the same each time. None: all."""
-    if most is None or len(batch.cases) <= most:
-        return batch
-    chosen = {case.case_id for case in sorted(batch.cases, key=lambda case: digest(case.case_id))[:most]}
-    return batches.make_batch(
-        batch.name,
-        batch.format,
-        [case for case in batch.cases if case.case_id in chosen],
-        [a for a in batch.annotations if a.case_id in chosen],
-        {**batch.dropped, "cases not sampled": len(batch.cases) - most},
-    )
-
-
-def _line(counts: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in counts.items() if not isinstance(value, Mapping))
-
-
-def _page(info: DatasetInfo, later: list[Entry], held: list[Entry], kappas: Mapping[str, Any]) -> str:
-    lines = [f"## Dataset `{info.digest[:12]}`", "", "| what | count |", "|---|---:|"]
-    for name, value in info.counts.items():
-        if isinstance(value, Mapping):
-            lines += [f"| {name}: {key} | {number} |" for key, number in value.items()]
-        else:
-            lines.append(f"| {name} | {value} |")
-    lines += [f"| left out: {inert(reason)} | {number} |" for reason, number in info.excluded.items()]
-    lines += [f"| kappa, {inert(who)} (of {of}) | {value} |" for who, (value, of) in kappas.items()]
-    lines += [f"\nWaits for its MedDRA update: {inert(entry.body['name'])}" for entry in later]
-    lines += [f"\nHeld: {inert(entry.body['name'])}: {inert(entry.body['reason'])}" for entry in held]
-    return "\n".join(lines)
-
-
-# --- reading a dataset back -----------------------------------------------------------------------------------
 
 
 def dataset_entry(workspace: Workspace, dataset: str) -> Entry:

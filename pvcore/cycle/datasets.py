@@ -18,12 +18,12 @@ from pvcore.annotations.leakage import SPLITS
 from pvcore.annotations.work_list import WorkList, work_list
 from pvcore.config import Workspace
 from pvcore.cycle import arrivals, candidate, data, overview
-from pvcore.cycle.inbox import load_dictionary
+from pvcore.cycle.dictionaries import load_dictionary
 from pvcore.errors import ConfigError, NotFound
 from pvcore.problems import PROBLEMS
 from pvcore.records import Annotation
 from pvcore.registry.ledger import Entry
-from pvcore.registry.manifest import resolve
+from pvcore.registry.names import resolve
 
 Row = dict[str, Any]
 _PREFIX = re.compile(r"[0-9a-f]{4,64}")

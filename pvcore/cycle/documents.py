@@ -17,8 +17,8 @@ from pvcore.dossier.described import Described
 from pvcore.dossier.pdf import to_pdf
 from pvcore.errors import ConfigError
 from pvcore.problems import PROBLEMS
-from pvcore.registry.manifest import resolve
-from pvcore.registry.store import get_blob, put_blob
+from pvcore.registry.blobs import get_blob, put_blob
+from pvcore.registry.names import resolve
 from pvcore.training.specification import Specification
 
 

@@ -23,9 +23,9 @@ from pvcore.errors import GateError, NotFound
 from pvcore.problems import PROBLEMS
 from pvcore.problems import problem as known_problem
 from pvcore.records import Case, Example, Prediction, canonical, digest
+from pvcore.registry.blobs import get_blob, put_blob
 from pvcore.registry.ledger import Entry
-from pvcore.registry.manifest import Version
-from pvcore.registry.store import get_blob, put_blob
+from pvcore.registry.version import Version
 
 CHECKED = "DriftChecked"
 COMMON = 20

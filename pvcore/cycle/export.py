@@ -20,10 +20,11 @@ from pvcore.cycle import data, hearing, judging
 from pvcore.cycle.candidate import load_specification
 from pvcore.errors import ConfigError, RegistryError
 from pvcore.records import canonical
+from pvcore.registry.blobs import copy_blob, get_blob
 from pvcore.registry.content import sha256
 from pvcore.registry.ledger import Entry, State
-from pvcore.registry.manifest import Version, fetch_adapter, read_version, resolve
-from pvcore.registry.store import copy_blob, get_blob
+from pvcore.registry.names import resolve
+from pvcore.registry.version import Version, fetch_adapter, read_version
 from pvcore.standalone import recount, verify
 
 

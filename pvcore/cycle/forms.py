@@ -11,7 +11,7 @@ from pvcore.evaluation.criteria import is_of_one
 from pvcore.evaluation.gate import Decision
 from pvcore.evaluation.report import Report
 from pvcore.plain import inert
-from pvcore.registry.manifest import resolve
+from pvcore.registry.names import resolve
 
 VERBS = {
     "promote": "Promote",

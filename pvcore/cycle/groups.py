@@ -14,7 +14,7 @@ from pvcore.meddra.mapping import Migration
 from pvcore.problems import PROBLEMS
 from pvcore.problems.safety import Changes, Designated, with_slices
 from pvcore.records import Example
-from pvcore.registry.store import get_blob
+from pvcore.registry.blobs import get_blob
 
 
 def grouped(

@@ -17,7 +17,7 @@ from pvcore.evaluation.behaviour import Behaviour, Reply
 from pvcore.evaluation.gate import Policy
 from pvcore.problems import PROBLEMS, Problem
 from pvcore.records import Example, Prediction
-from pvcore.registry.manifest import Version
+from pvcore.registry.version import Version
 from pvcore.training.specification import Specification
 
 Replies = Sequence[Sequence[Reply]]

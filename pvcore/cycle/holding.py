@@ -20,8 +20,8 @@ from pvcore.config import Workspace
 from pvcore.errors import NotFound
 from pvcore.plain import inert
 from pvcore.records import Annotation, digest
+from pvcore.registry.blobs import get_blob, put_blob
 from pvcore.registry.ledger import Entry
-from pvcore.registry.store import get_blob, put_blob
 
 HELD, RELEASED = "Held", "Released"
 Arrived = tuple[Entry, Batch]

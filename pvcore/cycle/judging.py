@@ -26,9 +26,10 @@ from pvcore.evaluation.gate import Decision, Policy, decide
 from pvcore.evaluation.report import Report
 from pvcore.problems import PROBLEMS
 from pvcore.records import Example, Prediction, canonical, digest
+from pvcore.registry.blobs import get_blob, put_blob
 from pvcore.registry.ledger import Entry, State
-from pvcore.registry.manifest import Version, resolve
-from pvcore.registry.store import get_blob, put_blob
+from pvcore.registry.names import resolve
+from pvcore.registry.version import Version
 from pvcore.training.specification import Specification
 
 Frames = tuple[Any, Any]

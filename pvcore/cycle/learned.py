@@ -17,8 +17,8 @@ from pvcore.evaluation.curve import Curve, Interval, Point
 from pvcore.problems import PROBLEMS
 from pvcore.problems import problem as known_problem
 from pvcore.records import canonical
+from pvcore.registry.blobs import put_blob
 from pvcore.registry.ledger import Entry
-from pvcore.registry.store import put_blob
 
 MORE = 500
 """Annotations that the gain is told of."""

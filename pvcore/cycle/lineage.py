@@ -13,9 +13,9 @@ from pvcore.annotations import dataset as datasets
 from pvcore.config import Workspace
 from pvcore.errors import NotFound
 from pvcore.records import Example
+from pvcore.registry.blobs import get_blob
 from pvcore.registry.ledger import Entry
-from pvcore.registry.manifest import resolve
-from pvcore.registry.store import get_blob
+from pvcore.registry.names import resolve
 from pvcore.training.specification import Specification
 
 READ = frozenset({"consumed", "fitted", "pretrained"})

@@ -29,10 +29,11 @@ from pvcore.errors import GateError
 from pvcore.problems import PROBLEMS
 from pvcore.problems.behaviour import questions
 from pvcore.records import Prediction, Question, canonical, digest
+from pvcore.registry.blobs import get_blob, put_blob
 from pvcore.registry.ledger import Entry
 from pvcore.registry.loading import LOADED, LoadedPolicy, last_check
-from pvcore.registry.manifest import Version, resolve
-from pvcore.registry.store import get_blob, put_blob
+from pvcore.registry.names import resolve
+from pvcore.registry.version import Version
 
 PATIENCE = 1800.0
 """Seconds that the process may take; a base of 8B parameters needs a minute or two to load."""

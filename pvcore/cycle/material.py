@@ -15,8 +15,8 @@ from pvcore.dossier.failures import excerpt, shown
 from pvcore.dossier.guardrails import count
 from pvcore.dossier.intended import IntendedUse, stated
 from pvcore.records import Example
+from pvcore.registry.blobs import get_blob
 from pvcore.registry.ledger import Entry
-from pvcore.registry.store import get_blob
 from pvcore.training.specification import Specification
 
 SHOWN = 12

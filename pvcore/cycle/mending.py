@@ -11,8 +11,8 @@ from pvcore.config import Workspace
 from pvcore.cycle import targeting
 from pvcore.errors import NotFound
 from pvcore.records import canonical
+from pvcore.registry.blobs import get_blob, put_blob
 from pvcore.registry.ledger import Entry, State
-from pvcore.registry.store import get_blob, put_blob
 from pvcore.training.specification import Specification
 
 PHASE = "Phase"

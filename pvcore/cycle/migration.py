@@ -16,12 +16,12 @@ from pvcore.annotations.coded import COLUMNS
 from pvcore.annotations.passage import coded_as
 from pvcore.config import Workspace
 from pvcore.cycle.arrivals import last, load_batch, pending_batches
-from pvcore.cycle.inbox import known_releases, load_dictionary, version_order
+from pvcore.cycle.dictionaries import known_releases, load_dictionary, version_order
 from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.meddra.chain import migrate_through as carry
 from pvcore.meddra.suggestions import Nearest
 from pvcore.records import Case, digest
-from pvcore.registry.store import put_blob
+from pvcore.registry.blobs import put_blob
 
 
 @dataclass(frozen=True)

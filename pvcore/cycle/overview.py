@@ -12,7 +12,8 @@ from pvcore.cycle.spending import told as spent
 from pvcore.errors import NotFound, PvError
 from pvcore.registry import promotion
 from pvcore.registry.ledger import Entry, State
-from pvcore.registry.manifest import read_version, resolve
+from pvcore.registry.names import resolve
+from pvcore.registry.version import read_version
 
 Row = dict[str, Any]
 

@@ -16,8 +16,8 @@ from pvcore.dossier.phases import phase_plot
 from pvcore.errors import NotFound
 from pvcore.evaluation.curve import Interval
 from pvcore.problems import problem as known_problem
+from pvcore.registry.blobs import get_blob
 from pvcore.registry.ledger import Entry
-from pvcore.registry.store import get_blob
 
 
 def as_json(workspace: Workspace, problem: str) -> list[dict[str, Any]]:

@@ -36,9 +36,10 @@ from pvcore.evaluation.paired import Resamples, percentile_interval
 from pvcore.problems import PROBLEMS
 from pvcore.problems import problem as known_problem
 from pvcore.records import canonical
+from pvcore.registry.blobs import get_blob, put_blob
 from pvcore.registry.ledger import Entry
-from pvcore.registry.manifest import Version, resolve
-from pvcore.registry.store import get_blob, put_blob
+from pvcore.registry.names import resolve
+from pvcore.registry.version import Version
 from pvcore.training.specification import Specification
 
 RESAMPLES, CONFIDENCE = 1000, 0.95

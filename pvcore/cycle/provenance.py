@@ -9,12 +9,12 @@ from functools import partial
 from pvcore.annotations import dataset as datasets
 from pvcore.annotations.dataset import DatasetInfo
 from pvcore.config import Workspace
-from pvcore.cycle import arrivals, data
+from pvcore.cycle import arrivals, building, data
 from pvcore.cycle.checks import HOLDS, Checks, require_same
 from pvcore.errors import NotFound, RegistryError
+from pvcore.registry.blobs import get_blob
 from pvcore.registry.ledger import Entry
-from pvcore.registry.manifest import Version
-from pvcore.registry.store import get_blob
+from pvcore.registry.version import Version
 
 TABLES = ("cases", "annotations", "labels", "aside", "open")
 
@@ -71,7 +71,7 @@ def _learnt_from(workspace: Workspace, entry: Entry, made: DatasetInfo, known: i
     if admitted == list(made.batches[known:]):
         return list(admitted)
     most = entry.body["sampled"]
-    return [data.sampled(arrivals.load_batch(workspace, name), most).digest for name in admitted]
+    return [building.sampled(arrivals.load_batch(workspace, name), most).digest for name in admitted]
 
 
 def _batch(workspace: Workspace, name: str, blob: Callable[[str], None]) -> str:

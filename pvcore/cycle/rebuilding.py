@@ -17,9 +17,10 @@ from pvcore.cycle import provenance, tensors
 from pvcore.cycle.candidate import base_folder, load_specification
 from pvcore.cycle.checks import BROKEN, Checks, differences
 from pvcore.errors import NotFound, PvError
+from pvcore.registry.blobs import check_blob, get_blob
 from pvcore.registry.ledger import Entry
-from pvcore.registry.manifest import Version, resolve
-from pvcore.registry.store import check_blob, get_blob
+from pvcore.registry.names import resolve
+from pvcore.registry.version import Version
 from pvcore.training.specification import code_digest
 
 COMPARED = "RebuildCompared"

@@ -12,10 +12,10 @@ from pvcore.cycle.rebuilding import COMPARED, cases_apart
 from pvcore.errors import RegistryError
 from pvcore.records import canonical, digest
 from pvcore.registry.approval import entry_at
+from pvcore.registry.blobs import get_blob
 from pvcore.registry.ledger import Entry, State
 from pvcore.registry.loading import LOADED
-from pvcore.registry.manifest import Version
-from pvcore.registry.store import get_blob
+from pvcore.registry.version import Version
 
 
 def rebuilt(workspace: Workspace, version: Version) -> str:

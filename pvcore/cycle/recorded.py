@@ -11,9 +11,10 @@ from typing import Any
 from pvcore.config import Workspace
 from pvcore.errors import Fault, InputError, NotFound
 from pvcore.records import Prediction, canonical, digest
+from pvcore.registry.blobs import get_blob
 from pvcore.registry.ledger import Entry
-from pvcore.registry.manifest import Version, find, read_version
-from pvcore.registry.store import get_blob
+from pvcore.registry.names import find
+from pvcore.registry.version import Version, read_version
 
 SHORTEST = 8
 """Digits of a digest that name a prediction."""

@@ -21,8 +21,8 @@ from pvcore.evaluation.comparing import ANCHOR, CHAMPION
 from pvcore.evaluation.report import Report
 from pvcore.problems import PROBLEMS
 from pvcore.records import Example, Prediction, canonical, digest
+from pvcore.registry.blobs import get_blob
 from pvcore.registry.ledger import Entry, State
-from pvcore.registry.store import get_blob
 from pvcore.training.specification import Specification
 
 NOT_MADE_AGAIN = ("effects", "unavailable")

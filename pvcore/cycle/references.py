@@ -11,7 +11,8 @@ from pvcore.errors import NotFound, PvError
 from pvcore.evaluation.comparing import ANCHOR, CHAMPION
 from pvcore.evaluation.policy import Policy
 from pvcore.records import Prediction
-from pvcore.registry.manifest import Version, resolve
+from pvcore.registry.names import resolve
+from pvcore.registry.version import Version
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from pvcore.cycle.judging import Evaluation, evaluation, stored_policy
 from pvcore.cycle.material import material, spread
 from pvcore.dossier import report as pages
 from pvcore.problems import PROBLEMS
-from pvcore.registry.manifest import register as enter
-from pvcore.registry.manifest import resolve
-from pvcore.registry.store import put_blob
+from pvcore.registry.blobs import put_blob
+from pvcore.registry.names import resolve
+from pvcore.registry.version import register as enter
 
 TRAINER = "retrain"
 """The actor under which candidates are registered; it has no key and can approve nothing."""

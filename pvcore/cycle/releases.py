@@ -8,11 +8,11 @@ from typing import Any
 
 from pvcore.config import Workspace
 from pvcore.cycle.arrivals import last
-from pvcore.cycle.inbox import known_releases, load_dictionary, version_order
+from pvcore.cycle.dictionaries import known_releases, load_dictionary, version_order
 from pvcore.errors import NotFound, RegistryError
 from pvcore.meddra.diff import DictionaryDiff, diff
+from pvcore.registry.blobs import put_blob
 from pvcore.registry.ledger import State
-from pvcore.registry.store import put_blob
 
 EARLY = timedelta(days=31)
 """A release that is adopted so long before its due date is the one that was due."""

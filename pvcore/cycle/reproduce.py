@@ -15,7 +15,7 @@ from pvcore.cycle.recorded import Recorded, recorded, version_of
 from pvcore.errors import Fault, InputError, NotFound
 from pvcore.problems import PROBLEMS
 from pvcore.records import Question, canonical, digest
-from pvcore.registry.manifest import Version
+from pvcore.registry.version import Version
 from pvcore.training.specification import code_digest
 
 ONE_AT_A_TIME = "one text at a time"

@@ -10,8 +10,9 @@ from pvcore.errors import ConfigError
 from pvcore.registry import collection, holds, retention
 from pvcore.registry.collection import Plan
 from pvcore.registry.ledger import Entry, State
-from pvcore.registry.manifest import Version, resolve
+from pvcore.registry.names import resolve
 from pvcore.registry.retention import Person, Rules
+from pvcore.registry.version import Version
 
 Row = dict[str, Any]
 

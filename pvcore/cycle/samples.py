@@ -14,7 +14,7 @@ from pvcore.cycle import arrivals, candidate, data
 from pvcore.errors import ConfigError, GateError, NotFound
 from pvcore.problems import PROBLEMS
 from pvcore.records import Example, Prediction
-from pvcore.registry.store import put_blob
+from pvcore.registry.blobs import put_blob
 from pvcore.training.specification import Specification, code_digest
 
 TUNE = 50

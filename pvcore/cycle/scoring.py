@@ -20,9 +20,10 @@ from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.plain import inert
 from pvcore.problems import PROBLEMS
 from pvcore.records import Prediction, Question, canonical
-from pvcore.registry.manifest import Version, resolve
+from pvcore.registry.blobs import get_blob, put_blob
+from pvcore.registry.names import resolve
 from pvcore.registry.proof import verify_champion
-from pvcore.registry.store import get_blob, put_blob
+from pvcore.registry.version import Version
 from pvcore.training.specification import code_digest
 
 

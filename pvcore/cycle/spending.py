@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from pvcore.evaluation import uses
 from pvcore.records import Example, canonical
+from pvcore.registry.blobs import get_blob, put_blob
 from pvcore.registry.ledger import State
-from pvcore.registry.store import Store, get_blob, put_blob
+from pvcore.registry.store import Store
 
 
 class Spending(NamedTuple):

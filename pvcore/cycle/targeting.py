@@ -26,7 +26,8 @@ from pvcore.errors import ConfigError
 from pvcore.evaluation.paired import wilson_interval
 from pvcore.problems import PROBLEMS
 from pvcore.records import Case, Example, Prediction
-from pvcore.registry.manifest import Version, resolve
+from pvcore.registry.names import resolve
+from pvcore.registry.version import Version
 from pvcore.training.specification import Specification
 
 

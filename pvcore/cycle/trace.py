@@ -14,9 +14,10 @@ from pvcore.cycle.recorded import Recorded, recorded, version_of
 from pvcore.cycle.signed import signatures
 from pvcore.cycle.verification import verify_version
 from pvcore.errors import PvError
+from pvcore.registry.blobs import check_blob
 from pvcore.registry.ledger import Entry
-from pvcore.registry.manifest import Version, resolve
-from pvcore.registry.store import check_blob
+from pvcore.registry.names import resolve
+from pvcore.registry.version import Version
 from pvcore.training.specification import code_digest
 
 Row = dict[str, Any]

@@ -21,7 +21,7 @@ from pvcore.cycle.predictions import lines
 from pvcore.cycle.samples import Planned
 from pvcore.errors import ConfigError, TrainingError
 from pvcore.problems import problem as known_problem
-from pvcore.registry.store import put_blob
+from pvcore.registry.blobs import put_blob
 from pvcore.training.settings import BaseModelSettings
 
 TRIED = "BaseTried"

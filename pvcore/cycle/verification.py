@@ -16,10 +16,11 @@ from pvcore.cycle.absence import check_commitment
 from pvcore.cycle.checks import BROKEN, OPEN, Checks, Row, require_same
 from pvcore.errors import PvError
 from pvcore.registry import approval
+from pvcore.registry.blobs import check_blob
 from pvcore.registry.ledger import Entry, State
-from pvcore.registry.manifest import Version, find, read_version
+from pvcore.registry.names import find
 from pvcore.registry.proof import verify_switch
-from pvcore.registry.store import check_blob
+from pvcore.registry.version import Version, read_version
 
 
 def verify_version(

@@ -16,9 +16,10 @@ from pvcore.registry import signing
 from pvcore.registry.approvers import ApprovalPolicy, require_role
 from pvcore.registry.ledger import OVERRIDDEN, PROMOTED, REGISTERED, ROLLED_BACK, Entry, State
 from pvcore.registry.loading import not_loaded, require_loaded
-from pvcore.registry.manifest import Manifest, Version, read_version
+from pvcore.registry.manifest import Manifest
 from pvcore.registry.signing import Keys
 from pvcore.registry.store import Store
+from pvcore.registry.version import Version, read_version
 
 Decision = Literal["approve", "reject"]
 REQUESTED, APPROVED, REJECTED, EVALUATED = "ApprovalRequested", "Approved", "Rejected", "Evaluated"

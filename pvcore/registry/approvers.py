@@ -10,7 +10,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pvcore.errors import GateError, RegistryError, SignatureRefused
-from pvcore.registry.store import Store, get_blob
+from pvcore.registry.blobs import get_blob
+from pvcore.registry.store import Store
 
 Action = Literal["promote", "rollback", "override"]
 

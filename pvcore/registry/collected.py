@@ -14,7 +14,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pvcore.errors import NotFound, RegistryError
-from pvcore.registry.store import BLOBS, Store
+from pvcore.registry.blobs import BLOBS
+from pvcore.registry.store import Store
 
 if TYPE_CHECKING:
     from pvcore.registry.ledger import Entry, State

@@ -12,13 +12,14 @@ from typing import Any
 
 from pvcore.errors import NotFound, RegistryError
 from pvcore.records import canonical
+from pvcore.registry.blobs import BLOBS
+from pvcore.registry.blobs import COLLECTED as MARKERS
 from pvcore.registry.collected import COLLECTED, ENDED, collections, ended
 from pvcore.registry.ledger import Entry, Head, Ledger, State
-from pvcore.registry.manifest import Version
 from pvcore.registry.reach import Edges, needed, spent
 from pvcore.registry.retention import Person, Rules, append_signed, by, proven, require_proven
-from pvcore.registry.store import BLOBS, Store
-from pvcore.registry.store import COLLECTED as MARKERS
+from pvcore.registry.store import Store
+from pvcore.registry.version import Version
 
 
 @dataclass(frozen=True, slots=True)

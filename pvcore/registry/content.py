@@ -31,6 +31,11 @@ def sha256(content: Content) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def is_digest(value: object) -> bool:
+    """Whether a value is a SHA-256 as it is written here: 64 small hex digits."""
+    return isinstance(value, str) and len(value) == 64 and not set(value) - set("0123456789abcdef")
+
+
 def same(one: Content, other: Content) -> bool:
     """Whether both have the same bytes."""
     with opened(one) as first, opened(other) as second:

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pvcore.errors import NotFound, RegistryError
+from pvcore.registry.blobs import check_blob_key
 from pvcore.registry.content import PIECE, Content, opened
-from pvcore.registry.store import TEMPORARY, ObjectInfo, check_blob_key, check_key
+from pvcore.registry.store import TEMPORARY, ObjectInfo, check_key
 
 STALE = 3600.0
 """Seconds after which a half-written file is taken for the remains of a killed writer."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pvcore.errors import NotFound, RegistryError
 from pvcore.records import digest as digest_of
 from pvcore.registry import reach
+from pvcore.registry.blobs import get_blob
 from pvcore.registry.collected import collections, ended, names_in
 from pvcore.registry.ledger import Entry, Ledger, State
-from pvcore.registry.manifest import Version, require_files
 from pvcore.registry.reach import HELD, LIFTED, lifts
 from pvcore.registry.retention import Person, Rules, append_signed, by, proven
-from pvcore.registry.store import Store, get_blob
+from pvcore.registry.store import Store
+from pvcore.registry.version import Version, require_files
 
 
 def on(state: State, version: str, rules: Rules) -> list[Entry]:

@@ -35,10 +35,10 @@ from pvcore.registry.approval import (
 )
 from pvcore.registry.approvers import Action, ApprovalPolicy, Signer, policy_of
 from pvcore.registry.ledger import OVERRIDDEN, Entry, Ledger, State
-from pvcore.registry.manifest import Version, require_files
 from pvcore.registry.proof import require_bytes, require_replaceable
 from pvcore.registry.signing import Keys
 from pvcore.registry.store import Store
+from pvcore.registry.version import Version, require_files
 
 __all__ = [
     "Action",

@@ -15,10 +15,11 @@ from pvcore.registry.approval import (
     require_still_asked,
 )
 from pvcore.registry.approvers import ApprovalPolicy, policy_of
+from pvcore.registry.blobs import check_blob
 from pvcore.registry.ledger import Entry, Ledger, State
-from pvcore.registry.manifest import Version
 from pvcore.registry.signing import Keys
-from pvcore.registry.store import Store, check_blob
+from pvcore.registry.store import Store
+from pvcore.registry.version import Version
 
 
 def verify_champion(

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from pvcore.records import canonical
 from pvcore.registry.approval import EVALUATED, REJECTED, REQUESTED, SWITCH, answers_to
+from pvcore.registry.blobs import BLOBS
 from pvcore.registry.collected import COLLECTED, names_in
 from pvcore.registry.content import PIECE
 from pvcore.registry.ledger import Entry, State
-from pvcore.registry.manifest import Version, read_version
-from pvcore.registry.store import BLOBS, Store, fetched
+from pvcore.registry.store import Store, fetched
+from pvcore.registry.version import Version, read_version
 
 Edges = Mapping[int | str, frozenset[str]]
 """Blobs that are not needed because this entry (by number) or blob (by digest) names them."""

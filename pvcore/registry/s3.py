@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pvcore.errors import ConfigError, NotFound, RegistryError, StoreRefused
+from pvcore.registry.blobs import check_blob_key
 from pvcore.registry.content import PIECE, Content, opened
 from pvcore.registry.objects import ObjectSettings
-from pvcore.registry.store import ObjectInfo, check_blob_key, check_key, holds
+from pvcore.registry.store import ObjectInfo, check_key, holds
 
 ATTEMPTS = 12
 """Tries of a conditional put that the server answers with 409 (another conditional put is under way)."""

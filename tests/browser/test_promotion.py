@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pvcore.cycle import approval, candidate, data, inbox, judging, registration
+from pvcore.cycle import admission, approval, building, candidate, inbox, judging, registration
 from pvcore.platform import embedded
 from pvcore.platform.prefect_api import Platform
 
@@ -30,8 +30,8 @@ def town(tiny_base: Path, town_module: Any, tmp_path_factory: pytest.TempPathFac
     for file in town_module.write_batch(town.arrivals, release.dictionary, name="first", n=260, seed=1):
         town.drop("annotations", file, "90.0" if file.suffix == ".json" else None)
     for found in inbox.look(ws, "annotations"):
-        inbox.admit_batch(ws, found, inbox.read_batch(ws, found), b"{}")
-    built = data.build_dataset(ws, None, [])
+        admission.admit_batch(ws, found, inbox.read_batch(ws, found), b"{}")
+    built = building.build_dataset(ws, None, [])
     assert built
     specification = candidate.specify(ws, "seriousness", built.digest)
     assert specification

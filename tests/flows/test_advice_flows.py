@@ -23,7 +23,7 @@ def city(tiny_base: Path, town_module: Any, tmp_path_factory: pytest.TempPathFac
     """A town with a champion, a batch of new cases and one of cases without labels; its platform runs."""
     from pvcore.annotations import label_studio
     from pvcore.annotations.generate import generate_cases
-    from pvcore.cycle import data
+    from pvcore.cycle import building
 
     town = town_module.found_town(tmp_path_factory.mktemp("city"), tiny_base, ["seriousness"])
     release = town.stock(700)
@@ -33,7 +33,7 @@ def city(tiny_base: Path, town_module: Any, tmp_path_factory: pytest.TempPathFac
     label_studio.write(silent, [], town.arrivals / "silent.json")
     town.drop("annotations", town.arrivals / "silent.json")
     _admit(town)
-    assert data.build_dataset(town.workspace, "90.0", [])
+    assert building.build_dataset(town.workspace, "90.0", [])
     new, _ = town_module.write_batch(town.arrivals, release.dictionary, name="new", n=60, seed=9)
     town.drop("annotations", new)
     _admit(town)
@@ -44,21 +44,21 @@ def city(tiny_base: Path, town_module: Any, tmp_path_factory: pytest.TempPathFac
 
 
 def _admit(town: Any) -> None:
-    from pvcore.cycle import inbox
+    from pvcore.cycle import admission, inbox
 
     for found in inbox.look(town.workspace, "meddra"):
-        inbox.admit_release(town.workspace, found, inbox.read_release(town.workspace, found), b"{}")
+        admission.admit_release(town.workspace, found, inbox.read_release(town.workspace, found), b"{}")
     for found in inbox.look(town.workspace, "annotations"):
-        inbox.admit_batch(town.workspace, found, inbox.read_batch(town.workspace, found), b"{}")
+        admission.admit_batch(town.workspace, found, inbox.read_batch(town.workspace, found), b"{}")
 
 
 def _promote(town: Any) -> None:
     """The first champion, as meddra-update and promote make it."""
-    from pvcore.cycle import approval, candidate, data, judging, registration, releases
+    from pvcore.cycle import approval, building, candidate, judging, registration, releases
 
     ws = town.workspace
     releases.adopt(ws, releases.newest_release(ws), [])
-    specification = candidate.specify(ws, "seriousness", data.build_dataset(ws, "90.0", []).digest)
+    specification = candidate.specify(ws, "seriousness", building.build_dataset(ws, "90.0", []).digest)
     candidate.train(ws, specification)
     name = registration.register(ws, specification, judging.evaluate(ws, specification))
     request = approval.request(ws, name, "promote")

@@ -13,7 +13,7 @@ import pyzipper
 
 from pvcore.cycle import approval, waiting
 from pvcore.platform import embedded
-from pvcore.registry.store import get_blob
+from pvcore.registry.blobs import get_blob
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]

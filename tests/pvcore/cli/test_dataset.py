@@ -16,7 +16,7 @@ from pvcore.annotations.dataset import load, open_items
 from pvcore.annotations.reading import Source
 from pvcore.cli import app
 from pvcore.config import Workspace, init_workspace, open_workspace
-from pvcore.cycle import data, datasets, inbox, migration, releases
+from pvcore.cycle import admission, building, datasets, dictionaries, inbox, migration, releases
 from pvcore.errors import ConfigError, NotFound, PvError
 
 
@@ -24,15 +24,15 @@ def admit(ws: Workspace, *files: Path, box: str = "annotations", version: str | 
     inbox.put(ws, box, list(files), version)
     for found in inbox.look(ws, box):
         if box == "meddra":
-            inbox.admit_release(ws, found, inbox.read_release(ws, found), b"{}")
+            admission.admit_release(ws, found, inbox.read_release(ws, found), b"{}")
         else:
-            inbox.admit_batch(ws, found, inbox.read_batch(ws, found), b"{}")
+            admission.admit_batch(ws, found, inbox.read_batch(ws, found), b"{}")
 
 
 def update(ws: Workspace, version: str) -> str:
     migrated = migration.migrate(ws, version)
     releases.adopt(ws, version, migrated.mappings)
-    built = data.build_dataset(ws, version, migrated.mappings)
+    built = building.build_dataset(ws, version, migrated.mappings)
     assert built
     return built.digest
 
@@ -195,7 +195,7 @@ def test_places_that_cannot_be_written(built: tuple[Workspace, str, str], tmp_pa
 
 
 def load_current(ws: Workspace) -> set[str]:
-    return set(inbox.load_dictionary(ws, "90.1").current_llts()["llt_code"])
+    return set(dictionaries.load_dictionary(ws, "90.1").current_llts()["llt_code"])
 
 
 def test_an_empty_workspace_says_what_to_do(tmp_path: Path) -> None:

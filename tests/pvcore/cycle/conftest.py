@@ -13,7 +13,18 @@ import pytest
 
 from expectations import validate_batch, validate_release
 from pvcore.config import open_workspace
-from pvcore.cycle import approval, candidate, data, inbox, judging, migration, registration, releases
+from pvcore.cycle import (
+    admission,
+    approval,
+    building,
+    candidate,
+    dictionaries,
+    inbox,
+    judging,
+    migration,
+    registration,
+    releases,
+)
 from pvcore.errors import InputError
 
 
@@ -22,7 +33,7 @@ class Told:
     """A town after two updates, and what each step said."""
 
     town: Any
-    outcomes: list[inbox.Outcome] = field(default_factory=list)
+    outcomes: list[admission.Outcome] = field(default_factory=list)
     classes: list[dict[str, Any]] = field(default_factory=list)
     specifications: dict[str, str] = field(default_factory=dict)
     difference: str = ""
@@ -41,16 +52,16 @@ class Told:
                 try:
                     if box == "meddra":
                         release = inbox.read_release(ws, found)
-                        checked = validate_release(release, previous=inbox.release_before(ws, release))
+                        checked = validate_release(release, previous=dictionaries.release_before(ws, release))
                         checked.require()
-                        outcome = inbox.admit_release(ws, found, release, checked.to_json())
+                        outcome = admission.admit_release(ws, found, release, checked.to_json())
                     else:
                         batch = inbox.read_batch(ws, found)
-                        checked = validate_batch(batch, dictionaries=inbox.dictionaries_of(ws, batch))
+                        checked = validate_batch(batch, dictionaries=dictionaries.of_batch(ws, batch))
                         checked.require()
-                        outcome = inbox.admit_batch(ws, found, batch, checked.to_json())
+                        outcome = admission.admit_batch(ws, found, batch, checked.to_json())
                 except InputError as error:
-                    outcome = inbox.quarantine(ws, found, error)
+                    outcome = admission.quarantine(ws, found, error)
                 self.outcomes.append(outcome)
 
     def update(self) -> str:
@@ -63,7 +74,7 @@ class Told:
         migrated = migration.migrate(ws, release)
         self.classes = migrated.classes
         releases.adopt(ws, release, migrated.mappings)
-        built = data.build_dataset(ws, release, migrated.mappings)
+        built = building.build_dataset(ws, release, migrated.mappings)
         assert built
         for problem in ws.recipes():
             specification = candidate.specify(ws, problem, built.digest)
@@ -111,7 +122,7 @@ def told(tiny_base: Path, town_module: Any, tmp_path_factory: pytest.TempPathFac
     town.drop("annotations", export, "90.1")
     told.admit()
     # The batch is coded in a release that is not adopted yet: it waits, and the dataset is the one that is there.
-    latest = data.build_dataset(town.workspace, "90.0", [])
+    latest = building.build_dataset(town.workspace, "90.0", [])
     assert latest and latest.digest == town.entries("DatasetBuilt")[-1].key
     town.drop("meddra", two.archive)
     broken = town.arrivals / "truncated.zip"

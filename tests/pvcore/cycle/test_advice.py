@@ -17,11 +17,14 @@ from pvcore.annotations import batch as batches
 from pvcore.cli import app
 from pvcore.config import open_workspace
 from pvcore.cycle import (
+    admission,
+    building,
     candidate,
     claims,
     compared,
     curves,
     data,
+    dictionaries,
     drift_pages,
     drifting,
     inbox,
@@ -36,8 +39,8 @@ from pvcore.cycle import (
 from pvcore.dossier.finding import markdown
 from pvcore.errors import ConfigError, GateError, NotFound, PvError, RegistryError, TrainingError
 from pvcore.records import Drug, canonical
-from pvcore.registry.manifest import resolve
-from pvcore.registry.store import get_blob, put_blob
+from pvcore.registry.blobs import get_blob, put_blob
+from pvcore.registry.names import resolve
 
 pytestmark = pytest.mark.long
 
@@ -240,7 +243,7 @@ def test_failures_are_of_tune_rows_that_were_not_learned(town: Any) -> None:
 def test_chosen_cases_come_back_through_the_inbox(
     told: Any, town: Any, town_module: Any, tmp_path: Path
 ) -> None:
-    from pvcore.cycle.inbox import load_dictionary
+    from pvcore.cycle.dictionaries import load_dictionary
 
     xml, _ = town_module.write_batch(tmp_path, load_dictionary(town, "90.1"), name="pool", n=30, seed=7)
     tasks = tmp_path / "tasks.json"
@@ -349,7 +352,7 @@ def _arrive(told: Any, folder: Path, name: str, n: int, seed: int, **changes: An
     from pvcore.annotations.generate import generate_cases
 
     ws = told.workspace
-    dictionary = inbox.load_dictionary(ws, "90.1")
+    dictionary = dictionaries.load_dictionary(ws, "90.1")
     cases, said = generate_cases(dictionary, n=n, seed=seed, prefix=name, year=2025)
     cases = [dataclasses.replace(case, **changes) for case in cases]
     first = min(a.annotator for a in said)
@@ -357,7 +360,7 @@ def _arrive(told: Any, folder: Path, name: str, n: int, seed: int, **changes: An
     e2b_r3.write(cases, labels, folder / f"{name}.xml", "90.1", sender=first)
     told.town.drop("annotations", folder / f"{name}.xml")
     (found,) = inbox.look(ws, "annotations")
-    return inbox.admit_batch(ws, found, inbox.read_batch(ws, found), b"{}").digest
+    return admission.admit_batch(ws, found, inbox.read_batch(ws, found), b"{}").digest
 
 
 def test_drift_of_what_was_scored_since_the_promotion(own: Any, tmp_path: Path) -> None:
@@ -388,7 +391,7 @@ def test_drift_of_what_was_scored_since_the_promotion(own: Any, tmp_path: Path) 
     assert "zzzumab (40)" in told and "2 batches wait" in told and "pv curve seriousness" in told
     assert markdown(drift_pages.finding(loud)).startswith("## seriousness@2: drift in 80 cases")
 
-    built = data.build_dataset(ws, "90.1", [])  # the labels come back
+    built = building.build_dataset(ws, "90.1", [])  # the labels come back
     assert built
     after = json.loads(pv(*asked))
     assert after["proposal"]["new_rows"] > 40 and after["proposal"]["waiting_batches"] == 0

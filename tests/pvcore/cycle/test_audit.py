@@ -19,8 +19,8 @@ from pvcore.cycle import absence, arrivals, bases, candidate, lineage, rebuildin
 from pvcore.cycle.verification import verify_version
 from pvcore.errors import CaseWasRead, InputError, LedgerBroken, NotFound, PvError, RegistryError
 from pvcore.records import canonical, digest
-from pvcore.registry.manifest import resolve
-from pvcore.registry.store import get_blob
+from pvcore.registry.blobs import get_blob
+from pvcore.registry.names import resolve
 from pvcore.training import pretraining
 from pvcore.training.train import TrainResult
 

@@ -31,8 +31,8 @@ from pvcore.cycle import (
 from pvcore.errors import GateError, InputError, PvError, RegistryError
 from pvcore.evaluation.report import Report
 from pvcore.records import canonical
-from pvcore.registry.manifest import resolve
-from pvcore.registry.store import get_blob, put_blob
+from pvcore.registry.blobs import get_blob, put_blob
+from pvcore.registry.names import resolve
 
 NAME = "seriousness@3"
 ASKED = {"required": True, "cases": 2, "rounds": 3, "latency": 20.0}

@@ -15,6 +15,7 @@ import yaml
 from pvcore.cycle import (
     approval,
     arrivals,
+    building,
     candidate,
     data,
     inbox,
@@ -27,8 +28,8 @@ from pvcore.cycle import (
     verification,
 )
 from pvcore.errors import GateError, NotFound, PvError, RegistryError, SignatureRefused, TrainingError
-from pvcore.registry.manifest import resolve
-from pvcore.registry.store import get_blob
+from pvcore.registry.blobs import get_blob
+from pvcore.registry.names import resolve
 
 
 def _kinds(told: Any) -> list[str]:
@@ -59,7 +60,7 @@ def test_doing_every_step_again_writes_nothing(told: Any) -> None:
     told.admit()
     migrated = migration.migrate(ws, "90.1")
     releases.adopt(ws, "90.1", migrated.mappings)
-    again = data.build_dataset(ws, "90.1", migrated.mappings)
+    again = building.build_dataset(ws, "90.1", migrated.mappings)
     assert again and again.digest == told.town.entries("DatasetBuilt")[-1].key
     for specification in told.specifications.values():
         candidate.train(ws, specification)
@@ -440,37 +441,19 @@ def test_a_release_is_overdue_from_its_due_date_on(told: Any) -> None:
 def test_a_dataset_that_another_run_built_meanwhile_is_not_lost(told: Any, monkeypatch: Any) -> None:
     """Two runs take the same batches: whoever comes second builds on what the first one made."""
     ws, count = told.workspace, _kinds(told).count("DatasetBuilt")
-    real, calls = data._build_dataset, []
+    real, calls = building._build_dataset, []
 
     def overtaken(*arguments: Any) -> Any:
         calls.append(1)
         if len(calls) == 1:
-            raise data._Overtaken("by the other run")
+            raise building._Overtaken("by the other run")
         return real(*arguments)
 
-    monkeypatch.setattr(data, "_build_dataset", overtaken)
-    built = data.build_dataset(ws, "90.1", [])
+    monkeypatch.setattr(building, "_build_dataset", overtaken)
+    built = building.build_dataset(ws, "90.1", [])
     assert built and len(calls) == 2 and _kinds(told).count("DatasetBuilt") == count
 
 
 def test_what_never_was_champion_cannot_be_rolled_back_to(told: Any) -> None:
     with pytest.raises((NotFound, RegistryError)):
         approval.request(told.workspace, "coding@7", "rollback")
-
-
-def test_releases_and_versions_sort_as_numbers() -> None:
-    assert sorted(["26.1", "9.1", "26.0"], key=inbox.version_order) == ["9.1", "26.0", "26.1"]
-
-
-@pytest.mark.parametrize(
-    ("name", "version"),
-    [
-        ("a.meddra-29.0.json", "29.0"),
-        ("a.meddra-9.1.export.json", "9.1"),
-        ("a.json", None),
-        ("a.meddra-x.json", None),
-        ("meddra-29.0.json", None),
-    ],
-)
-def test_the_version_in_a_file_name(name: str, version: str | None) -> None:
-    assert inbox.version_in_name(name) == version

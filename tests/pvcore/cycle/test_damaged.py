@@ -13,8 +13,8 @@ from pvcore.cli import app
 from pvcore.config import Workspace, init_workspace, open_workspace
 from pvcore.cycle import overview, verification
 from pvcore.records import canonical
-from pvcore.registry.manifest import Version, register
-from pvcore.registry.store import BLOBS, put_blob
+from pvcore.registry.blobs import BLOBS, put_blob
+from pvcore.registry.version import Version, register
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from pvcore.cycle.material import balance
 from pvcore.cycle.registration import register
 from pvcore.errors import ConfigError, NotFound
 from pvcore.records import Example, digest
-from pvcore.registry.manifest import resolve
-from pvcore.registry.store import get_blob
+from pvcore.registry.blobs import get_blob
+from pvcore.registry.names import resolve
 
 
 def _pv(told: Any, *words: str) -> Any:

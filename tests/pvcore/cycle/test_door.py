@@ -19,7 +19,7 @@ from pvcore.evaluation.report import Report
 from pvcore.records import canonical
 from pvcore.registry import approval as conditions
 from pvcore.registry import signing
-from pvcore.registry.store import get_blob, put_blob
+from pvcore.registry.blobs import get_blob, put_blob
 
 SIGNER, QPPV, TRAINEE = "demo.physician@example.org", "qppv@example.org", "trainee@example.org"
 

@@ -21,7 +21,7 @@ from pvcore.cycle import export
 from pvcore.errors import ConfigError, RegistryError
 from pvcore.records import canonical, digest
 from pvcore.registry import checkpoint, signing
-from pvcore.registry.manifest import resolve
+from pvcore.registry.names import resolve
 from pvcore.standalone import recount
 from pvcore.standalone import verify as verifier
 

@@ -13,7 +13,7 @@ import yaml
 
 from expectations import validate_batch
 from expectations.training_set import validate_training_set
-from pvcore.cycle import candidate, data, inbox, judging, registration
+from pvcore.cycle import admission, building, candidate, data, dictionaries, inbox, judging, registration
 from pvcore.cycle.scoring import score_file
 from pvcore.evaluation.spans import read
 
@@ -66,10 +66,10 @@ def test_a_cycle_of_extraction(town: Any) -> None:
     town.drop("annotations", prodigy(town.arrivals / "first.jsonl", 120, 1))
     (found,) = inbox.look(ws, "annotations")
     batch = inbox.read_batch(ws, found)
-    checked = validate_batch(batch, dictionaries=inbox.dictionaries_of(ws, batch))
+    checked = validate_batch(batch, dictionaries=dictionaries.of_batch(ws, batch))
     checked.require()
-    inbox.admit_batch(ws, found, batch, checked.to_json())
-    built = data.build_dataset(ws, None, [])
+    admission.admit_batch(ws, found, batch, checked.to_json())
+    built = building.build_dataset(ws, None, [])
     assert built
     ((problem, parts),) = data.training_sets(ws, built.digest)
     cases, labels, made, dictionary = parts

@@ -11,7 +11,7 @@ from pvcore.cycle import data, hearing, judging, overview
 from pvcore.cycle.references import References, references_of
 from pvcore.errors import ConfigError, NotFound
 from pvcore.evaluation.policy import Policy
-from pvcore.registry.manifest import resolve
+from pvcore.registry.names import resolve
 
 
 def _with(

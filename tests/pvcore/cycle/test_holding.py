@@ -11,7 +11,7 @@ import pytest
 
 from pvcore.annotations import label_studio
 from pvcore.config import Workspace, init_workspace, open_workspace
-from pvcore.cycle import arrivals, consistency, data, holding, inbox, overview
+from pvcore.cycle import admission, arrivals, building, consistency, data, holding, inbox, overview
 from pvcore.errors import ConfigError, InputError, NotFound
 from pvcore.records import Annotation, Case
 
@@ -51,7 +51,7 @@ def arrive(ws: Workspace, name: str, said: list[Annotation]) -> None:
     label_studio.write([c for c in CASES if c.case_id in asked], said, file)
     inbox.put(ws, "annotations", [file])
     for found in inbox.look(ws, "annotations"):
-        inbox.admit_batch(ws, found, inbox.read_batch(ws, found), b"{}")
+        admission.admit_batch(ws, found, inbox.read_batch(ws, found), b"{}")
 
 
 def held(ws: Workspace) -> list[Any]:
@@ -61,7 +61,7 @@ def held(ws: Workspace) -> list[Any]:
 def test_both_batches_are_held_with_the_pairs_to_talk_about(ws: Workspace) -> None:
     arrive(ws, "ann", answers("ann", 0))
     arrive(ws, "bob", answers("bob", 20))
-    assert data.build_dataset(ws, None, []) is None
+    assert building.build_dataset(ws, None, []) is None
     first, second = held(ws)
     assert (first.body["name"], second.body["name"]) == ("ann.json", "bob.json")
     assert first.body["reason"] == (
@@ -75,20 +75,20 @@ def test_both_batches_are_held_with_the_pairs_to_talk_about(ws: Workspace) -> No
     page = holding.page(ws, first)
     assert "pv release" in page and page.count("| c0") == 20
     entries = len(ws.ledger.entries())
-    assert data.build_dataset(ws, None, []) is None and len(ws.ledger.entries()) == entries
+    assert building.build_dataset(ws, None, []) is None and len(ws.ledger.entries()) == entries
 
 
 def test_a_release_is_recorded_and_takes_its_own_batch_only(ws: Workspace) -> None:
     arrive(ws, "ann", answers("ann", 0))
     arrive(ws, "bob", answers("bob", 20))
-    data.build_dataset(ws, None, [])
+    building.build_dataset(ws, None, [])
     with pytest.raises(NotFound, match=r"ann\.json.*bob\.json"):
         holding.release(ws, arrivals.pending_batches(ws), "cat.json", "why", "me")
     entry = holding.release(ws, arrivals.pending_batches(ws), "ann.json", "ann wrote the guideline", "me")
     assert (
         entry.body["held"] == held(ws)[0].sequence - 1 and entry.body["reason"] == "ann wrote the guideline"
     )
-    built = data.build_dataset(ws, None, [])
+    built = building.build_dataset(ws, None, [])
     assert built and data.dataset_entry(ws, built.digest).body["held"] == ["bob.json"]
     assert "Held: bob.json: kappa 0.33" in built.markdown
     assert [e.body["name"] for e in held(ws)] == ["bob.json"]
@@ -99,9 +99,9 @@ def test_a_release_is_recorded_and_takes_its_own_batch_only(ws: Workspace) -> No
 def test_new_answers_lift_the_agreement(ws: Workspace) -> None:
     arrive(ws, "ann", answers("ann", 0))
     arrive(ws, "bob", answers("bob", 20))
-    data.build_dataset(ws, None, [])
+    building.build_dataset(ws, None, [])
     arrive(ws, "bob-again", answers("bob", 0, "2026-02-01T00:00:00Z", CASES[:16]))
-    built = data.build_dataset(ws, None, [])
+    built = building.build_dataset(ws, None, [])
     assert built and not held(ws)
     body = data.dataset_entry(ws, built.digest).body
     assert len(body["batches"]) == 3 and body["excluded"] == {"disagreement": 8}
@@ -109,10 +109,10 @@ def test_new_answers_lift_the_agreement(ws: Workspace) -> None:
 
 def test_a_batch_is_compared_with_what_the_dataset_holds(ws: Workspace) -> None:
     arrive(ws, "ann", answers("ann", 0))
-    assert data.build_dataset(ws, None, [])
+    assert building.build_dataset(ws, None, [])
     arrive(ws, "bob", answers("bob", 20))
     arrive(ws, "few", answers("cat", 20, cases=CASES[:25]))
-    assert data.build_dataset(ws, None, [])
+    assert building.build_dataset(ws, None, [])
     assert [e.body["name"] for e in held(ws)] == ["bob.json"]
 
 
@@ -121,7 +121,7 @@ def test_without_a_minimum_nothing_is_held(ws: Workspace) -> None:
     policy.write_text(re.sub(r"minimum_kappa: \{.*?\}", "minimum_kappa: {}", policy.read_text()))
     arrive(ws, "ann", answers("ann", 0))
     arrive(ws, "bob", answers("bob", 20))
-    built = data.build_dataset(ws, None, [])
+    built = building.build_dataset(ws, None, [])
     assert built and "Consistency of annotations" in built.markdown and not held(ws)
 
 
@@ -134,13 +134,13 @@ def test_the_policy_is_the_one_that_the_recipe_names(ws: Workspace) -> None:
     (recipes / "policy.yaml").write_text(lenient)
     arrive(ws, "ann", answers("ann", 0))
     arrive(ws, "bob", answers("bob", 20))
-    assert data.build_dataset(ws, None, []) is None
+    assert building.build_dataset(ws, None, []) is None
     assert "below 0.6" in held(ws)[0].body["reason"]
 
 
 def test_the_report_on_demand_and_its_work_list(ws: Workspace, tmp_path: Path) -> None:
     arrive(ws, "both", [*answers("ann", 0), *answers("bob", 4)])
-    built = data.build_dataset(ws, None, [])
+    built = building.build_dataset(ws, None, [])
     assert built
     for name in ("", "both.json", built.digest[:10]):
         found = consistency.material(ws, name)
@@ -153,7 +153,7 @@ def test_the_report_on_demand_and_its_work_list(ws: Workspace, tmp_path: Path) -
 
 def test_doubtful_labels_come_first(ws: Workspace) -> None:
     arrive(ws, "ann", answers("ann", 3))
-    data.build_dataset(ws, None, [])
+    building.build_dataset(ws, None, [])
     ranked = consistency.doubtful(ws, "seriousness")
     assert len(ranked) == 60 and {row["case"] for row in ranked[:3]} == {"c000", "c001", "c002"}
     with pytest.raises(ConfigError, match="'extraction' is none of them"):
@@ -167,7 +167,7 @@ def test_quarantine_keeps_the_page_beside_the_report(ws: Workspace) -> None:
     (found,) = inbox.look(ws, "annotations")
     with pytest.raises(InputError) as caught:
         inbox.read_batch(ws, found)
-    inbox.quarantine(ws, found, caught.value, "<!doctype html>")
+    admission.quarantine(ws, found, caught.value, "<!doctype html>")
     (row,) = overview.overview(ws)["quarantine"]
     assert ws.store.get(row["report"].replace(".json", ".html")) == b"<!doctype html>"
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from pvcore.config import Workspace, init_workspace, open_workspace
-from pvcore.cycle import approval, forms, inbox, scoring
+from pvcore.cycle import admission, approval, dictionaries, forms, inbox, scoring
 from pvcore.errors import BatchError, ConfigError, Fault, RegistryError, ReleaseError
 from pvcore.records import Prediction
-from pvcore.registry.store import put_blob
+from pvcore.registry.blobs import put_blob
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_a_name_in_the_ledger_chooses_no_place_on_this_machine(
     body["blob"] = put_blob(workspace.store, b"what an attacker wants to stand there")
     workspace.ledger.append("ReleaseAdmitted", body, actor="attacker")
     with pytest.raises((RegistryError, ReleaseError)):
-        inbox.load_dictionary(workspace, "30.0")
+        dictionaries.load_dictionary(workspace, "30.0")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ws"]
 
 
@@ -45,7 +45,7 @@ def test_a_link_in_a_local_inbox_does_not_copy_a_file_into_quarantine(
     with pytest.raises(RegistryError, match="leads out of the store"):
         inbox.read_batch(workspace, found)
     with pytest.raises(RegistryError, match="leads out of the store"):
-        inbox.quarantine(workspace, found, BatchError("a", [Fault("file", "empty")]))
+        admission.quarantine(workspace, found, BatchError("a", [Fault("file", "empty")]))
     assert [item.key for item in workspace.store.list("")] == ["inbox/annotations/a.json"]
 
 
@@ -60,7 +60,7 @@ MARKUP = "![](https://evil.example/pixel)<img src=x>\n# PASS\n```"
 
 def test_pages_show_what_a_file_says_and_do_nothing_of_it(workspace: Workspace) -> None:
     error = BatchError(MARKUP, [Fault(MARKUP, MARKUP, MARKUP)] * 60, MARKUP)
-    page = inbox.page(inbox.Found("annotations", "inbox/annotations/a<b>.json", 1, "e"), error)
+    page = admission.page(inbox.Found("annotations", "inbox/annotations/a<b>.json", 1, "e"), error)
     answered = [Prediction(example_id=MARKUP, answer=MARKUP, score=0.5)]
     version: Any = type("Version", (), {"name": "seriousness@1", "problem": "seriousness"})
     for shown in (page, scoring._markdown(version, answered)):

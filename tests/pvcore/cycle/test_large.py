@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pvcore.config import init_workspace, open_workspace
-from pvcore.cycle import inbox
+from pvcore.cycle import admission, inbox
 from pvcore.errors import InputError
 
 LARGE = 64 * 2**20
@@ -48,7 +48,7 @@ def test_a_large_file_is_put_and_quarantined_in_little_memory(tmp_path: Path) ->
 
     error, held = peak(read)
     assert held < LARGE // 8
-    outcome, held = peak(lambda: inbox.quarantine(workspace, found, error))
+    outcome, held = peak(lambda: admission.quarantine(workspace, found, error))
     assert outcome.kind == "Quarantined" and held < LARGE // 8
     (kept,) = (item for item in workspace.store.list("quarantine/") if "/object/" in item.key)
     assert kept.size == file.stat().st_size

@@ -10,7 +10,7 @@ import pytest
 
 from pvcore.annotations import label_studio, places
 from pvcore.config import Workspace, init_workspace, open_workspace
-from pvcore.cycle import candidate, data, inbox
+from pvcore.cycle import admission, building, candidate, data, inbox
 from pvcore.errors import LeakageError
 from pvcore.records import Annotation, Case, digest
 
@@ -41,8 +41,8 @@ def build(ws: Workspace, name: str, cases: list[Case]) -> str:
     label_studio.write(cases, said, file)
     inbox.put(ws, "annotations", [file])
     for found in inbox.look(ws, "annotations"):
-        inbox.admit_batch(ws, found, inbox.read_batch(ws, found), b"{}")
-    built = data.build_dataset(ws, None, [])
+        admission.admit_batch(ws, found, inbox.read_batch(ws, found), b"{}")
+    built = building.build_dataset(ws, None, [])
     assert built
     return built.digest
 

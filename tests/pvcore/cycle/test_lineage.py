@@ -11,10 +11,10 @@ from town import found_town
 
 from pvcore.annotations import label_studio
 from pvcore.config import Workspace
-from pvcore.cycle import candidate, data, inbox, judging, lineage, registration
+from pvcore.cycle import admission, building, candidate, data, inbox, judging, lineage, registration
 from pvcore.errors import NotFound
 from pvcore.records import Annotation, Case, digest
-from pvcore.registry.manifest import resolve
+from pvcore.registry.names import resolve
 
 FAMILIES = 30
 
@@ -36,8 +36,8 @@ def build(ws: Workspace, name: str, cases: list[Case]) -> str:
     label_studio.write(cases, said, file)
     inbox.put(ws, "annotations", [file])
     for found in inbox.look(ws, "annotations"):
-        inbox.admit_batch(ws, found, inbox.read_batch(ws, found), b"{}")
-    built = data.build_dataset(ws, None, [])
+        admission.admit_batch(ws, found, inbox.read_batch(ws, found), b"{}")
+    built = building.build_dataset(ws, None, [])
     assert built
     return built.digest
 

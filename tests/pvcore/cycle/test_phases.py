@@ -14,12 +14,23 @@ from pvcore.advice import failures
 from pvcore.annotations import batch as batches
 from pvcore.annotations import label_studio
 from pvcore.cli import app
-from pvcore.cycle import asking, candidate, claims, data, judging, mending, phase_pages, phases, registration
+from pvcore.cycle import (
+    asking,
+    building,
+    candidate,
+    claims,
+    data,
+    judging,
+    mending,
+    phase_pages,
+    phases,
+    registration,
+)
 from pvcore.cycle.targeting import Chosen
 from pvcore.errors import ConfigError, NotFound
 from pvcore.records import Annotation, Case, Prediction
-from pvcore.registry.manifest import resolve
-from pvcore.registry.store import get_blob
+from pvcore.registry.blobs import get_blob
+from pvcore.registry.names import resolve
 
 pytestmark = pytest.mark.long
 
@@ -35,7 +46,7 @@ def unlabelled(own: Any, count: int) -> None:
     label_studio.write(cases, [], path)
     own.town.drop("annotations", path)
     own.admit()
-    data.build_dataset(ws, "90.1", [])
+    building.build_dataset(ws, "90.1", [])
 
 
 def answered(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -84,7 +95,7 @@ def test_a_phase_asks_and_the_next_version_says_what_its_batch_closed(
     back.write_text(json.dumps(answered(tasks)))
     own.town.drop("annotations", back)
     own.admit()
-    built = data.build_dataset(ws, "90.1", [])
+    built = building.build_dataset(ws, "90.1", [])
     specification = candidate.specify(ws, "seriousness", built.digest)
     candidate.train(ws, specification)
     name = registration.register(ws, specification, judging.evaluate(ws, specification))

@@ -15,7 +15,17 @@ from pvcore.annotations import pair_files, table
 from pvcore.annotations.generate_pairs import generate_pairs
 from pvcore.annotations.generate_triage import generate_triage
 from pvcore.config import open_workspace
-from pvcore.cycle import approval, candidate, consistency, data, inbox, judging, registration
+from pvcore.cycle import (
+    admission,
+    approval,
+    building,
+    candidate,
+    consistency,
+    data,
+    inbox,
+    judging,
+    registration,
+)
 from pvcore.cycle.external import external
 from pvcore.errors import ConfigError, InputError
 from pvcore.evaluation.external import MEAN, WEIGHTED
@@ -32,16 +42,16 @@ def admit(workspace: Any) -> list[str]:
             batch = inbox.read_batch(workspace, found)
             checked = validate_batch(batch)
             checked.require()
-            kinds.append(inbox.admit_batch(workspace, found, batch, checked.to_json()).kind)
+            kinds.append(admission.admit_batch(workspace, found, batch, checked.to_json()).kind)
         except InputError as error:
-            kinds.append(inbox.quarantine(workspace, found, error).kind)
+            kinds.append(admission.quarantine(workspace, found, error).kind)
     return kinds
 
 
 def promoted(town: Any, problem: str) -> tuple[str, str]:
     """From what waits in the workspace to a champion; (specification, evaluation)."""
     ws = town.workspace
-    built = data.build_dataset(ws, None, [])
+    built = building.build_dataset(ws, None, [])
     assert built
     specification = candidate.specify(ws, problem, built.digest)
     assert specification

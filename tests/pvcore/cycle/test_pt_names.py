@@ -13,10 +13,10 @@ import pytest
 from pvcore.annotations import dataset as stored
 from pvcore.annotations.batch import read
 from pvcore.config import Workspace, init_workspace, open_workspace
-from pvcore.cycle import data, datasets, inbox, migration, releases
+from pvcore.cycle import admission, building, data, datasets, dictionaries, inbox, migration, releases
 from pvcore.meddra.generate import Size, generate
 from pvcore.meddra.mapping import Migration
-from pvcore.registry.store import get_blob
+from pvcore.registry.blobs import get_blob
 
 NOWHERE = "Quite unheard of"
 
@@ -87,14 +87,14 @@ class Town:
         inbox.put(self.ws, box, list(files))
         for found in inbox.look(self.ws, box):
             if box == "meddra":
-                inbox.admit_release(self.ws, found, inbox.read_release(self.ws, found), b"{}")
+                admission.admit_release(self.ws, found, inbox.read_release(self.ws, found), b"{}")
             else:
-                inbox.admit_batch(self.ws, found, inbox.read_batch(self.ws, found), b"{}")
+                admission.admit_batch(self.ws, found, inbox.read_batch(self.ws, found), b"{}")
 
     def update(self, version: str) -> str:
         moved = migration.migrate(self.ws, version)
         releases.adopt(self.ws, version, moved.mappings)
-        built = data.build_dataset(self.ws, version, moved.mappings)
+        built = building.build_dataset(self.ws, version, moved.mappings)
         assert built
         return built.digest
 
@@ -113,7 +113,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Town:
     """VAERS reports before any release, then a table with 90.0, then the update to 90.1."""
     town = Town(tmp_path_factory.mktemp("names") / "town")
     town.arrive("annotations", town.arrivals / "1999VAERSData.zip")
-    first = data.build_dataset(town.ws, None, [])
+    first = building.build_dataset(town.ws, None, [])
     assert first
     town.arrive("meddra", town.old.archive)
     town.arrive("annotations", town.arrivals / "table.csv")
@@ -242,13 +242,13 @@ def test_each_release_is_read_once(tmp_path: Path, town: Town, monkeypatch: pyte
 
     def load(ws: Workspace, version: str) -> Any:
         loaded.append(version)
-        return inbox.load_dictionary(ws, version)
+        return dictionaries.load_dictionary(ws, version)
 
     monkeypatch.setattr(migration, "load_dictionary", load)
     moved = migration.migrate(late.ws, "90.1")
     assert sorted(loaded) == ["90.0", "90.1"]
     assert [(c["from"], c["label"]) for c in moved.classes[::6]] == [("8.1", "pt_name"), ("90.0", "pt_name")]
-    built = data.build_dataset(late.ws, "90.1", moved.mappings)
+    built = building.build_dataset(late.ws, "90.1", moved.mappings)
     assert built
     assert late.reactions(built.digest) == town.reactions(town.built[2]), "as the updates in time had it"
 
@@ -263,8 +263,8 @@ def test_only_codes_wait_for_their_release(tmp_path: Path, town: Town) -> None:
     inbox.put(ws, "annotations", [file])
     (found,) = inbox.look(ws, "annotations")
     batch = inbox.read_batch(ws, found)
-    inbox.admit_batch(ws, found, batch, b"{}")
-    built = data.build_dataset(ws, "90.1", [])
+    admission.admit_batch(ws, found, batch, b"{}")
+    built = building.build_dataset(ws, "90.1", [])
     assert (
         built and built.digest == town.built[2] and "Waits for its MedDRA update: codes.csv" in built.markdown
     )

@@ -13,8 +13,8 @@ from expectations import validate_training_set
 from pvcore.annotations import dataset as stored
 from pvcore.cycle import candidate, data, judging, scoring
 from pvcore.meddra.generate import Size, generate
-from pvcore.registry.manifest import resolve
-from pvcore.registry.store import get_blob
+from pvcore.registry.blobs import get_blob
+from pvcore.registry.names import resolve
 
 PT_CHANGES = ("demotions", "name_changes", "promotions", "llts_moved")
 

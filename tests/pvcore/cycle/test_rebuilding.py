@@ -13,8 +13,8 @@ from safetensors.numpy import load, save
 
 from pvcore.cycle import candidate, rebuilding, receipts, tensors, verification
 from pvcore.errors import NotFound, RegistryError
-from pvcore.registry.manifest import resolve
-from pvcore.registry.store import BLOBS, get_blob, put_blob
+from pvcore.registry.blobs import BLOBS, get_blob, put_blob
+from pvcore.registry.names import resolve
 
 WEIGHTS = "adapter_model.safetensors"
 

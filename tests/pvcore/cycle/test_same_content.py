@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pvcore.annotations import label_studio, prodigy, table
 from pvcore.config import Workspace, init_workspace, open_workspace
-from pvcore.cycle import arrivals, inbox
+from pvcore.cycle import admission, arrivals, inbox
 from pvcore.records import CRITERIA, Annotation, Case, Drug, Reaction
 
 CASES = [
@@ -22,10 +22,10 @@ SAID = [
 ]
 
 
-def admit(workspace: Workspace, *files: Path) -> list[inbox.Outcome]:
+def admit(workspace: Workspace, *files: Path) -> list[admission.Outcome]:
     inbox.put(workspace, "annotations", files)
     return [
-        inbox.admit_batch(workspace, found, inbox.read_batch(workspace, found), b"{}")
+        admission.admit_batch(workspace, found, inbox.read_batch(workspace, found), b"{}")
         for found in inbox.look(workspace, "annotations")
     ]
 

@@ -16,7 +16,7 @@ import yaml
 from expectations import validate_batch, validate_training_set
 from pvcore.annotations import table
 from pvcore.config import open_workspace
-from pvcore.cycle import candidate, data, inbox, judging, registration
+from pvcore.cycle import admission, building, candidate, data, inbox, judging, registration
 from pvcore.problems import PROBLEMS
 from pvcore.records import Annotation, Case
 
@@ -81,8 +81,8 @@ def test_from_a_batch_to_a_decision(
     batch = inbox.read_batch(ws, found)
     checked = validate_batch(batch)
     checked.require()
-    inbox.admit_batch(ws, found, batch, checked.to_json())
-    built = data.build_dataset(ws, None, [])
+    admission.admit_batch(ws, found, batch, checked.to_json())
+    built = building.build_dataset(ws, None, [])
     assert built
     ((problem, (cases, labels, examples, _)),) = data.training_sets(ws, built.digest)
     validate_training_set(cases, labels, examples, problem=problem).require()

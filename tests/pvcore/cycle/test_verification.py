@@ -21,8 +21,9 @@ from pvcore.evaluation.gate import decide
 from pvcore.evaluation.report import Report
 from pvcore.records import canonical
 from pvcore.registry import signing
-from pvcore.registry.manifest import Version, resolve
-from pvcore.registry.store import BLOBS, get_blob, put_blob
+from pvcore.registry.blobs import BLOBS, get_blob, put_blob
+from pvcore.registry.names import resolve
+from pvcore.registry.version import Version
 
 
 def version_of(ws: Any, name: str) -> Version:

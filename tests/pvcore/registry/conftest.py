@@ -14,9 +14,11 @@ import pytest
 from pvcore.records import canonical, digest
 from pvcore.registry import promotion, signing
 from pvcore.registry.approvers import ApprovalPolicy, approval_policy
+from pvcore.registry.blobs import put_blob
+from pvcore.registry.folders import put_folder
 from pvcore.registry.ledger import Entry, Ledger
-from pvcore.registry.manifest import Version, register
-from pvcore.registry.store import Store, open_store, put_blob, put_folder
+from pvcore.registry.store import Store, open_store
+from pvcore.registry.version import Version, register
 
 JANE = "jane@example.org"
 APPROVAL = {"signatures": 1, "roles": ["safety-physician"]}

@@ -13,8 +13,9 @@ import pytest
 
 from pvcore.errors import RegistryError
 from pvcore.records import digest
+from pvcore.registry.blobs import BLOBS
 from pvcore.registry.ledger import Ledger
-from pvcore.registry.store import BLOBS, open_store
+from pvcore.registry.store import open_store
 
 Registry = Any
 JANE, MAX = "jane@example.org", "max@example.org"
@@ -88,7 +89,7 @@ def test_a_life_of_three_versions_killed_at_every_write(registry: Registry) -> N
 
 
 def dying_register(registry: Registry, fields: dict[str, Any]) -> Any:
-    from pvcore.registry.manifest import register
+    from pvcore.registry.version import register
 
     return register(registry.store, registry.ledger, fields, "trainer")
 

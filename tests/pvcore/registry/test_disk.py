@@ -19,7 +19,8 @@ from pvcore.registry.store import open_store
 WRITER = """
 import sys
 from pvcore.registry.ledger import Ledger
-from pvcore.registry.store import open_store, put_blob
+from pvcore.registry.blobs import put_blob
+from pvcore.registry.store import open_store
 store = open_store(sys.argv[1])
 ledger = Ledger(store)
 number = len(ledger.entries())

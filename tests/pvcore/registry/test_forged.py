@@ -20,11 +20,12 @@ from pvcore.cycle.signed import in_a_line, signatures
 from pvcore.errors import LedgerBroken, RegistryError, SignatureRefused
 from pvcore.records import canonical, digest
 from pvcore.registry import approval, snapshots
+from pvcore.registry.blobs import get_blob, put_blob
 from pvcore.registry.ledger import Ledger
-from pvcore.registry.manifest import resolve
+from pvcore.registry.names import resolve
 from pvcore.registry.proof import verify_champion
 from pvcore.registry.signing import Keys
-from pvcore.registry.store import get_blob, open_store, put_blob
+from pvcore.registry.store import open_store
 
 JANE, MAX = "jane@example.org", "max@example.org"
 Registry = Any

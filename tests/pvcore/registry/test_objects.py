@@ -10,9 +10,10 @@ import pytest
 
 from pvcore.config import load_settings, open_workspace
 from pvcore.errors import ConfigError, RegistryError
+from pvcore.registry.blobs import BLOBS, put_blob
 from pvcore.registry.ledger import Ledger
 from pvcore.registry.objects import ObjectSettings
-from pvcore.registry.store import BLOBS, open_store, put_blob
+from pvcore.registry.store import open_store
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-4000-8000-000000000000"
 

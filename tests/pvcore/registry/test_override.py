@@ -10,7 +10,7 @@ import pytest
 from pvcore.errors import GateError, RegistryError, SignatureRefused
 from pvcore.registry import signing
 from pvcore.registry.approvers import ApprovalPolicy
-from pvcore.registry.manifest import resolve
+from pvcore.registry.names import resolve
 from pvcore.registry.proof import verify_champion, verify_switch
 
 JANE, MAX, EVE = "jane@example.org", "max@example.org", "eve@example.org"

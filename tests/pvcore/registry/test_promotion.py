@@ -13,11 +13,11 @@ import pytest
 from pvcore.errors import GateError, NotFound, RegistryError, SignatureRefused, StaleChampion
 from pvcore.records import canonical, digest
 from pvcore.registry import promotion, signing
-from pvcore.registry.manifest import resolve
+from pvcore.registry.blobs import put_blob
+from pvcore.registry.names import resolve
 from pvcore.registry.promotion import ApprovalPolicy
 from pvcore.registry.proof import verify_champion
 from pvcore.registry.signing import Keys
-from pvcore.registry.store import put_blob
 
 JANE, MAX, EVE = "jane@example.org", "max@example.org", "eve@example.org"
 Registry = Any

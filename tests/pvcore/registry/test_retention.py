@@ -17,13 +17,15 @@ from pvcore.errors import NotFound, RegistryError, SignatureRefused
 from pvcore.records import canonical, digest
 from pvcore.registry import collection, holds, retention
 from pvcore.registry.approvers import ApprovalPolicy
+from pvcore.registry.blobs import BLOBS, get_blob, put_blob
 from pvcore.registry.content import PIECE
 from pvcore.registry.ledger import Ledger
-from pvcore.registry.manifest import fetch_adapter, register, resolve
+from pvcore.registry.names import resolve
 from pvcore.registry.reach import needed
 from pvcore.registry.retention import Person, RetentionPolicy, Rules
 from pvcore.registry.signing import Keys
-from pvcore.registry.store import BLOBS, ObjectInfo, Store, get_blob, open_store, put_blob
+from pvcore.registry.store import ObjectInfo, Store, open_store
+from pvcore.registry.version import fetch_adapter, register
 
 MAX, EVE = "max@example.org", "eve@example.org"
 YEAR = timedelta(days=365)

@@ -11,7 +11,7 @@ from pvcore.errors import LedgerBroken, NotFound
 from pvcore.records import canonical, digest
 from pvcore.registry import snapshots
 from pvcore.registry.ledger import Ledger, entry_key
-from pvcore.registry.manifest import find
+from pvcore.registry.names import find
 from pvcore.registry.snapshots import EVERY, snapshot_key
 from pvcore.registry.store import ObjectInfo
 

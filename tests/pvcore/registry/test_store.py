@@ -1,4 +1,4 @@
-"""Both stores keep one contract; blobs and folders come back as they were or not at all."""
+"""Both stores keep one contract, and a probe refuses a place that does not."""
 
 from __future__ import annotations
 
@@ -11,17 +11,7 @@ import pytest
 from pvcore.errors import ConfigError, NotFound, RegistryError, StoreRefused
 from pvcore.records import digest
 from pvcore.registry.probe import probe
-from pvcore.registry.store import (
-    ObjectInfo,
-    Store,
-    blob_exists,
-    get_blob,
-    get_folder,
-    open_store,
-    put_blob,
-    put_blobs,
-    put_folder,
-)
+from pvcore.registry.store import ObjectInfo, Store, open_store
 
 
 class Dictionary:
@@ -145,74 +135,6 @@ class InventsObjects(Dictionary):
 def test_probe_refuses(kind: Callable[[], Store], why: str) -> None:
     with pytest.raises(StoreRefused, match=why):
         probe(kind())
-
-
-def test_several_blobs_at_once(store: Store, tmp_path: Path) -> None:
-    contents = [f"blob {n}".encode() for n in range(20)]
-    assert put_blobs(store, [*contents, contents[0]]) == [digest(c) for c in [*contents, contents[0]]]
-    assert [get_blob(store, digest(content)) for content in contents] == contents and put_blobs(
-        store, []
-    ) == []
-    with pytest.raises(RegistryError, match="cannot be read"):
-        put_blobs(store, [b"good", tmp_path / "none", b"also good"])
-
-
-def test_blobs(store: Store) -> None:
-    name = put_blob(store, b"data")
-    assert name == put_blob(store, b"data") == digest(b"data")
-    assert get_blob(store, name) == b"data"
-    assert blob_exists(store, name) and not blob_exists(store, digest(b"other"))
-    with pytest.raises(NotFound, match="no blob"):
-        get_blob(store, digest(b"other"))
-    for bad in ("../x", "ABC", ""):
-        with pytest.raises(NotFound, match="not a digest"):
-            get_blob(store, bad)
-    store.put_if_absent(f"blobs/sha256/{'0' * 64}", b"something else")
-    with pytest.raises(RegistryError, match="was altered"):
-        get_blob(store, "0" * 64)
-
-
-def test_folder_comes_back_as_it_was(store: Store, tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    (source / "sub").mkdir(parents=True)
-    (source / "b.json").write_bytes(b"{}")
-    (source / "sub" / "a.bin").write_bytes(bytes(range(256)))
-    files = put_folder(store, source)
-    assert files == {
-        "b.json": {"sha256": digest(b"{}"), "size": 2},
-        "sub/a.bin": {"sha256": digest(bytes(range(256))), "size": 256},
-    }
-    target = get_folder(store, files, tmp_path / "deep" / "target")
-    assert put_folder(store, target) == files
-    assert get_folder(store, files, target) == target
-    (target / "b.json").write_bytes(b"[]")
-    (target / "sub" / "a.bin").unlink()
-    (target / "new").touch()
-    with pytest.raises(RegistryError, match=r"extra: new; missing: sub/a\.bin; changed: b\.json"):
-        get_folder(store, files, target)
-    assert (target / "b.json").read_bytes() == b"[]"
-
-
-def test_folder_all_or_nothing(tmp_path: Path) -> None:
-    store = open_store(str(tmp_path / "store"))
-    good = {"sha256": put_blob(store, b"good"), "size": 4}
-    for files, error in (
-        ({"a": good, "b": {"sha256": digest(b"absent"), "size": 6}}, NotFound),
-        ({"a": good, "../b": good}, RegistryError),
-    ):
-        with pytest.raises(error):
-            get_folder(store, files, tmp_path / "target")
-    assert [p.name for p in tmp_path.iterdir()] == ["store"]
-
-
-def test_folder_with_links_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "source").mkdir()
-    store = open_store(str(tmp_path / "store"))
-    with pytest.raises(NotFound, match="no files"):
-        put_folder(store, tmp_path / "source")
-    (tmp_path / "source" / "link").symlink_to("/etc/hostname")
-    with pytest.raises(RegistryError, match="is a link"):
-        put_folder(store, tmp_path / "source")
 
 
 def test_open_store_understands_urls(tmp_path: Path) -> None:
