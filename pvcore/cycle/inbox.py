@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -135,8 +136,7 @@ def put(
     refused = {
         entry.body["object"]["key"] for entry in workspace.ledger.entries() if entry.kind == "Quarantined"
     }
-    keys = (_put(workspace, file, _keys(inbox, file.name, meddra_version), refused) for file in files)
-    return [key for key in keys if key]
+    return [_put(workspace, file, _keys(inbox, file.name, meddra_version), refused) for file in files]
 
 
 def _require_seen(files: Sequence[Path]) -> None:
@@ -159,15 +159,15 @@ def _keys(inbox: Inbox, name: str, meddra_version: str | None) -> Iterator[str]:
     suffix = name.removeprefix(stem)
     if meddra_version and version_in_name(name) is None:
         suffix = f".meddra-{meddra_version}{suffix}"
-    for number in range(1000):
+    for number in itertools.count():
         yield f"inbox/{inbox}/{stem}{f'-{number}' if number else ''}{suffix}"
 
 
-def _put(workspace: Workspace, file: Path, keys: Iterable[str], refused: Set[str]) -> str | None:
-    """The first key that was free, or has this content and was not refused; None if there is none."""
-    for key in keys:
-        if workspace.store.put_if_absent(key, file):
-            return key
-        if key not in refused and holds(workspace.store, key, file):
-            return key
-    return None
+def _put(workspace: Workspace, file: Path, keys: Iterator[str], refused: Set[str]) -> str:
+    """The first key that was free, or has this content and was not refused."""
+    store = workspace.store
+    return next(
+        key
+        for key in keys
+        if store.put_if_absent(key, file) or (key not in refused and holds(store, key, file))
+    )
