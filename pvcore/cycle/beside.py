@@ -34,9 +34,8 @@ def effects(workspace: Workspace, entry: Entry) -> str:
         raise RegistryError(f"the answers give another effect: {told(wrong)}{program(entry)}")
     if made is None or not made.results:
         return f"there is none to tell from the model's{assumed(entry)}"
-    return (
-        f"{len(made.results)} metrics of {made.cases} examples in {made.old} and {made.new}{assumed(entry)}"
-    )
+    metrics = ", ".join(found.metric for found in made.results)
+    return f"{metrics} of {made.cases} examples in {made.old} and {made.new}{assumed(entry)}"
 
 
 def _effects(workspace: Workspace, entry: Entry, kept: stored.Stored) -> Effects | None:
@@ -72,8 +71,10 @@ def unavailable(workspace: Workspace, entry: Entry) -> str:
     body, problem = entry.body, entry.body["problem"]
     why = Report.from_json(stored.blob(workspace, body["report"])).unavailable.get(ANCHOR)
     asked = judging.stored_policy(workspace, body["policy"]).gate.problems.get(problem)
-    if why is None or asked is None or asked.anchor is None:
+    if why is None:
         return "nobody"
+    if asked is None or asked.anchor is None:
+        raise RegistryError(f"the policy names no anchor, and the report says why it did not answer: {why}")
     if named := registered_version(workspace, body.get("references", {}).get(ANCHOR)):
         if not why.startswith(UNASKED.format(named.name)):
             raise RegistryError(f"{named.name} was there to be asked, and the report says: {why}")

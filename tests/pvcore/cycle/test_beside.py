@@ -180,3 +180,6 @@ def test_who_did_not_answer_is_named_and_nobody_else(told: Any) -> None:
     ]:
         with pytest.raises(RegistryError, match=f"was not compared with what it should be: .*{words}"):
             recounted.report(ws, wrong)
+    unnamed = other(ws, entry, lambda report: report.update(unavailable={"anchor": "why"}))
+    with pytest.raises(RegistryError, match="the policy names no anchor"):
+        beside.unavailable(ws, unnamed)

@@ -72,7 +72,7 @@ def test_what_was_made_holds_and_says_what_was_not_checked(told: Any) -> None:
     found = {row["check"]: row["why"] for row in rows if row["holds"] == "yes"}
     assert "cases" in found["coding@2: the report follows from the answers"]
     effect = found["coding@2: the dictionary's effect follows from the answers"]
-    assert effect.startswith("1 metrics of ") and effect.endswith("examples in 90.0 and 90.1")
+    assert effect.startswith("accuracy_at_5 of ") and effect.endswith("examples in 90.0 and 90.1")
     assert found["coding@2: who could not be asked, and why"] == "nobody"
     at = evaluated(told.workspace, "coding@2").sequence
     assert f"coding@2: evaluation, entry {at}: answers of champion in its own release" in found
