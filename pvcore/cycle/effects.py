@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pvcore.config import Workspace
 from pvcore.cycle import data
-from pvcore.cycle.behaviours import Ask
 from pvcore.evaluation.compare import frame
 from pvcore.evaluation.effects import Release, told_apart
 from pvcore.evaluation.policy import Policy
 from pvcore.evaluation.report import Effects
 from pvcore.problems import PROBLEMS
+from pvcore.records import Example, Prediction
 from pvcore.training.specification import Specification
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def asked_again(
+    workspace: Workspace, asked: Specification, champion: Specification, test: Sequence[Example]
+) -> list[Example]:
+    """What the champion is asked a second time, with the terms of its own release; [] where there is nothing to tell.
+
+    Of the held-out examples `test` those that the dataset held out that the champion was trained on, with their labels
+    as they were: nothing is mapped back, for a mapping is no inverse (several old terms may lead to one new term).
+    """
+    if PROBLEMS[asked.problem].terms is None or champion.dictionary == asked.dictionary:
+        return []
+    shared = {example.example_id for example in test}
+    return [example for example in _held_out(workspace, champion) if example.example_id in shared]
 
 
 def of_dictionary(
@@ -25,15 +39,14 @@ def of_dictionary(
     champion: Specification,
     candidate: pd.DataFrame,
     before: pd.DataFrame,
+    again: tuple[Sequence[Example], Sequence[Prediction]],
     policy: Policy,
-    asking: Callable[..., Ask],
 ) -> Effects:
     """Both effects between the champion's release and the candidate's.
 
     `candidate` and `before` are the frames of candidate and champion in the new release, without cases that
-    either learned from; `asking(within=terms)` asks the champion with other terms. The old labels are those of the
-    dataset that the champion was trained on, as they were: nothing is mapped back, for a mapping is no inverse
-    (several old terms may lead to one new term).
+    either learned from; `again` is what the champion was `asked_again`, and what it answered.
+    Raises GateError for answers to other examples.
     """
     old, new = (data.dataset_entry(workspace, s.dataset).body["version"] for s in (champion, asked))
     problem = PROBLEMS[asked.problem]
@@ -44,25 +57,25 @@ def of_dictionary(
         return Effects(old, new, words)
     if champion.dictionary == asked.dictionary:
         return Effects(old, new, "The dictionary is the champion's: what changed is the model's doing.")
-    held = data.examples(workspace, asked.problem, champion.dataset, champion.settings).get("test", [])
-    shared = set(before["example_id"])
-    test = [example for example in held if example.example_id in shared]
-    now = data.examples(workspace, asked.problem, asked.dataset, asked.settings).get("test", [])
-    gone = {example.example_id for example in held} - {example.example_id for example in now}
+    held, now = ({example.example_id for example in _held_out(workspace, s)} for s in (champion, asked))
     releases = [data.dictionary_by_digest(workspace, s.dictionary) for s in (champion, asked)]
-    terms = data.terms_of(asked.problem, releases[0])
+    metrics = problem.metrics_for(releases[1])
     rules = policy.problems.get(asked.problem)
-    named = dict.fromkeys([*rules.non_inferiority, *rules.floors] if rules else ())
+    named = {*rules.non_inferiority, *rules.floors} if rules else set()
     return told_apart(
         Release(str(old), problem.metrics_for(releases[0])),
-        Release(str(new), problem.metrics_for(releases[1])),
-        frame(test, asking(within=terms)(test) if test else []),
+        Release(str(new), metrics),
+        frame(*again),
         before,
         candidate,
-        headline=[name for name in named if name in problem.metrics_for(releases[1])]
-        or list(problem.metrics),
+        # In the metrics' order, not in the policy's, which its stored form does not keep.
+        headline=[name for name in metrics if name in named] or list(problem.metrics),
         confidence=policy.evaluation.confidence,
         resamples=policy.evaluation.resamples,
         seed=asked.seed,
-        only_old=len(gone),
+        only_old=len(held - now),
     )
+
+
+def _held_out(workspace: Workspace, made: Specification) -> list[Example]:
+    return data.examples(workspace, made.problem, made.dataset, made.settings).get("test", [])

@@ -19,6 +19,7 @@ from pvcore.config import Workspace
 from pvcore.cycle import data, hearing, judging
 from pvcore.cycle.candidate import load_specification
 from pvcore.errors import ConfigError, RegistryError
+from pvcore.evaluation.comparing import CHAMPION
 from pvcore.records import canonical
 from pvcore.registry.blobs import copy_blob, get_blob
 from pvcore.registry.content import sha256
@@ -126,6 +127,8 @@ def _data(workspace: Workspace, version: Version) -> dict[str, str]:
         found[f"answers-{judged.sequence}.jsonl"] = judged.body["predictions"]
         for who, blob in judged.body.get("answers", {}).items():
             found[f"answers-{judged.sequence}-{who}.jsonl"] = blob
+        if old := judged.body.get("old_answers"):
+            found[f"answers-{judged.sequence}-{CHAMPION}-old.jsonl"] = old
     return found
 
 

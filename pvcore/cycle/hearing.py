@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pvcore.config import PolicyDocument, Workspace
-from pvcore.cycle import behaviours, data
+from pvcore.cycle import behaviours, data, effects
 from pvcore.cycle.baselines import Splits, baselines
 from pvcore.cycle.candidate import load_specification, predict
 from pvcore.cycle.groups import grouped
@@ -54,13 +54,17 @@ class Questions:
 
 @dataclass(frozen=True)
 class Answers:
-    """What the candidate said, and the others by the name that a report gives them; why somebody said nothing."""
+    """What the candidate said, and the others by the name that a report gives them; why somebody said nothing.
+
+    `old` is what the champion was asked again in its own release, and what it said (`effects.asked_again`).
+    """
 
     candidate: list[Prediction]
     replied: Replies
     others: Mapping[str, list[Prediction]]
     unavailable: Mapping[str, str] = field(default_factory=dict)
     champion_replied: Replies | None = None
+    old: tuple[list[Example], list[Prediction]] = ([], [])
 
 
 def questions_to(
@@ -68,7 +72,7 @@ def questions_to(
 ) -> Questions:
     """The cases and tests that a candidate is judged by, beside whom."""
     terms = data.terms(workspace, asked)
-    beside = references_of(workspace, asked.problem, policy.gate, champion)
+    beside = references_of(workspace, workspace.ledger.state(), asked.problem, policy.gate, champion)
     examples, test = asked_of(workspace, asked, beside.specifications, policy.gate)
     tests = behaviours.suite(workspace, asked.problem, terms)
     return Questions(workspace, asked, policy, champion, beside, examples, test, tests, terms)
@@ -106,5 +110,14 @@ def hear(questions: Questions, files: Mapping[str, Any]) -> Answers:
     candidate, replied = put(questions.ask(files, questions.asked.settings["base"]))
     others, unavailable = questions.beside.answered(answer)
     others |= baselines(questions.problem, {**questions.examples, "test": questions.test}, questions.terms)
-    champion_replied = replies[questions.champion.digest] if questions.champion else None
-    return Answers(candidate, replied, others, unavailable, champion_replied)
+    if questions.champion is None:
+        return Answers(candidate, replied, others, unavailable)
+    old = _asked_again(questions, questions.champion)
+    return Answers(candidate, replied, others, unavailable, replies[questions.champion.digest], old)
+
+
+def _asked_again(questions: Questions, champion: Version) -> tuple[list[Example], list[Prediction]]:
+    trained = load_specification(questions.workspace, champion.manifest.specification)
+    test = effects.asked_again(questions.workspace, questions.asked, trained, questions.test)
+    within = data.terms(questions.workspace, trained)
+    return test, questions.ask_version(champion, within)(test) if test else []

@@ -6,7 +6,6 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from pvcore.config import PolicyDocument, Workspace
@@ -97,8 +96,7 @@ def _measured(questions: Questions, answers: Answers, frames: Frames, tested: st
         candidate, theirs = frames
         assert theirs is not None
         trained = load_specification(workspace, questions.champion.manifest.specification)
-        asking = partial(questions.ask_version, questions.champion)
-        effect = effects.of_dictionary(workspace, asked, trained, candidate, theirs, policy, asking)
+        effect = effects.of_dictionary(workspace, asked, trained, candidate, theirs, answers.old, policy)
     return dataclasses.replace(
         reported(workspace, asked, questions.test, answers.candidate, answers.others, policy),
         unavailable=answers.unavailable,
@@ -131,6 +129,7 @@ def _kept(questions: Questions, answers: Answers, frames: Frames) -> dict[str, A
         "predictions": put_blob(store, lines(answers.candidate)),
         "references": {name: version.digest for name, version in questions.beside.versions.items()},
         "answers": {name: put_blob(store, lines(found)) for name, found in answers.others.items()},
+        "old_answers": put_blob(store, lines(answers.old[1])) if answers.old[0] else None,
         "replies": put_blob(store, lines(replied)),
         "tests": put_blob(store, tests),
         "changed": put_blob(store, canonical(changed)),

@@ -11,8 +11,12 @@ from pvcore.errors import NotFound, PvError
 from pvcore.evaluation.comparing import ANCHOR, CHAMPION
 from pvcore.evaluation.policy import Policy
 from pvcore.records import Prediction
-from pvcore.registry.names import resolve
-from pvcore.registry.version import Version
+from pvcore.registry.ledger import Entry, State
+from pvcore.registry.names import find
+from pvcore.registry.version import Version, read_version
+
+UNASKED = "{} could not be asked: "
+"""How a reason begins where a version, by name, was there and did not answer."""
 
 
 @dataclass(frozen=True)
@@ -43,31 +47,33 @@ class References:
             except PvError as error:
                 if name != ANCHOR:
                     raise
-                missing[name] = f"{version.name} could not be asked: {error}"
+                missing[name] = f"{UNASKED.format(version.name)}{error}"
         return found, missing
 
 
-def references_of(workspace: Workspace, problem: str, policy: Policy, champion: Version | None) -> References:
-    """The champion, and the anchor that the policy asks for; neither before the first promotion."""
+def references_of(
+    workspace: Workspace, state: State, problem: str, policy: Policy, champion: Version | None
+) -> References:
+    """The champion, and the anchor that the policy asks for by this state; neither before the first promotion."""
     asked = policy.problems.get(problem)
     if champion is None:
         return References({})
     if asked is None or asked.anchor is None:
         return References({CHAMPION: champion})
     try:
-        anchor = _anchor(workspace, problem, asked.anchor.version)
+        anchor = read_version(workspace.store, anchor_entry(state, problem, asked.anchor.version))
         consumed(workspace, anchor.manifest.specification)
     except PvError as error:
         return References({CHAMPION: champion}, {ANCHOR: str(error)})
     return References({CHAMPION: champion, ANCHOR: anchor})
 
 
-def _anchor(workspace: Workspace, problem: str, which: str) -> Version:
-    """The version that an anchor means. Raises NotFound, also for a version of another problem."""
-    first = workspace.ledger.state().history(problem)[:1]
-    found = resolve(
-        workspace.store, workspace.ledger, first[0].body["version"] if which == "first" else which
-    )
-    if found.problem != problem:
-        raise NotFound(f"the policy's anchor {which} is a version of {found.problem}, not of {problem}.")
+def anchor_entry(state: State, problem: str, which: str) -> Entry:
+    """The entry of the version that an anchor means. Raises NotFound, also for a version of another problem."""
+    first = [switch.body["version"] for switch in state.history(problem)[:1]]
+    found = find(state, first[0] if which == "first" and first else which)
+    if found.body["problem"] != problem:
+        raise NotFound(
+            f"the policy's anchor {which} is a version of {found.body['problem']}, not of {problem}."
+        )
     return found

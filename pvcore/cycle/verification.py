@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from pvcore.config import Workspace
-from pvcore.cycle import checkpoints, claims, judging, provenance, receipts, recounted, retention
+from pvcore.cycle import beside, checkpoints, claims, judging, provenance, receipts, recounted, retention
 from pvcore.cycle.absence import check_commitment
 from pvcore.cycle.checks import BROKEN, OPEN, Checks, Row, require_same
 from pvcore.errors import PvError
@@ -129,7 +129,7 @@ def _version(workspace: Workspace, version: Version, blob: Callable[[str], None]
         parts = {"decision": entry.body["decision"], "answers": entry.body["predictions"]}
         kept = ("cases", "replies", "tests", "intended", "changed", "learning", "mended")
         parts |= {part: entry.body[part] for part in kept if part in entry.body}
-        parts |= {f"answers of {who}": at for who, at in entry.body.get("answers", {}).items()}
+        parts |= _answers(entry)
         parts |= {} if own else {"report": entry.body["report"], "policy": entry.body["policy"]}
         where = f"{name}: evaluation, entry {entry.sequence}"
         for part, digest in parts.items():
@@ -141,6 +141,13 @@ def _version(workspace: Workspace, version: Version, blob: Callable[[str], None]
             *places,
             f"{where}: decision",
         )
+
+
+def _answers(entry: Entry) -> dict[str, str]:
+    """Row -> digest of what others than the candidate answered."""
+    found = {f"answers of {who}": at for who, at in entry.body.get("answers", {}).items()}
+    old = entry.body.get("old_answers")
+    return found | ({"answers of champion in its own release": old} if old else {})
 
 
 def _door(workspace: Workspace, state: State, switch: Entry) -> str:
@@ -192,28 +199,28 @@ def _claims(workspace: Workspace, version: Version, quick: bool, checks: Checks)
 def _report(
     workspace: Workspace, entry: Entry, name: str, where: str, place: str, quick: bool, checks: Checks
 ) -> None:
-    what = f"{place}: the report follows from the answers"
-    if quick:
-        checks.rows.append({"check": what, "holds": OPEN, "why": f"not made again here: pv verify {name}"})
-        return
-    answers = ["answers", *(f"answers of {who}" for who in entry.body.get("answers", ()))]
-    checks.make(
-        what,
-        partial(recounted.report, workspace, entry),
+    made = {
+        "the report follows from the answers": recounted.report,
+        "the dictionary's effect follows from the answers": beside.effects,
+        "who could not be asked, and why": beside.unavailable,
+    }
+    needs = [
         f"{name}: specification",
         *(f"{place}: {part}" for part in ("report", "policy")),
         *(f"{name}: dataset, {part}" for part in ("cases", "labels")),
-        *(
-            f"{where}: {part}"
-            for part in [*answers, *({"cases", "changed", "tests", "learning"} & {*entry.body})]
-        ),
-    )
-    beside = (
-        "the dictionary's effect is"
-        if "tests" in entry.body
-        else "behaviour tests, the dictionary's effect are"
-    )
-    why = f"{beside} asked of the models: pv behaviour {name}, pv rebuild {name}"
-    checks.rows.append({"check": f"{place}: what was asked beside the cases", "holds": OPEN, "why": why})
+        *(f"{where}: {part}" for part in ("answers", *_answers(entry))),
+        *(f"{where}: {part}" for part in ("cases", "changed", "tests", "learning") if part in entry.body),
+    ]
+    for what, check in made.items():
+        if quick:
+            why = f"not made again here: pv verify {name}"
+            checks.rows.append({"check": f"{place}: {what}", "holds": OPEN, "why": why})
+        else:
+            checks.make(f"{place}: {what}", partial(check, workspace, entry), *needs)
+    if quick:
+        return
+    if "tests" not in entry.body:
+        why = f"their replies were not kept when it was judged: pv behaviour {name} asks again"
+        checks.rows.append({"check": f"{place}: behaviour tests", "holds": OPEN, "why": why})
     why = f"taken as given: pv rebuild {name} and pv loaded {name} show whose they are"
     checks.rows.append({"check": f"{place}: whose the answers are", "holds": OPEN, "why": why})

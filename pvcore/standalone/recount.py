@@ -483,7 +483,7 @@ def recount(root: Path) -> int:
                 result, why = "DOES NOT HOLD", f"cannot be read as what it should be: {fault!r}"
             results[result] += 1
             print(f"{result:14} evaluation, entry {entry['sequence']}: {what}: {why}")
-    print("not checked    intervals and p-values of a bootstrap: pv verify draws them again")
+    print("not checked    a bootstrap's intervals and p-values, a dictionary's effect: pv verify does")
     print("\n" + ", ".join(f"{number} {result}" for result, number in sorted(results.items())))
     return results["DOES NOT HOLD"]
 

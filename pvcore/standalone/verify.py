@@ -230,6 +230,7 @@ def data(folder: Folder, manifest: Any) -> str:
         named.append(folder.find("BatchAdmitted", digest=digest)[0]["body"]["blob"])
     for entry in folder.find("Evaluated", specification=manifest["specification"]):
         named += [entry["body"]["predictions"], *entry["body"].get("answers", {}).values()]
+        named += filter(None, [entry["body"].get("old_answers")])
     if absent := [digest for digest in named if digest not in folder.by_digest]:
         raise NotChecked(f"{len(absent)} of {len(named)} files are left out: personal data, licensed codes")
     return f"{len(named)} files"

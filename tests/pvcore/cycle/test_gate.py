@@ -90,7 +90,9 @@ def test_an_anchor_of_another_problem_or_one_that_breaks_is_none(told: Any) -> N
     ws = told.workspace
     champion, other = (resolve(ws.store, ws.ledger, name) for name in ("seriousness@2", "seriousness@1"))
     section = {"seriousness": {"anchor": _anchor("coding@1")}}
-    found = references_of(ws, "seriousness", Policy.model_validate({"problems": section}), champion)
+    found = references_of(
+        ws, ws.ledger.state(), "seriousness", Policy.model_validate({"problems": section}), champion
+    )
     assert list(found.versions) == ["champion"] and "is a version of coding" in found.unavailable["anchor"]
 
     def broken(version: Any) -> Any:

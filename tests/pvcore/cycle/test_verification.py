@@ -72,6 +72,11 @@ def test_what_was_made_holds_and_says_what_was_not_checked(told: Any) -> None:
     assert not broken(rows)
     found = {row["check"]: row["why"] for row in rows if row["holds"] == "yes"}
     assert "cases" in found["coding@2: the report follows from the answers"]
+    effect = found["coding@2: the dictionary's effect follows from the answers"]
+    assert effect.startswith("accuracy_at_5 of ") and effect.endswith("examples in 90.0 and 90.1")
+    assert found["coding@2: who could not be asked, and why"] == "nobody"
+    at = evaluated(told.workspace, "coding@2").sequence
+    assert f"coding@2: evaluation, entry {at}: answers of champion in its own release" in found
     assert found["coding@2: the dossier follows from all of this"] == "the same bytes, written again"
     assert {"coding@1: manifest", "coding@2: dictionary"} <= {*found}
     assert next(why for check, why in found.items() if "signatures" in check).startswith(
@@ -162,17 +167,22 @@ def test_a_later_report_that_the_answers_do_not_give(own: Any) -> None:
     ws, entry = own.workspace, evaluated(own.workspace, "coding@2")
     value = json.loads(get_blob(ws.store, entry.body["report"]))
     value["overall"]["rows"] += 1000
+    value["effects"]["results"][0]["model"]["low"] += 0.5
     policy = judging.stored_policy(ws, entry.body["policy"])
     decision = decide(Report.from_json(value), policy.gate, first=False)
     body = {**entry.body, "report": put_blob(ws.store, canonical(value)), "outcome": decision.outcome}
     body["decision"] = put_blob(ws.store, canonical(decision.to_json()))
     later = ws.ledger.append("Evaluated", {**body, "reasons": list(decision.reasons)}, actor="x", key="later")
     assert judging.latest_evaluation(ws, version_of(ws, "coding@2")).entry.digest == later.digest
-    what = f"coding@2: evaluation, entry {later.sequence}: the report follows from the answers"
+    where = f"coding@2: evaluation, entry {later.sequence}"
+    what, effect = (
+        f"{where}: the {part} follows from the answers" for part in ("report", "dictionary's effect")
+    )
     wrong = broken(verification.verify_version(ws, "coding@2"))
-    assert {*wrong} == {what} and "overall.rows is" in wrong[what]
+    assert {*wrong} == {what, effect} and "overall.rows is" in wrong[what]
+    assert "another effect: effects.results, 1.model.low is" in wrong[effect]
     quick = {row["check"]: row["holds"] for row in verification.verify_version(ws, "coding@2", quick=True)}
-    assert quick[what] == "not checked"
+    assert quick[what] == quick[effect] == "not checked"
 
 
 def reported_so(ws: Any, entry: Any, change: Any) -> Any:
