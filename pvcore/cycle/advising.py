@@ -17,6 +17,7 @@ from pvcore.cycle import (
     candidate,
     compared,
     data,
+    dictionaries,
     drift_pages,
     drifting,
     judging,
@@ -171,7 +172,7 @@ def _between(report: Mapping[str, Any], problem: str, pair: str) -> Interval | N
 
 def _preferred(workspace: Workspace, rows: list[Any], built: Any) -> list[Any]:
     """The rows with the name of their LLT's PT as label: coverage is counted by PT, as reports are."""
-    dictionary = data.dictionary_of(workspace, built.body["version"])
+    dictionary = dictionaries.of_version(workspace, built.body["version"])
     if dictionary is None:
         return rows
     names = {

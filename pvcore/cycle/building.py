@@ -17,8 +17,7 @@ from pvcore.annotations.dataset import DatasetInfo
 from pvcore.config import Workspace
 from pvcore.cycle import holding
 from pvcore.cycle.arrivals import last, load_batch, pending_batches
-from pvcore.cycle.data import dictionary_of
-from pvcore.cycle.dictionaries import known_releases, version_order
+from pvcore.cycle.dictionaries import known_releases, of_version, version_order
 from pvcore.errors import RegistryError
 from pvcore.meddra.release import Dictionary
 from pvcore.plain import inert
@@ -123,7 +122,7 @@ def _record(
         split=workspace.settings.split,
         seed=workspace.settings.seed,
     )
-    report = _measured(workspace, info, dictionary_of(workspace, version))
+    report = _measured(workspace, info, of_version(workspace, version))
     body = {
         "kappa": _kappas(batches),
         "consistency": put_blob(workspace.store, report.to_json()),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pvcore.config import Workspace
-from pvcore.cycle import candidate, data
+from pvcore.cycle import candidate, data, dictionaries
 from pvcore.cycle.learned import first_metric, told
 from pvcore.cycle.predictions import read_answers
 from pvcore.cycle.trials import TRIED, Trial
@@ -87,7 +87,7 @@ def _scored(
 ) -> tuple[float, Any]:
     """(The metric's mean over the runs, the same under each resample of the clusters)."""
     asked = candidate.load_specification(workspace, entries[0]["specification"])
-    known = PROBLEMS[problem].metrics_for(data.dictionary_by_digest(workspace, asked.dictionary))
+    known = PROBLEMS[problem].metrics_for(dictionaries.by_digest(workspace, asked.dictionary))
     if name not in known:
         raise GateError(f"{problem} has no metric {name}. It has: {', '.join(known)}.")
     metric = known[name]

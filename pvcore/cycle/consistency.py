@@ -22,7 +22,7 @@ from pvcore.annotations.doubtful_codes import doubtful_codes
 from pvcore.annotations.label_errors import rank
 from pvcore.annotations.merge import CASE_FIELDS, JSON_FIELDS
 from pvcore.config import Workspace
-from pvcore.cycle import arrivals, data, holding
+from pvcore.cycle import arrivals, data, dictionaries, holding
 from pvcore.errors import ConfigError, NotFound
 from pvcore.evaluation.baseline import tfidf_classes
 from pvcore.meddra.release import Dictionary
@@ -74,7 +74,7 @@ def _of_dataset(workspace: Workspace, name: str) -> Material:
             for row in loaded.annotations.to_dict("records")
         ),
         dict(zip(loaded.cases["case_id"], loaded.cases["cluster"], strict=True)),
-        data.dictionary_of(workspace, version),
+        dictionaries.of_version(workspace, version),
     )
 
 
@@ -93,8 +93,8 @@ def _of_batch(workspace: Workspace, batch: Batch, name: str) -> Material:
     asked = {(a.case_id, a.problem, a.target) for a in batch.annotations}
     said = holding.together(workspace, waiting, base, {case.case_id for case in batch.cases})
     versions = {a.meddra_version for a in batch.annotations if a.problem == "coding"}
-    known = versions & set(data.known_releases(workspace))
-    dictionary = data.dictionary_of(workspace, known.pop()) if len(known) == 1 else None
+    known = versions & set(dictionaries.known_releases(workspace))
+    dictionary = dictionaries.of_version(workspace, known.pop()) if len(known) == 1 else None
     chosen = tuple(a for a in said if (a.case_id, a.problem, a.target) in asked)
     return Material(f"batch {name}", batch.cases, chosen, cluster_names(batch.cases), dictionary)
 

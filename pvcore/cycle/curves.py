@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pvcore.config import Workspace
-from pvcore.cycle import data, samples
+from pvcore.cycle import data, dictionaries, samples
 from pvcore.cycle.baselines import baselines
 from pvcore.cycle.samples import Planned
 from pvcore.evaluation.compare import frame
@@ -66,7 +66,7 @@ def measure(workspace: Workspace, specification: str) -> dict[str, float]:
     problem = PROBLEMS[asked.problem]
     examples = data.examples(workspace, asked.problem, asked.dataset, asked.settings)
     tune, terms = examples["tune"], data.terms(workspace, asked)
-    metrics = problem.metrics_for(data.dictionary_by_digest(workspace, asked.dictionary))
+    metrics = problem.metrics_for(dictionaries.by_digest(workspace, asked.dictionary))
     mine = frame(tune, answered, problem.judged)
     name, words = next(
         iter(baselines(problem, {"train": _learned(asked, examples), "test": tune}, terms).items())

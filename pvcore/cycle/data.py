@@ -12,7 +12,7 @@ import pandas as pd
 from pvcore.annotations import dataset as datasets
 from pvcore.annotations import leakage
 from pvcore.config import Workspace
-from pvcore.cycle.dictionaries import known_releases, load_dictionary
+from pvcore.cycle import dictionaries
 from pvcore.cycle.releases import difference
 from pvcore.errors import NotFound
 from pvcore.meddra.diff import DictionaryDiff
@@ -35,33 +35,13 @@ def dataset_entry(workspace: Workspace, dataset: str) -> Entry:
 def dictionary_digest(workspace: Workspace, dataset: str) -> str | None:
     """The digest of the dictionary that a dataset's labels are in, or None."""
     version = dataset_entry(workspace, dataset).body["version"]
-    return known_releases(workspace)[version] if version else None
-
-
-@lru_cache(maxsize=2)
-def _dictionary(workspace: Workspace, name: str) -> Dictionary:
-    version = next((v for v, known in known_releases(workspace).items() if known == name), None)
-    if version is None:
-        raise NotFound(
-            f"no MedDRA release with the digest {name[:12]} was admitted in {workspace.settings.language}."
-        )
-    return load_dictionary(workspace, version)
-
-
-def dictionary_of(workspace: Workspace, version: str | None) -> Dictionary | None:
-    """The admitted release of a version; None for None."""
-    return dictionary_by_digest(workspace, known_releases(workspace)[version] if version else None)
-
-
-def dictionary_by_digest(workspace: Workspace, name: str | None) -> Dictionary | None:
-    """An admitted release by its digest; None for None."""
-    return _dictionary(workspace, name) if name else None
+    return dictionaries.known_releases(workspace)[version] if version else None
 
 
 @lru_cache(maxsize=4)
 def _examples(workspace: Workspace, problem: str, dataset: str, table: bytes) -> dict[str, list[Example]]:
     loaded = datasets.load(workspace.store, dataset)
-    dictionary = dictionary_by_digest(workspace, dictionary_digest(workspace, dataset))
+    dictionary = dictionaries.by_digest(workspace, dictionary_digest(workspace, dataset))
     return by_table(PROBLEMS[problem], json.loads(table)).examples(
         loaded.cases, loaded.labels, dictionary, new_terms=new_terms(workspace, dataset)
     )
@@ -97,7 +77,7 @@ def new_terms(workspace: Workspace, dataset: str) -> set[str]:
 
 def terms(workspace: Workspace, asked: Specification) -> pd.DataFrame | None:
     """The terms that a model may answer with, by the dictionary that it was trained with; None if it names none."""
-    return terms_of(asked.problem, dictionary_by_digest(workspace, asked.dictionary))
+    return terms_of(asked.problem, dictionaries.by_digest(workspace, asked.dictionary))
 
 
 def terms_of(problem: str, dictionary: Dictionary | None) -> pd.DataFrame | None:
@@ -123,7 +103,7 @@ def refuse_leakage(workspace: Workspace, dataset: str, train: Sequence[Example])
 def training_sets(workspace: Workspace, dataset: str) -> Iterator[tuple[str, Any]]:
     """For each recipe whose problem the dataset has labels for: (problem, (cases, labels, examples, dictionary))."""
     loaded = datasets.load(workspace.store, dataset)
-    dictionary = dictionary_by_digest(workspace, dictionary_digest(workspace, dataset))
+    dictionary = dictionaries.by_digest(workspace, dictionary_digest(workspace, dataset))
     for problem in workspace.recipes():
         found = examples(workspace, problem, dataset)
         if any(found.values()):

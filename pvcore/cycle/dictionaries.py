@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from pvcore.annotations.batch import Batch
 from pvcore.config import Workspace
-from pvcore.errors import Fault, ReleaseError
+from pvcore.errors import Fault, NotFound, ReleaseError
 from pvcore.meddra import release as releases
 from pvcore.meddra.release import Dictionary
 from pvcore.registry.blobs import BLOBS
@@ -33,6 +34,26 @@ def load_dictionary(workspace: Workspace, version: str, language: str | None = N
     if dictionary.digest != body["digest"]:
         raise ReleaseError(body["name"], [Fault(f"MedDRA {version}", "its contents changed since admission")])
     return dictionary
+
+
+def of_version(workspace: Workspace, version: str | None) -> Dictionary | None:
+    """The admitted release of a version; None for None."""
+    return by_digest(workspace, known_releases(workspace)[version] if version else None)
+
+
+def by_digest(workspace: Workspace, name: str | None) -> Dictionary | None:
+    """An admitted release by its digest; None for None. The last two are kept. Raises NotFound."""
+    return _by_digest(workspace, name) if name else None
+
+
+@lru_cache(maxsize=2)
+def _by_digest(workspace: Workspace, name: str) -> Dictionary:
+    version = next((v for v, known in known_releases(workspace).items() if known == name), None)
+    if version is None:
+        raise NotFound(
+            f"no MedDRA release with the digest {name[:12]} was admitted in {workspace.settings.language}."
+        )
+    return load_dictionary(workspace, version)
 
 
 def _admitted(workspace: Workspace, language: str | None) -> list[Entry]:

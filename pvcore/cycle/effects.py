@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pvcore.config import Workspace
-from pvcore.cycle import data
+from pvcore.cycle import data, dictionaries
 from pvcore.evaluation.compare import frame
 from pvcore.evaluation.effects import Release, told_apart
 from pvcore.evaluation.policy import Policy
@@ -58,7 +58,7 @@ def of_dictionary(
     if champion.dictionary == asked.dictionary:
         return Effects(old, new, "The dictionary is the champion's: what changed is the model's doing.")
     held, now = ({example.example_id for example in _held_out(workspace, s)} for s in (champion, asked))
-    releases = [data.dictionary_by_digest(workspace, s.dictionary) for s in (champion, asked)]
+    releases = [dictionaries.by_digest(workspace, s.dictionary) for s in (champion, asked)]
     metrics = problem.metrics_for(releases[1])
     rules = policy.problems.get(asked.problem)
     named = {*rules.non_inferiority, *rules.floors} if rules else set()

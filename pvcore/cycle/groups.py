@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from pvcore.annotations import dataset as datasets
 from pvcore.config import Workspace
-from pvcore.cycle import data
+from pvcore.cycle import data, dictionaries
 from pvcore.errors import ConfigError
 from pvcore.evaluation.policy import Policy
 from pvcore.meddra.mapping import Migration
@@ -26,7 +26,7 @@ def grouped(
     names nothing protects nobody.
     """
     loaded = datasets.load(workspace.store, dataset)
-    dictionary = data.dictionary_by_digest(workspace, data.dictionary_digest(workspace, dataset))
+    dictionary = dictionaries.by_digest(workspace, data.dictionary_digest(workspace, dataset))
     designated, unknown = Designated.of(policy.designated_events, dictionary)
     if unknown:
         where = (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pvcore.config import PolicyDocument, Workspace
-from pvcore.cycle import behaviours, data, effects, learned, mending
+from pvcore.cycle import behaviours, dictionaries, effects, learned, mending
 from pvcore.cycle.candidate import champion_of, load_specification, train
 from pvcore.cycle.hearing import Answers, Questions, hear, questions_to
 from pvcore.cycle.predictions import lines
@@ -150,7 +150,7 @@ def reported(
     problem = PROBLEMS[asked.problem]
     # In the order of their names, which is how the ledger keeps them.
     frames = {name: frame(test, others[name], problem.judged) for name in sorted(others)}
-    dictionary = data.dictionary_by_digest(workspace, asked.dictionary)
+    dictionary = dictionaries.by_digest(workspace, asked.dictionary)
     return measure(
         asked.problem,
         {**problem.metrics_for(dictionary), **reliability.METRICS},

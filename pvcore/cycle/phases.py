@@ -26,7 +26,7 @@ from pvcore.annotations import dataset as datasets
 from pvcore.annotations.batch import Batch
 from pvcore.annotations.merge import case_of
 from pvcore.config import Workspace
-from pvcore.cycle import asking, candidate, data, samples, targeting
+from pvcore.cycle import asking, candidate, data, dictionaries, samples, targeting
 from pvcore.cycle.learned import first_metric, require_target
 from pvcore.cycle.mending import PHASE, modes_of, phases
 from pvcore.errors import ConfigError
@@ -143,7 +143,7 @@ def _ask(
 def _score(workspace: Workspace, asked: Specification, metric: str, found: targeting.Failures) -> Interval:
     """The metric on the tune rows with its interval, whole clusters resampled; ConfigError where it is undefined."""
     problem = PROBLEMS[asked.problem]
-    known = problem.metrics_for(data.dictionary_by_digest(workspace, asked.dictionary))
+    known = problem.metrics_for(dictionaries.by_digest(workspace, asked.dictionary))
     if metric not in known:
         raise ConfigError(f"{asked.problem} has no metric {metric}. It has: {', '.join(known)}.")
     rows = [row.example for row in found.rows]

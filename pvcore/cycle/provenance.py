@@ -9,7 +9,7 @@ from functools import partial
 from pvcore.annotations import dataset as datasets
 from pvcore.annotations.dataset import DatasetInfo
 from pvcore.config import Workspace
-from pvcore.cycle import arrivals, building, data
+from pvcore.cycle import arrivals, building, data, dictionaries
 from pvcore.cycle.checks import HOLDS, Checks, require_same
 from pvcore.errors import NotFound, RegistryError
 from pvcore.registry.blobs import get_blob
@@ -104,5 +104,5 @@ def _release(workspace: Workspace, name: str, blob: Callable[[str], None]) -> No
     for entry in workspace.ledger.entries():
         if entry.kind == "ReleaseAdmitted" and entry.body["digest"] == name:
             blob(entry.body["blob"])
-    if data.dictionary_by_digest(workspace, name) is None:
+    if dictionaries.by_digest(workspace, name) is None:
         raise NotFound(f"no release with the digest {name} was admitted")

@@ -13,7 +13,7 @@ from typing import Any
 from pvcore.annotations import batch as batches
 from pvcore.annotations.batch import Batch
 from pvcore.config import Workspace
-from pvcore.cycle import arrivals, candidate, data, releases
+from pvcore.cycle import arrivals, candidate, data, dictionaries, releases
 from pvcore.cycle.inbox import version_in_name
 from pvcore.cycle.predictions import lines
 from pvcore.inference.guardrails import GuardrailPolicy
@@ -78,7 +78,7 @@ def answer(
 ) -> list[Prediction]:
     """The predictions of a version, in the order of their ids."""
     asked = candidate.load_specification(workspace, version.manifest.specification)
-    dictionary = data.load_dictionary(workspace, given.dictionary) if given.dictionary else None
+    dictionary = dictionaries.load_dictionary(workspace, given.dictionary) if given.dictionary else None
     raw = json.loads(get_blob(workspace.store, given.policy))
     answered = candidate.predict(
         workspace,

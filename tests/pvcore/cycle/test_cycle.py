@@ -18,6 +18,7 @@ from pvcore.cycle import (
     building,
     candidate,
     data,
+    dictionaries,
     inbox,
     judging,
     migration,
@@ -103,7 +104,7 @@ def test_the_champion_has_a_say_in_suggestions_and_only_there(told: Any) -> None
     ws = told.workspace
     nearest = migration._nearest(ws)
     assert nearest is not None
-    terms = data.load_dictionary(ws, "90.1").current_llts()
+    terms = dictionaries.load_dictionary(ws, "90.1").current_llts()
     found = nearest(["heart pain", "liver pain"], terms)
     assert [len(codes) for codes in found] == [5, 5] and set(found[0]) <= set(terms["llt_code"])
     entry = next(e for e in ws.ledger.entries() if e.kind == "Migrated")
@@ -117,7 +118,7 @@ def test_coded_labels_are_those_of_the_adopted_version(told: Any) -> None:
     labels = migration.coded_labels(told.workspace, "90.1")
     assert labels is not None and tuple(labels.columns) == COLUMNS
     assert labels["row_id"].is_unique and (labels["meddra_version"] == "90.1").all()
-    dictionary = data.load_dictionary(told.workspace, "90.1")
+    dictionary = dictionaries.load_dictionary(told.workspace, "90.1")
     assert labels["llt_code"].map(dictionary.is_current).all() and (labels["verbatim"] != "").all()
     assert migration.coded_labels(told.workspace, "90.0") is None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pvcore.cycle import consistency, data, datasets
+from pvcore.cycle import consistency, datasets, dictionaries
 
 
 def test_versions_and_datasets_name_each_other(told: Any) -> None:
@@ -28,7 +28,7 @@ def test_recoded_labels_name_their_migration_and_rule(told: Any) -> None:
 
 def test_doubtful_codes_of_a_dataset_and_of_a_batch_with_what_fits_better(told: Any) -> None:
     ws = told.workspace
-    dictionary = data.load_dictionary(ws, "90.1")
+    dictionary = dictionaries.load_dictionary(ws, "90.1")
     rows = consistency.doubtful(ws, "coding")
     assert rows and [row["doubt"] for row in rows] == sorted((row["doubt"] for row in rows), reverse=True)
     for row in rows:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pvcore.cycle import data, hearing, judging, overview
+from pvcore.cycle import data, dictionaries, hearing, judging, overview
 from pvcore.cycle.references import References, references_of
 from pvcore.errors import ConfigError, NotFound
 from pvcore.evaluation.policy import Policy
@@ -126,7 +126,7 @@ def test_held_out_cases_are_grouped_by_what_matters_for_safety(told: Any) -> Non
 
 def test_a_list_of_designated_events_has_to_name_terms(own: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     ws = own.workspace
-    term = data.load_dictionary(ws, "90.0").tables["pt"]["pt_name"].iloc[0]
+    term = dictionaries.load_dictionary(ws, "90.0").tables["pt"]["pt_name"].iloc[0]
     file = ws.root / "recipes" / "events.txt"
     file.write_text(f"# ours\n{term}  # grave\n\nNo such term\n99999999\n")
     _with(own, top={"designated_events": "events.txt"})

@@ -19,7 +19,7 @@ from pvcore.cycle import (
     building,
     candidate,
     claims,
-    data,
+    dictionaries,
     judging,
     mending,
     phase_pages,
@@ -40,7 +40,7 @@ def unlabelled(own: Any, count: int) -> None:
     from pvcore.annotations.generate import generate_cases
 
     ws = own.workspace
-    dictionary = data.load_dictionary(ws, "90.1")
+    dictionary = dictionaries.load_dictionary(ws, "90.1")
     cases, _ = generate_cases(dictionary, n=count, seed=5, prefix="silent", year=2025)
     path = own.town.arrivals / "silent.json"
     label_studio.write(cases, [], path)
