@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -126,14 +126,7 @@ def weight_files(folder: Path) -> list[Path]:
         files = sorted(folder.glob(WEIGHTS)) if folder.is_dir() else []
         if files:
             return files
-        pickles = [
-            file.name for pattern in ("*.bin", "*.pt", "*.ckpt") for file in sorted(folder.glob(pattern))
-        ]
-        hint = (
-            f" It holds {', '.join(pickles)}, which can run code: convert them to safetensors."
-            if pickles
-            else ""
-        )
+        hint = "".join(f" It holds {names}{what}" for names, what in _other_weights(folder))
         raise TrainingError(f"base {folder}: no *.safetensors there.{hint}")
     if (folder / SINGLE).exists():
         raise TrainingError(
@@ -149,6 +142,16 @@ def weight_files(folder: Path) -> list[Path]:
             f"base {folder}: {INDEX} names {', '.join(missing) or 'no file'}, not there. Fetch the base again."
         )
     return [folder / name for name in names]
+
+
+def _other_weights(folder: Path) -> Iterator[tuple[str, str]]:
+    """(Names of weights in another form, what to do with them), a pair for each form that is there."""
+    for patterns, what in (
+        (("*.bin", "*.pt", "*.ckpt"), ", which can run code: convert them to safetensors."),
+        (("*.gguf",), ": pv base convert makes a base of it."),
+    ):
+        if names := [file.name for pattern in patterns for file in sorted(folder.glob(pattern))]:
+            yield ", ".join(names), what
 
 
 def base_digest(folder: Path) -> str:

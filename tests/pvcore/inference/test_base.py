@@ -45,6 +45,12 @@ def test_a_pickle_is_never_read(tmp_path):
         resolve_base(str(tmp_path / "nowhere"), "0" * 64)
 
 
+def test_a_gguf_file_is_no_base_yet(tmp_path):
+    (tmp_path / "model.Q4_1.gguf").write_bytes(b"GGUF")
+    with pytest.raises(TrainingError, match=r"model.Q4_1.gguf: pv base convert"):
+        resolve_base(str(tmp_path), "0" * 64)
+
+
 def test_the_package_has_the_digest_that_the_recipes_pin():
     from importlib import resources
 
