@@ -148,8 +148,8 @@ def _wait(processes: Sequence[psutil.Process], patience: float) -> list[psutil.P
     rest = [process for process in processes if _lives(process)]
     while rest and time.monotonic() < deadline:
         time.sleep(0.05)
-        _reap()
         rest = [process for process in rest if _lives(process)]
+    _reap()
     return rest
 
 
