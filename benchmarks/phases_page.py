@@ -136,7 +136,10 @@ def modes(runs: Sequence[Run]) -> list[str]:
 
 
 def plot(work: Path) -> bytes:
-    """SVG: the mean score of each way by annotated rows, a panel for each data set in `work`."""
+    """SVG: each run's score by annotated rows, a panel for each data set in `work`.
+
+    The first draw, which all ways share, in full; the others faint: a mean of other draws would begin elsewhere.
+    """
     found = {
         file.stem.removeprefix("series-"): json.loads(file.read_text("utf-8"))
         for file in sorted(work.glob("series-*.json"), reverse=True)
@@ -147,15 +150,12 @@ def plot(work: Path) -> bytes:
         for axes, (name, held) in zip(panels, found.items(), strict=True):
             axes.grid(color=FAINT)
             axes.set_axisbelow(True)
-            for way, (colour, marker) in LOOKS.items():
-                series = [points for other, _, points in held["series"] if other == way]
-                if not series:
-                    continue
-                sizes = [size for size, _ in series[0]]
-                axes.plot(
-                    sizes, [mean(points[n][1] for points in series) for n in range(len(sizes))],
-                    color=colour, marker=marker, markersize=5, label=f"{way} ({len(series)})",
-                )  # fmt: skip
+            for way, seed, points in held["series"]:
+                (colour, marker), (sizes, scores) = LOOKS[way], zip(*points, strict=True)
+                if seed == 0:
+                    axes.plot(sizes, scores, color=colour, marker=marker, markersize=5, label=way)
+                else:
+                    axes.plot(sizes, scores, color=colour, linewidth=1, alpha=0.35)
             axes.set_xticks(sizes)
             axes.set_title(name, color=INK, fontsize=10, loc="left")
             axes.set_xlabel("annotated examples")
