@@ -123,7 +123,7 @@ def joined() -> Iterator[Processes]:
 
     # Defaults of its functions are the group that is open when it is first imported, as training does: they
     # would keep the group's threads alive after it is closed, and one of those aborts a process that ends
-    # ("terminate called without an active exception"; measured with torch 2.13: 4 of 60 processes).
+    # ("terminate called without an active exception"; measured with torch 2.13: 4 of 30 runs of two).
     import torch.distributed.nn
     from torch import distributed
 
