@@ -11,7 +11,6 @@ coding (mentions of TAC 2017 among all PTs of the corpus; a trie of the terms).
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
-from quality_coding import table_of
+from quality_coding import mentions
 from quality_extraction import sentences
 from quality_seriousness import HELD_SEED, LAST, TEST, read_year, some
 
@@ -75,19 +74,9 @@ def extraction(folder: Path, rows: int, asked: int) -> Task:
 
 def coding(file: Path, rows: int, asked: int) -> Task:
     """Every fifth drug label is held out."""
-    found = {
-        (section["label_id"], text.lower(), name)
-        for section in json.loads(file.read_text("utf-8"))
-        for text, name, *_ in section["adverse_events"]
-        if text and name
-    }
-    terms = table_of(sorted({name for *_, name in found}))
-    codes = dict(zip(terms["llt_name"], terms["llt_code"], strict=True))
-    drugs = sorted({drug for drug, *_ in found}, key=digest)[::5]
-    made = [
-        Example(f"{drug} {text} {name}", drug, text, codes[name], drug) for drug, text, name in sorted(found)
-    ]
-    made.sort(key=lambda row: digest(row.example_id))
+    found, terms = mentions(file)
+    drugs = sorted({row.cluster for row in found}, key=digest)[::5]
+    made = sorted(found, key=lambda row: digest(row.example_id))
     learned = [row for row in made if row.cluster not in drugs][:rows]
     pairs = list(zip(terms["llt_code"], terms["llt_name"], strict=True))
     return Task(

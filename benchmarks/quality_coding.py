@@ -125,22 +125,28 @@ def by_frequency(train: Sequence[Example], codes: Sequence[str], ways: dict[str,
         print(f"| {low} to {high:,} | {len(some)} | {' | '.join(values)} |")
 
 
-def tac(file: Path, rows_a_fold: int, epochs: int, threads: int, asked: int, folds: int = 5) -> None:
-    sections = json.loads(file.read_text("utf-8"))
+def mentions(file: Path) -> tuple[list[Example], pd.DataFrame]:
+    """The mentions of TAC 2017, each wording once a drug label (its cluster) and PT, and all their PTs as terms."""
     found = {
         (section["label_id"], event[0].lower(), event[1])
-        for section in sections
+        for section in json.loads(file.read_text("utf-8"))
         for event in section["adverse_events"]
         if event[0] and event[1]
     }
     terms = table_of(sorted({name for _, _, name in found}))
     code_of = dict(zip(terms["llt_name"], terms["llt_code"], strict=True))
-    drugs = sorted({drug for drug, _, _ in found}, key=digest)
-    fold_of = {drug: number % folds for number, drug in enumerate(drugs)}
     rows = [
-        (fold_of[drug], Example(f"{drug} {text} {name}", drug, text, code_of[name], drug))
+        Example(f"{drug} {text} {name}", drug, text, code_of[name], drug)
         for drug, text, name in sorted(found)
     ]
+    return rows, terms
+
+
+def tac(file: Path, rows_a_fold: int, epochs: int, threads: int, asked: int, folds: int = 5) -> None:
+    mentioned, terms = mentions(file)
+    drugs = sorted({row.cluster for row in mentioned}, key=digest)
+    fold_of = {drug: number % folds for number, drug in enumerate(drugs)}
+    rows = [(fold_of[row.cluster], row) for row in mentioned]
     print(f"{len(rows)} mentions (once a label), {len(drugs)} drug labels, {len(terms)} PTs", flush=True)
     ways: dict[str, list[tuple[Example, list[str], bool]]] = {
         "letters": [],

@@ -119,5 +119,7 @@ def hear(questions: Questions, files: Mapping[str, Any]) -> Answers:
 def _asked_again(questions: Questions, champion: Version) -> tuple[list[Example], list[Prediction]]:
     trained = load_specification(questions.workspace, champion.manifest.specification)
     test = effects.asked_again(questions.workspace, questions.asked, trained, questions.test)
+    if not test:
+        return [], []  # and no release is read for it
     within = data.terms(questions.workspace, trained)
-    return test, questions.ask_version(champion, within)(test) if test else []
+    return test, questions.ask_version(champion, within)(test)

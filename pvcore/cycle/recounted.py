@@ -71,7 +71,7 @@ def report(workspace: Workspace, entry: Entry) -> str:
         _require_baselines(workspace, asked, {**kept.examples, "test": test}, kept.named, entry)
     _require_curve(workspace, entry, kept.policy, kept.before)
     again = {name: value for name, value in kept.report.items() if name not in ASIDE}
-    return f"{numbers(again)} numbers from {len(test)} cases{assumed(entry)}"
+    return f"{_numbers(again)} numbers from {len(test)} cases{assumed(entry)}"
 
 
 def _require_references(workspace: Workspace, entry: Entry, kept: Stored, said: Report) -> None:
@@ -163,7 +163,7 @@ def _behaviour(workspace: Workspace, entry: Entry, asked: Specification) -> Cond
     )
 
 
-def numbers(value: Any) -> int:
+def _numbers(value: Any) -> int:
     if isinstance(value, dict | list):
-        return sum(map(numbers, value.values() if isinstance(value, dict) else value))
+        return sum(map(_numbers, value.values() if isinstance(value, dict) else value))
     return isinstance(value, int | float) and not isinstance(value, bool)
