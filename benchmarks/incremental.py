@@ -69,7 +69,7 @@ def settings_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def fitted(stream: Stream, update: Update, rows: Sequence[Example], parent: Fit | None, work: Path) -> Fit:
-    """Train on `rows`, on one thread, unless FOLDER has it."""
+    """Train on `rows`, on one thread, unless FOLDER has it. Wordings are those of all rows so far, as in the cycle."""
     recipe = stream.recipe
     asked = Specification(
         recipe["problem"], "encoder", settings_of(recipe), rows_digest(rows), recipe["seed"],
@@ -82,7 +82,7 @@ def fitted(stream: Stream, update: Update, rows: Sequence[Example], parent: Fit 
         started = time.process_time()
         base = resolve_base(recipe["base"]["source"], recipe["base"]["digest"])
         made = train(
-            asked, {"train": rows, "tune": update.tune}, base=base, workdir=folder / "steps",
+            asked, {"train": rows, "tune": update.tune, "known": update.train}, base=base, workdir=folder / "steps",
             output=folder / "adapter", parent=parent.adapter if parent else None, terms=update.terms, threads=1,
         )  # fmt: skip
         seconds = time.process_time() - started

@@ -32,7 +32,8 @@ import pandas as pd
 from coding_parts import recipe
 from phases_page import Phase, Run, page, plot
 from quality_extraction import sentences
-from quality_seriousness import FIRST, LAST, TEST, TUNE, draw, read_year, some, write
+from quality_parts import write
+from quality_seriousness import FIRST, LAST, TEST, TUNE, draw, read_year, some
 
 from pvcore.advice import choosing
 from pvcore.advice.failures import Answered, closed, failure_modes

@@ -1,41 +1,51 @@
 """Coding of real reports: narratives to sets of PTs (VAERS), mentions to a PT (TAC 2017 drug labels).
 
-    python benchmarks/quality_coding.py vaers FOLDER [--rows 2000] [--epochs 2] [--words 20000]
-    python benchmarks/quality_coding.py tac FILE [--rows 6000] [--epochs 3] [--folds 5]
+    python benchmarks/quality_coding.py vaers FOLDER [--rows 2000] [--epochs 2] [--words 20000] [--seeds 5]
+    python benchmarks/quality_coding.py tac FILE [--rows N] [--epochs 2] [--folds 5]
 
 vaers: the 500 most frequent PTs of the training years. Train on reports received up to 2001, tune on 2002, test on
-2003: never at random, because near-identical reports arrive together. ROWS of training, a sample by digest, 500 of
-tune, and half of ROWS of test. The recipe of pts, computed in bfloat16 and reading 160 tokens. The yardstick is that
+2003: never at random, because near-identical reports arrive together. ROWS of training, another draw for each seed, 500
+of tune, and half of ROWS of test. The recipe of pts, computed in bfloat16 and reading 160 tokens. The yardstick is that
 of the gate: TF-IDF of words and word pairs and one logistic regression a PT, with one threshold for all PTs chosen on
-tune, as ours is; it is fitted to WORDS rows, too, for it learns in seconds. Intervals are 95%, from 1,000 resamples
-of reports; differences are paired.
+tune, as ours is; it is fitted to WORDS rows, too (one draw), for it learns in seconds.
 
 tac: five folds by drug label, of which FOLDS are held out in turn; at most ROWS of training, by digest. The candidates
 are all PTs of the corpus, by name. A PT is seen if a training row has it. The yardstick is the nearest term by letters,
-with the mentions of the training rows as further names. Reordered as in coding_speed.py: the platform does not.
+with the mentions of the training rows as further names; ours has them (training.wordings), or the terms' names alone.
+
+What was answered is kept below --work. Intervals are 95%, by report or drug label; differences are paired.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import tempfile
-import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-from coding_parts import recipe, reordered, share, trained, untrained
+from coding_parts import recipe
+from quality_parts import SEEDS, Answered, by_recipe, kept, table, timed
+from quality_seriousness import some
 
 from pvcore.evaluation.baseline import nearest_terms, tfidf_sets
-from pvcore.evaluation.compare import evaluate, frame
-from pvcore.evaluation.policy import Policy
-from pvcore.evaluation.report import Estimate
+from pvcore.evaluation.compare import frame
+from pvcore.evaluation.metrics import Floats, Metric, ratio
 from pvcore.evaluation.sets import macro_f1, micro_f1, precision_at_5
 from pvcore.records import Case, Example, digest
+from pvcore.training.train import rows_digest
 
-PTS, TUNE = 500, 500
+PTS, TUNE, FOLDS = 500, 500, 5
+WAYS = {
+    "letters": (False, False),
+    "the base, terms alone": (False, True),
+    "the base, with wordings": (False, False),
+    "coding, terms alone": (True, True),
+    "coding, with wordings": (True, False),
+}
+"""Of tac: whether the base is trained, and asked with the names of the terms alone."""
 
 
 def table_of(names: Sequence[str]) -> pd.DataFrame:
@@ -44,37 +54,47 @@ def table_of(names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({"llt_code": codes, "llt_name": list(names), "pt_code": codes})
 
 
-def vaers(folder: Path, rows: int, epochs: int, threads: int, more: int) -> None:
-    made, terms = reports(folder, max(rows, more), rows // 2)
-    words, seconds = {}, {}
-    for size in (rows, more):
-        started, way = time.process_time(), f"TF-IDF, {size:,} rows"
-        answers = tfidf_sets(made["train"][:size], made["tune"], made["test"])
-        words[way], seconds[way] = frame(made["test"], answers), time.process_time() - started
-    made["train"] = made["train"][:rows]
-    settings = recipe("pts", text__max_tokens=160, training__epochs=epochs, quantisation__compute="bfloat16")
-    with tempfile.TemporaryDirectory() as name:
-        started = time.process_time()
-        held = {"train": made["train"], "tune": made["tune"]}
-        model = trained("pts", held, terms, settings, Path(name, "a"), threads=threads)
-        ours = frame(made["test"], model.predict(made["test"], terms=terms, threads=threads))
-        seconds["pts"] = time.process_time() - started
-    chosen, least = [micro_f1(), macro_f1(), precision_at_5()], f"TF-IDF, {rows:,} rows"
-    report = evaluate("pts", chosen, ours, None, Policy(), seed=17, baselines=words)
-    results = [report.overall.results[metric.name] for metric in chosen]
-    print(
-        f"\n| | {' | '.join(metric.name for metric in chosen)} | processor seconds |\n|---|---|---|---|---:|"
+def vaers(options: argparse.Namespace) -> None:
+    rows, seeds = options.rows or 2000, range(options.seeds)
+    pools, terms = reports(options.path, rows // 2)
+    least, most = f"TF-IDF, {rows:,} rows", f"TF-IDF, {options.words:,} rows"
+    ours, held = f"pts, {rows:,} rows", {split: pools[split] for split in ("tune", "test")}
+    settings = recipe(
+        "pts", text__max_tokens=160, training__epochs=options.epochs or 2, quantisation__compute="bfloat16"
     )
-    for way in words:
-        shown(way, [r.against[way].reference for r in results], f"{seconds[way]:.0f}")
-    shown(f"pts, {rows:,} rows", [r.candidate for r in results], f"{seconds['pts']:.0f}")
-    for way in words:
-        shown(f"pts less {way}", [r.against[way].difference for r in results], "", "+")
-    by_frequency(made["train"], list(terms["llt_code"]), {least: words[least], "pts": ours})
+    made: dict[str, list[pd.DataFrame]] = {least: [], most: [], ours: []}
+    seconds: dict[str, list[float]] = {name: [] for name in made}
+
+    def add(way: str, found: Answered) -> None:
+        made[way].append(frame(held["test"], found.answers))
+        seconds[way].append(found.seconds)
+
+    def words(train: list[Example]) -> Answered:
+        make = timed(lambda: tfidf_sets(train, held["tune"], held["test"]))
+        return kept(
+            options.work, ["tfidf", rows_digest(train), rows_digest(held["test"])], held["test"], make
+        )
+
+    for seed in seeds:
+        train = some(pools["train"], max(rows, options.words), seed)
+        add(least, words(train[:rows]))
+        if seed == 0:
+            add(most, words(train[: options.words]))
+        given = {"train": train[:rows], **held}
+        found = by_recipe(
+            "pts", settings, given, seed=seed, work=options.work, threads=options.threads, terms=terms
+        )
+        add(ours, found)
+        print(f"seed {seed}: micro F1 {micro_f1()(made[ours][-1]):.3f}", flush=True)
+    print()
+    print(*table(made, [micro_f1(), macro_f1(), precision_at_5()], [(ours, least), (ours, most)]), sep="\n")
+    print("\nprocessor seconds:", "; ".join(f"{way} {np.mean(s):.0f}" for way, s in seconds.items()))
+    first = some(pools["train"], max(rows, options.words), 0)[:rows]
+    by_frequency(first, list(terms["llt_code"]), {way: made[way][0] for way in (least, ours)})
 
 
-def reports(folder: Path, rows: int, test: int) -> tuple[dict[str, list[Example]], pd.DataFrame]:
-    """The examples of each split, and the PTs that they may have; printed: how many of how many."""
+def reports(folder: Path, test: int) -> tuple[dict[str, list[Example]], pd.DataFrame]:
+    """All examples of train, samples of tune and test, and the PTs that they may have; printed: of how many."""
     from pvcore.annotations import batch as batches
 
     cases = [case for file in sorted(folder.glob("*.zip")) for case in batches.read(file).cases]
@@ -88,7 +108,7 @@ def reports(folder: Path, rows: int, test: int) -> tuple[dict[str, list[Example]
     names = [name for name, _ in sorted(counts.items(), key=lambda p: (-p[1], p[0]))[:PTS]]
     terms = table_of(names)
     code_of = dict(zip(terms["llt_name"], terms["llt_code"], strict=True))
-    size = {"train": rows, "tune": TUNE, "test": test}
+    size = {"train": None, "tune": TUNE, "test": test}
 
     def example(case: Case) -> Example:
         codes = sorted({code_of[r.pt_name] for r in case.reactions if r.pt_name in code_of})
@@ -102,11 +122,6 @@ def reports(folder: Path, rows: int, test: int) -> tuple[dict[str, list[Example]
     parts = ", ".join(f"{split} {len(made[split]):,} of {len(of[split]):,}" for split in made)
     print(f"{parts}; {len(names)} PTs, {share:.0%} of the codings of 2003; {held:.1f} a test report")
     return made, terms
-
-
-def shown(way: str, values: Sequence[Estimate], seconds: str, sign: str = "") -> None:
-    cells = [f"{v.value:{sign}.3f} [{v.low:{sign}.3f}, {v.high:{sign}.3f}]" for v in values]
-    print(f"| {way} | {' | '.join(cells)} | {seconds} |")
 
 
 def by_frequency(train: Sequence[Example], codes: Sequence[str], ways: dict[str, pd.DataFrame]) -> None:
@@ -142,48 +157,57 @@ def mentions(file: Path) -> tuple[list[Example], pd.DataFrame]:
     return rows, terms
 
 
-def tac(file: Path, rows_a_fold: int, epochs: int, threads: int, asked: int, folds: int = 5) -> None:
-    mentioned, terms = mentions(file)
+def tac(options: argparse.Namespace) -> None:
+    mentioned, terms = mentions(options.path)
     drugs = sorted({row.cluster for row in mentioned}, key=digest)
-    fold_of = {drug: number % folds for number, drug in enumerate(drugs)}
-    rows = [(fold_of[row.cluster], row) for row in mentioned]
-    print(f"{len(rows)} mentions (once a label), {len(drugs)} drug labels, {len(terms)} PTs", flush=True)
-    ways: dict[str, list[tuple[Example, list[str], bool]]] = {
-        "letters": [],
-        "base as it is": [],
-        "coding": [],
-        "coding, reordered": [],
-    }
+    fold_of = {drug: number % FOLDS for number, drug in enumerate(drugs)}
+    print(f"{len(mentioned)} mentions (once a label), {len(drugs)} drug labels, {len(terms)} PTs", flush=True)
     pairs = list(zip(terms["llt_code"], terms["llt_name"], strict=True))
-    settings = recipe("coding", training__epochs=epochs, training__dictionary_pairs=0)
-    for fold in range(asked):
-        train = [row for number, row in rows if number != fold]
-        test = [row for number, row in rows if number == fold]
-        train = sorted(train, key=lambda row: digest(row.example_id))[:rows_a_fold]
+    coding = recipe(
+        "coding",
+        training__dictionary_pairs=0,
+        quantisation__compute="bfloat16",
+        training__epochs=options.epochs or 2,
+    )
+    nothing = coding | {"training": coding["training"] | {"epochs": 1, "learning_rate": 1e-12}}
+    found: dict[str, list[pd.DataFrame]] = {way: [] for way in WAYS}
+    for fold in range(options.folds):
+        rest = [row for row in mentioned if fold_of[row.cluster] != fold]
+        test = [row for row in mentioned if fold_of[row.cluster] == fold]
+        train = sorted(rest, key=lambda row: digest(row.example_id))[: options.rows or len(rest)]
         seen = {row.label for row in train}
-        with tempfile.TemporaryDirectory() as name:
-            models = {
-                "base as it is": untrained("coding", train[0], terms, Path(name, "base"), threads),
-                "coding": trained(
-                    "coding", {"train": train}, terms, settings, Path(name, "coding"), threads=threads
-                ),
-            }
-            answered = {
-                way: model.predict(test, terms=terms, threads=threads) for way, model in models.items()
-            }
-        answered["letters"] = nearest_terms(pairs, train, test)
-        best_of = {way: [[c for c, _ in p.ranked] for p in found] for way, found in answered.items()}
-        best_of["coding, reordered"] = reordered(test, [p.ranked for p in answered["coding"]], dict(pairs))
-        for way, ranked in best_of.items():
-            ways[way] += [(row, best, row.label in seen) for row, best in zip(test, ranked, strict=True)]
-    print("\n| way | all: at 1, at 5 | seen PTs: at 1, at 5 | unseen PTs: at 1, at 5 |\n|---|---:|---:|---:|")
-    for way, results in ways.items():
-        cells = []
-        for keep in ((True, False), (True,), (False,)):
-            some = [(row, best) for row, best, known in results if known in keep]
-            at = [share([r for r, _ in some], [b for _, b in some], top) for top in (1, 5)]
-            cells.append(f"{at[0]:.3f}, {at[1]:.3f} ({len(some)})")
-        print(f"| {way} | " + " | ".join(cells) + " |")
+        answered = {"letters": nearest_terms(pairs, train, test)}
+        for way, (trains, alone) in WAYS.items():
+            if way != "letters":
+                given = {"train": train if trains else train[:1], "known": train, "test": test}
+                answered[way] = by_recipe(
+                    "coding", coding if trains else nothing, given, seed=17, work=options.work,
+                    threads=options.threads, terms=terms, alone=alone,
+                ).answers  # fmt: skip
+        for way, answers in answered.items():
+            one = frame(test, answers)
+            found[way].append(one.assign(seen=one["label"].isin(seen)))
+        print(f"fold {fold}: {len(train)} rows of training", flush=True)
+    made = {way: [pd.concat(frames, ignore_index=True)] for way, frames in found.items()}
+    count = made["letters"][0]["seen"].value_counts()
+    print(f"\nseen PTs: {count[True]:,} mentions, unseen: {count[False]:,}")
+    ours = "coding, with wordings"
+    against = [(ours, other) for other in ("letters", "coding, terms alone")]
+    asked = [at(top, seen) for seen in (None, True, False) for top in (1, 5)]
+    print(*table(made, asked, against), sep="\n")
+
+
+def at(top: int, seen: bool | None) -> Metric:
+    """Accuracy among the first `top`, of the rows whose PT training has seen, has not, or all."""
+
+    def parts(rows: pd.DataFrame) -> tuple[Floats, Floats]:
+        counted = np.ones(len(rows), bool) if seen is None else (rows["seen"] == seen).to_numpy()
+        pairs = zip(rows["label"], rows["ranked"], strict=True)
+        right = np.array([label in ranked[:top] for label, ranked in pairs])
+        return (right & counted).astype(float), counted.astype(float)
+
+    of = {None: "all", True: "seen", False: "unseen"}[seen]
+    return Metric(f"{of} at {top}", ratio(parts), parts=parts)
 
 
 def main() -> None:
@@ -192,16 +216,15 @@ def main() -> None:
     )
     parser.add_argument("what", choices=("vaers", "tac"))
     parser.add_argument("path", type=Path)
-    parser.add_argument("--rows", type=int, help="2000 of vaers, 6000 of tac")
-    parser.add_argument("--epochs", type=int, help="2 of vaers, 3 of tac")
+    parser.add_argument("--rows", type=int, help="2000 of vaers, all of tac")
+    parser.add_argument("--epochs", type=int, help="default 2")
     parser.add_argument("--words", type=int, default=20_000, help="rows of a second TF-IDF (vaers)")
-    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="draws of the training rows (vaers)")
+    parser.add_argument("--folds", type=int, default=FOLDS, help="tac")
     parser.add_argument("--threads", type=int, default=1)
-    asked = parser.parse_args()
-    if asked.what == "vaers":
-        vaers(asked.path, asked.rows or 2000, asked.epochs or 2, asked.threads, asked.words)
-    else:
-        tac(asked.path, asked.rows or 6000, asked.epochs or 3, asked.threads, asked.folds)
+    parser.add_argument("--work", type=Path, default=Path(".pv/quality-coding"))
+    options = parser.parse_args()
+    {"vaers": vaers, "tac": tac}[options.what](options)
 
 
 if __name__ == "__main__":

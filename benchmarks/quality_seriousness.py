@@ -26,12 +26,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from quality_parts import table, write
 
 from pvcore.annotations import batch
 from pvcore.evaluation import metrics
 from pvcore.evaluation.baseline import tfidf
-from pvcore.evaluation.metrics import Floats, Metric
-from pvcore.evaluation.paired import Resamples, percentile_interval
 from pvcore.problems.seriousness import LABELS, POSITIVE
 from pvcore.records import Example, digest
 from pvcore.training.specification import Specification
@@ -134,48 +133,11 @@ def by_both(first: Scores, second: Scores) -> Scores:
     return {split: joined(first[split], second[split]) for split in first}
 
 
-def write(file: Path, value: Any) -> None:
-    """A file that is there whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(value), "utf-8")
-    part.rename(file)
-
-
 def frame(held: dict[str, list[Example]], scores: Scores) -> pd.DataFrame:
     """The evaluation frame of the test split, answered at the tune split's best threshold."""
     at = best_threshold(scores["tune"], [row.label == POSITIVE for row in held["tune"]])
     table = pd.DataFrame({"label": [row.label for row in held["test"]], "score": scores["test"]})
     return table.assign(answer=np.where(table["score"] >= at, POSITIVE, LABELS[0]))
-
-
-def resampled(frames: Sequence[pd.DataFrame], metric: Metric, draws: Resamples) -> tuple[Floats, Floats]:
-    """The metric of each seed's frame, and its mean over the seeds under every resample of the cases."""
-    return np.array([metric(f) for f in frames]), np.mean([draws.values(metric, f) for f in frames], axis=0)
-
-
-def cell(values: Floats, draws: Floats, signed: bool = False) -> str:
-    low, high = percentile_interval(draws, 0.95)
-    form = "+.3f" if signed else ".3f"
-    spread = f" ±{values.std(ddof=1):.3f}" if len(values) > 1 else ""
-    return f"{values.mean():{form}} [{low:{form}}, {high:{form}}]{spread}"
-
-
-def table(
-    made: dict[str, list[pd.DataFrame]], against: Sequence[tuple[str, str]], resamples: int
-) -> list[str]:
-    """Markdown rows: each side's metrics, then the paired differences (first - second of `against`)."""
-    size = len(next(iter(made.values()))[0])
-    draws = Resamples(np.arange(size), size, resamples, seed=1)
-    found = {name: [resampled(frames, m, draws) for m in METRICS] for name, frames in made.items()}
-    lines = ["| | AUC | AP | best F1 |", "|---|---|---|---|"]
-    for name, columns in found.items():
-        lines.append(f"| {name} | " + " | ".join(cell(*column) for column in columns) + " |")
-    for ours, theirs in against:
-        pairs = zip(found[ours], found[theirs], strict=True)
-        gaps = [cell(a[0] - b[0], a[1] - b[1], signed=True) for a, b in pairs]
-        lines.append(f"| {ours} less {theirs} | " + " | ".join(gaps) + " |")
-    return lines
 
 
 def cuts(options: argparse.Namespace, recipe: dict[str, Any]) -> list[str]:
@@ -241,7 +203,7 @@ def measure(options: argparse.Namespace, recipe: dict[str, Any], say: Say) -> li
     share = np.mean([row.label == POSITIVE for row in held["test"]])
     sizes = {split: f"{len(rows):,}" for split, rows in held.items()}
     head = f"{sizes['test']} reports of {TEST}, {share:.1%} serious; threshold from {sizes['tune']} of {TUNE}"
-    return [head, "", *table(made, against, options.resamples)]
+    return [head, "", *table(made, METRICS, against, options.resamples)]
 
 
 def main() -> None:

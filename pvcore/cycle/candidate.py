@@ -137,7 +137,7 @@ def train(
         result = train_with(
             wanted(workspace.settings.processes),
             asked,
-            {"train": mixed, "tune": tune},
+            {"train": mixed, "tune": tune, "known": _known(mixed, replayed)},
             base=base,
             parent=parent_folder,
             terms=data.terms(workspace, asked),
@@ -172,6 +172,12 @@ def train(
     if not rebuild:
         shutil.rmtree(workspace.checkpoints / specification, ignore_errors=True)
     return entry.body
+
+
+def _known(mixed: Sequence[Example], before: Sequence[Example]) -> list[Example]:
+    """What is trained on, and all that was learned from `before`: a bound on the rows of a run bounds this, too."""
+    trained = {example.example_id for example in mixed}
+    return [*mixed, *(example for example in before if example.example_id not in trained)]
 
 
 def base_folder(workspace: Workspace, base: Mapping[str, Any]) -> Path:

@@ -18,6 +18,19 @@ FILE = "pv.json"
 FORMAT = 1
 
 
+def beside(folder: Path, name: str, expected: str) -> Path:
+    """A file of vectors in an adapter's folder, which the card names by its SHA-256.
+
+    Raises TrainingError where it is missing or is another one.
+    """
+    from pvcore.inference.base import file_digest
+
+    file = folder / name
+    if not file.is_file() or file_digest(file) != expected:
+        raise TrainingError(f"{file} is missing or not the one that the adapter's card names: fetch it again")
+    return file
+
+
 @dataclass(frozen=True)
 class Card:
     """How to ask an adapter: head, labels, threshold, text length, and the base it belongs to.
@@ -29,7 +42,8 @@ class Card:
     that is longer than `max_tokens` is put (pvcore.inference.windows). `calibration` turns a score into a
     confidence, `unlike` says from which distance on a text is unlike the training data, `prototypes` is
     the SHA-256 of the vectors it is measured from, `unsure` the least probability that is usual of a token
-    (pvcore.inference.guardrails); None: never calibrated.
+    (pvcore.inference.guardrails); None: never calibrated. `wordings` is the SHA-256 of the wordings that count
+    as further names of their terms (pvcore.inference.wordings), None for an adapter that keeps none.
     """
 
     problem: str
@@ -54,6 +68,7 @@ class Card:
     unlike: Mapping[str, Any] | None = None
     unsure: float | None = None
     prototypes: str | None = None
+    wordings: str | None = None
     format: int = field(default=FORMAT)
 
     @property

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from pvcore.errors import TrainingError
 from pvcore.inference.calibration import confidence
+from pvcore.inference.card import beside
 from pvcore.inference.heads.head import Answer
 from pvcore.inference.scoring import Floats, in_blocks, mean_state
 from pvcore.inference.support import alike, lost, unsupported
@@ -127,18 +127,11 @@ def unit(vectors: NDArray[Any]) -> NDArray[np.float64]:
 def load_prototypes(folder: Path, expected: str | None) -> NDArray[np.float64] | None:
     """The unit vectors of an adapter's training texts, shape (texts, hidden size); None where it has none.
 
-    Raises TrainingError for a file that is missing or is not the one that the card names.
+    Raises TrainingError as `beside` does.
     """
     from safetensors.numpy import load_file
 
-    from pvcore.inference.base import file_digest
-
-    if expected is None:
-        return None
-    file = folder / FILE
-    if not file.is_file() or file_digest(file) != expected:
-        raise TrainingError(f"{file} is missing or not the one that the adapter's card names: fetch it again")
-    return unit(load_file(file)["prototypes"])
+    return None if expected is None else unit(load_file(beside(folder, FILE, expected))["prototypes"])
 
 
 def _unlike(model: Model, distance: float | None, policy: GuardrailPolicy) -> Guardrail:

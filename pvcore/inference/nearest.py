@@ -18,23 +18,44 @@ ROWS = 64
 
 
 def nearest(
-    queries: NDArray[np.float32], vectors: NDArray[np.float32], top: int
+    queries: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    top: int,
+    *,
+    of: NDArray[np.int64] | None = None,
+    less: NDArray[np.float64] | None = None,
 ) -> Iterator[list[tuple[int, float]]]:
     """For each query the `top` (row of `vectors`, dot product), best first; equal ones by the lower row.
 
-    Shapes (queries, size) and (vectors, size), all of length one.
+    Shapes (queries, size) and (vectors, size), all of length one. `of`, shape (vectors,), numbers from 0 what each
+    vector is a name of: of each thing its best name alone is found. `less`, of the same shape, is the share of what a
+    product lacks to 1 that is taken off it, too: an equal vector has 1 whatever it is.
     """
     import torch
 
     columns = torch.from_numpy(vectors).T
-    top = min(top, len(vectors))
+    things = np.arange(len(vectors)) if of is None else of
+    taken = np.zeros(len(vectors)) if less is None else less
+    count = int(things.max(initial=-1)) + 1
+    top = min(top, count)
     for start in range(0, len(queries), ROWS):
         part = queries[start : start + ROWS]
         rough = torch.from_numpy(part) @ columns
-        least = rough.topk(top, dim=1).values[:, -1:] - margin(vectors.shape[1])
+        rough -= (1 - rough) * torch.from_numpy(taken).float()
+        best = rough
+        if of is not None:
+            empty = rough.new_full((len(part), count), -math.inf)
+            best = empty.scatter_reduce(1, torch.from_numpy(of).expand_as(rough), rough, "amax")
+        off = margin(vectors.shape[1]) * (1 + float(taken.max(initial=0)))
+        least = best.topk(top, dim=1).values[:, -1:] - off
         for query, possible in zip(part, rough >= least, strict=True):
-            found = [(row, exact(query, vectors[row])) for row in possible.nonzero()[:, 0].tolist()]
-            yield sorted(found, key=lambda pair: (-pair[1], pair[0]))[:top]
+            rows = possible.nonzero()[:, 0].tolist()
+            dots = [(row, exact(query, vectors[row])) for row in rows]
+            found = [(row, dot - (1 - dot) * float(taken[row])) for row, dot in dots]
+            first: dict[int, tuple[int, float]] = {}
+            for row, value in sorted(found, key=lambda pair: (-pair[1], pair[0])):
+                first.setdefault(int(things[row]), (row, value))
+            yield [*first.values()][:top]
 
 
 def margin(size: int) -> float:

@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvcore.errors import TrainingError
-from pvcore.inference import backend, guardrails
+from pvcore.inference import backend, guardrails, wordings
 from pvcore.inference.base import base_digest, beside_digests
 from pvcore.inference.card import Card
 from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.inference.heads import HEADS, Head
 from pvcore.inference.model import load_adapter, load_base, load_tokenizer
 from pvcore.inference.scoring import one_at_a_time
+from pvcore.inference.wordings import Wordings
 from pvcore.records import Example, Prediction, Question
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Model:
 
     `kept` is what a head may keep between calls, such as the vectors of a dictionary's terms; it goes
     stale when the network is trained on. `prototypes` are unit vectors of training texts, shape (texts,
-    hidden size), None for an adapter without guardrails.
+    hidden size), None for an adapter without guardrails. `wordings` are further names of terms.
     """
 
     card: Card
@@ -43,6 +44,7 @@ class Model:
     tokenizer: Any
     kept: dict[str, Any] = field(default_factory=dict, repr=False)
     prototypes: NDArray[np.float64] | None = field(default=None, repr=False)
+    wordings: Wordings | None = field(default=None, repr=False)
 
     @property
     def head(self) -> Head:
@@ -125,5 +127,10 @@ def load(adapter: Path, base: Path) -> Model:
         names = sorted({n for n, d in set(beside.items()) ^ set(card.base_files.items())})
         raise TrainingError(f"{base}: {', '.join(names)} differ from those that {adapter} was trained with")
     network = load_base(base, head=card.head, labels=card.outputs, bits=card.bits, compute=card.compute)
-    prototypes = guardrails.load_prototypes(adapter, card.prototypes)
-    return Model(card, load_adapter(network, adapter), load_tokenizer(base), prototypes=prototypes)
+    return Model(
+        card,
+        load_adapter(network, adapter),
+        load_tokenizer(base),
+        prototypes=guardrails.load_prototypes(adapter, card.prototypes),
+        wordings=wordings.load(adapter, card.wordings),
+    )

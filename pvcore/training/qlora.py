@@ -17,6 +17,9 @@ from pvcore.inference.card import Card
 from pvcore.inference.guardrails import FILE as VECTORS
 from pvcore.inference.heads import HEADS
 from pvcore.inference.model import keep_training_layout, load_adapter, quiet
+from pvcore.inference.wordings import FILE as WORDINGS
+from pvcore.inference.wordings import Wordings
+from pvcore.inference.wordings import save as save_wordings
 from pvcore.records import digest
 from pvcore.training.labels import Origins, move_head
 from pvcore.training.settings import Lora
@@ -134,10 +137,13 @@ def trainable(model: Any) -> dict[str, Any]:
     return found
 
 
-def save(model: Any, folder: Path, card: Card, prototypes: Any = None) -> dict[str, str]:
+def save(
+    model: Any, folder: Path, card: Card, prototypes: Any = None, wordings: Wordings | None = None
+) -> dict[str, str]:
     """Write a plain PEFT folder with pv.json, whole or not at all; returns {name: SHA-256}.
 
-    `prototypes`, the vectors that guardrails measure from, go into a file of their own, named in the card.
+    `prototypes`, the vectors that guardrails measure from, and `wordings`, further names of terms, go into files of
+    their own, named in the card.
     PEFT's own writer would leave a set in random order, a path of this machine and a README in it.
     """
     from peft import get_peft_model_state_dict
@@ -161,16 +167,18 @@ def save(model: Any, folder: Path, card: Card, prototypes: Any = None) -> dict[s
         named = card
         if prototypes is not None:
             save_vectors({"prototypes": prototypes}, work / VECTORS)
-            named = dataclasses.replace(card, prototypes=file_digest(work / VECTORS))
+            named = dataclasses.replace(named, prototypes=file_digest(work / VECTORS))
+        if wordings is not None:
+            named = dataclasses.replace(named, wordings=save_wordings(wordings, work))
         named.write(work)
 
     return adapter_files(complete(folder, fill))
 
 
 def adapter_files(folder: Path) -> dict[str, str]:
-    """{name: SHA-256} of an adapter's files: three, and the vectors of its guardrails where it has some."""
-    names = (CONFIG, WEIGHTS, CARD, *((VECTORS,) if (folder / VECTORS).exists() else ()))
-    return {name: file_digest(folder / name) for name in names}
+    """{name: SHA-256} of an adapter's files: three, and the vectors of guardrails and wordings where it has some."""
+    further = (name for name in (VECTORS, WORDINGS) if (folder / name).exists())
+    return {name: file_digest(folder / name) for name in (CONFIG, WEIGHTS, CARD, *further)}
 
 
 def adapter_digest(files: dict[str, str]) -> str:

@@ -106,6 +106,10 @@ class TrainingSettings(Section):
     temperature: float = Field(
         default=0.05, gt=0, description="of the contrastive loss, and of the sigmoid loss over sets"
     )
+    wordings: bool = Field(
+        default=False,
+        description="encoder coding: the wordings of training rows become further names of their terms",
+    )
     dictionary_pairs: int = Field(default=0, ge=0, description="(LLT, PT) pairs of the dictionary, an epoch")
 
     @model_validator(mode="after")

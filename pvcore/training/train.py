@@ -25,6 +25,7 @@ from pvcore.inference import backend
 from pvcore.inference.base import beside_digests
 from pvcore.inference.card import Card
 from pvcore.inference.heads import head_for
+from pvcore.inference.heads.embedding import EMBEDDING, wordings
 from pvcore.inference.model import load_base, load_tokenizer
 from pvcore.inference.predict import Model
 from pvcore.inference.prefix import keep_cache_when_recomputing
@@ -50,7 +51,8 @@ class TrainResult:
     `curve` is (step, loss) of every step, `tune` the metrics on the tune split with the threshold
     chosen there, `looks` those on the way. `resumed_from` is 0 for a run that was not cut off.
     `consumed` are the cases whose rows were handed out in batches, `fitted` those that head, thresholds,
-    calibration and guardrails were fitted with the rows of, in whole or in part; both sorted.
+    calibration and guardrails were fitted with the rows of, in whole or in part, or whose wordings are kept; both
+    sorted.
     """
 
     adapter: Path
@@ -80,16 +82,18 @@ def train(
 ) -> TrainResult:
     """Train, or go on from the last checkpoint below `workdir/<specification digest>`.
 
-    `examples["train"]` is what is trained on (mixed already), `examples["tune"]` chooses the
-    threshold. `base` and `parent` are folders that were resolved and verified. `terms` (llt_code,
-    llt_name, pt_code of the current LLTs) is needed for rankings. The adapter appears in `output`
+    `examples["train"]` is what is trained on (mixed already), `examples["tune"]` chooses the threshold. With
+    `training.wordings` those of `examples["known"]`, all rows that might be trained on (default: those that are),
+    become further names of their terms. `base` and `parent` are folders that were resolved and verified. `terms`
+    (llt_code, llt_name, pt_code of the current LLTs) is needed for rankings. The adapter appears in `output`
     whole. `progress` is called with (step, steps, loss). Raises TrainingError and LeakageError.
     """
     started = time.monotonic()
     settings, task = _settings(specification, parent), problem(specification.problem)
     card = _card(specification, settings, task, base)
     rows, tune = list(examples.get("train", ())), list(examples.get("tune", ()))
-    _check(specification, task, card, rows, tune, parent)
+    known = _known(settings, card, examples.get("known", rows))
+    _check(specification, task, card, rows, tune, parent, known)
     card = learnable(card, rows, parent)
     with several.joined() as processes, backend.deterministic(threads):
         network, tokenizer = _network(specification, settings, card, base, parent)
@@ -109,10 +113,12 @@ def train(
         )
 
         def finish() -> tuple[dict[str, str], dict[str, float]]:
+            if known:
+                model.wordings = wordings(model, known)
             model.card = _with_threshold(model, tune, terms)
             model.card = with_thresholds(model, tune)
             model.card, prototypes = calibrated(model, rows, tune, terms, specification.seed)
-            files = qlora.save(network, output, model.card, prototypes)
+            files = qlora.save(network, output, model.card, prototypes, model.wordings)
             return files, _measure(model, task, tune, terms, threads) if tune else {}
 
         files, measured = processes.once(finish)
@@ -127,8 +133,19 @@ def train(
         resumed_from=run.resumed_from,
         environment=environment(threads, processes.count),
         consumed=_cases(rows[number] for number in objective.rows(run.read) if number < len(rows)),
-        fitted=_cases([*rows, *tune]),
+        fitted=_cases([*rows, *tune, *known]),
     )
+
+
+def _known(settings: Sections, card: Card, rows: Sequence[Example]) -> list[Example]:
+    """The rows whose wordings are kept. Raises TrainingError where answers are no terms by their names."""
+    if not settings.training.wordings:
+        return []
+    if card.head != EMBEDDING.name:
+        raise TrainingError(
+            f"training.wordings is for coding by an encoder, and this is {card.problem}, {card.family}: write false"
+        )
+    return list(rows)
 
 
 def _cases(rows: Iterable[Example]) -> tuple[str, ...]:
@@ -197,6 +214,7 @@ def _check(
     rows: Sequence[Example],
     tune: Sequence[Example],
     parent: Path | None,
+    known: Sequence[Example],
 ) -> None:
     if not rows:
         raise TrainingError(f"{task.name}: there is no row to train on")
@@ -208,7 +226,7 @@ def _check(
         raise TrainingError(
             f"{task.name}: all {len(rows)} rows are {rows[0].label}: nothing can be learned from them"
         )
-    of_train, of_tune = ({row.cluster: row.case_id for row in part} for part in (rows, tune))
+    of_train, of_tune = ({row.cluster: row.case_id for row in part} for part in ((*rows, *known), tune))
     shared = sorted(of_train.keys() & of_tune.keys())
     if shared:
         pairs = ", ".join(f"{of_train[name]} and {of_tune[name]}" for name in shared[:5])

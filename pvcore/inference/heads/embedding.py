@@ -1,4 +1,4 @@
-"""The nearest term: a text and the dictionary's terms as vectors of one encoder."""
+"""The nearest term: a text and the names of the dictionary's terms as vectors of one encoder."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pvcore.errors import TrainingError
 from pvcore.inference.heads.head import Answer, Head
@@ -13,6 +14,8 @@ from pvcore.inference.nearest import nearest
 from pvcore.inference.scoring import Floats, in_blocks, mean_state
 from pvcore.inference.text import Encoded, encode
 from pvcore.inference.windows import pooled, put
+from pvcore.inference.wordings import LESS, NOTE, Wordings, distinct
+from pvcore.records import Example
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,20 +28,48 @@ CLOSE = 0.025
 
 
 def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> list[Answer]:
-    """The terms nearest to each text by cosine. Raises TrainingError without terms."""
+    """The terms nearest to each text by cosine, each by its nearest name. Raises TrainingError without terms."""
     if terms is None:
         raise TrainingError("coding needs the terms of a dictionary: predict(..., terms=...)")
-    codes, vectors = embedded(model, terms)
+    codes, vectors, of = names(model, terms)
+    own = len(codes)
+    less = np.where(np.arange(len(of)) < own, 0.0, LESS)
     parts = [put(model.tokenizer, text, model.card) for text in texts]
-    asked = [own[0] for own in parts]
+    asked = [windows[0] for windows in parts]
     queries = pooled_embeddings(model.network, model.tokenizer, parts)
     results = []
-    for query, item, best in zip(queries, asked, nearest(queries, vectors, RANKED), strict=True):
-        ranked = tuple((codes[row], similarity) for row, similarity in best)
-        close = len(ranked) > 1 and ranked[0][1] - ranked[1][1] < CLOSE
-        notes = (*item.notes, "two terms nearly as near") if close else item.notes
+    found = nearest(queries, vectors, RANKED, of=of, less=less)
+    for query, item, best in zip(queries, asked, found, strict=True):
+        ranked = tuple((codes[of[row]], similarity) for row, similarity in best)
+        notes = item.notes
+        if best[0][0] >= own:
+            notes += (NOTE,)
+        if len(ranked) > 1 and ranked[0][1] - ranked[1][1] < CLOSE:
+            notes += ("two terms nearly as near",)
         results.append(Answer(*ranked[0], ranked, item, notes, features=query))
     return results
+
+
+def names(model: Model, terms: pd.DataFrame) -> tuple[list[str], Floats, NDArray[np.int64]]:
+    """Codes of the terms, sorted; vectors of all their names, shape (names, hidden size), the terms' own first; and
+    the number of the term that each is a name of, shape (names,).
+    """
+    codes, vectors = embedded(model, terms)
+    of = np.arange(len(codes))
+    if model.wordings is None:
+        return codes, vectors, of
+    place = {code: number for number, code in enumerate(codes)}
+    current = [row for row, code in enumerate(model.wordings.codes) if code in place]
+    further = np.array([place[model.wordings.codes[row]] for row in current], np.int64)
+    return codes, np.concatenate([vectors, model.wordings.vectors[current]]), np.concatenate([of, further])
+
+
+def wordings(model: Model, rows: Sequence[Example]) -> Wordings:
+    """What the rows call their terms, as the network sees it."""
+    found = distinct(rows)
+    parts = [put(model.tokenizer, text, model.card) for text, _ in found]
+    vectors = pooled_embeddings(model.network, model.tokenizer, parts)
+    return Wordings(tuple(code for _, code in found), vectors)
 
 
 def embedded(model: Model, terms: pd.DataFrame) -> tuple[list[str], Floats]:

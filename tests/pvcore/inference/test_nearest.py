@@ -74,3 +74,23 @@ def test_equal_vectors_go_by_row_and_few_are_all():
     (ranked,) = nearest(vectors[:1], vectors[:2], 10)
     assert [row for row, _ in ranked] == [0, 1]
     assert list(nearest(vectors[:0], vectors, 5)) == []
+
+
+@pytest.mark.parametrize("spread", [1.0, 1e-3])
+def test_a_thing_counts_by_its_best_name(spread):
+    """Sixty things of 300 names, of which the last hundred count less."""
+    vectors, queries = unit(300, 32, 10, spread), unit(8, 32, 11, spread)
+    chance = np.random.default_rng(12)
+    of = np.concatenate([np.arange(60), chance.integers(0, 60, 240)])
+    less = np.where(np.arange(300) < 200, 0.0, 0.5)
+    for query, ranked in zip(queries, nearest(queries, vectors, 5, of=of, less=less), strict=True):
+        dots = [exact(query, vector) for vector in vectors]
+        values = [dot - (1 - dot) * share for dot, share in zip(dots, less, strict=True)]
+        best = [min((r for r in range(300) if of[r] == n), key=lambda r: (-values[r], r)) for n in range(60)]
+        assert ranked == [(r, values[r]) for r in sorted(best, key=lambda r: (-values[r], r))[:5]]
+
+
+def test_many_names_of_one_thing_leave_room_for_others():
+    vectors = np.concatenate([unit(1, 16, 13)] * 50 + [unit(4, 16, 14)])
+    (ranked,) = nearest(vectors[:1], vectors, 3, of=np.array([0] * 50 + [1, 2, 3, 4]))
+    assert ranked[0][0] == 0 and len(ranked) == 3

@@ -112,11 +112,14 @@ def train(tmp_path: Path) -> Callable[..., TrainResult]:
     """Train in a folder of its own each time: train(specification, rows, tune, base=...)."""
     count = iter(range(1000))
 
-    def function(specification: Specification, rows: Any, tune: Any = (), **options: Any) -> TrainResult:
+    def function(
+        specification: Specification, rows: Any, tune: Any = (), known: Any = None, **options: Any
+    ) -> TrainResult:
         number = next(count)
         options.setdefault("workdir", tmp_path / f"work-{number}")
         options.setdefault("output", tmp_path / f"adapter-{number}")
-        return run(specification, {"train": rows, "tune": tune}, **options)
+        further = {} if known is None else {"known": known}
+        return run(specification, {"train": rows, "tune": tune, **further}, **options)
 
     return function
 

@@ -1,0 +1,68 @@
+"""Coding answers what was coded before as it was coded, whatever the words are."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from pvcore.errors import LeakageError, TrainingError
+from pvcore.inference import wordings
+from pvcore.inference.predict import load
+from pvcore.records import Example
+
+ODD = "went all wobbly on Tuesday"
+CODE = "90000007"
+
+
+@pytest.fixture
+def known(verbatims):
+    """The rows, and one wording that shares nothing with its term."""
+    return [*verbatims, Example("odd", "c-odd", ODD, CODE, "k-odd")]
+
+
+def test_a_wording_is_answered_as_it_was_coded(tiny_base, specify, verbatims, known, terms, train):
+    """Of a row that no batch held; by the same bytes in any company, and as long as the term is current."""
+    asked = specify(tiny_base, "coding", training__epochs=1, training__wordings=True, lora__dropout=0.0)
+    made = train(asked, verbatims, base=tiny_base, terms=terms, known=known, threads=1)
+    assert "c-odd" in made.fitted and "c-odd" not in made.consumed
+    model = load(made.adapter, tiny_base)
+    (found,) = model.predict([("a", ODD)], terms=terms)
+    assert found.answer == CODE and found.score == pytest.approx(1, abs=1e-5)
+    assert wordings.NOTE in found.notes
+    assert len({code for code, _ in found.ranked}) == len(found.ranked) == 5
+    many = model.predict([(row.example_id, row.text) for row in known], terms=terms, threads=2)
+    assert (many[-1].answer, many[-1].score, many[-1].ranked) == (found.answer, found.score, found.ranked)
+    assert [p.answer for p in many] == [row.label for row in known]
+    retired = terms[terms["llt_code"] != CODE]
+    (other,) = model.predict([("a", ODD)], terms=retired)
+    assert CODE not in dict(other.ranked) and wordings.NOTE not in other.notes
+
+    again = train(asked, verbatims, base=tiny_base, terms=terms, known=known[::-1], threads=2)
+    assert again.digest == made.digest
+    plain = specify(tiny_base, "coding", training__epochs=1, lora__dropout=0.0)
+    without = train(plain, verbatims, base=tiny_base, terms=terms, known=known)
+    assert wordings.FILE not in without.files and wordings.FILE in made.files
+    assert load(without.adapter, tiny_base).predict([("a", ODD)], terms=terms)[0].answer != CODE
+
+
+def test_an_update_keeps_what_its_parent_was_coded_with(tiny_base, specify, verbatims, known, terms, train):
+    """The rows of the parent that are not replayed come as known rows, and are seen by the new network."""
+    ask = {"training__epochs": 1, "training__wordings": True, "lora__dropout": 0.0}
+    first = train(specify(tiny_base, "coding", **ask), known, base=tiny_base, terms=terms)
+    asked = specify(tiny_base, "coding", parent=first, **ask)
+    new = [dataclasses.replace(r, example_id=f"n{i}", text=f"new {r.text}") for i, r in enumerate(verbatims)]
+    second = train(asked, new, base=tiny_base, terms=terms, parent=first.adapter, known=[*new, *known])
+    assert load(second.adapter, tiny_base).predict([("a", ODD)], terms=terms)[0].answer == CODE
+    assert second.files[wordings.FILE] != first.files[wordings.FILE]
+
+
+def test_a_known_row_may_not_be_held_out(tiny_base, specify, verbatims, known, terms, train):
+    asked = specify(tiny_base, "coding", training__wordings=True)
+    with pytest.raises(LeakageError, match="c-odd"):
+        train(asked, verbatims, [known[-1]], base=tiny_base, terms=terms, known=known)
+
+
+def test_only_coding_by_an_encoder_keeps_wordings(tiny_base, specify, rows, train):
+    with pytest.raises(TrainingError, match=r"training\.wordings is for coding by an encoder"):
+        train(specify(tiny_base, training__wordings=True), rows(20, 1), base=tiny_base)
