@@ -132,12 +132,17 @@ def train(
             seed=asked.seed,
             keep=settings.mixture.keep,
         )
+        given = {"train": mixed, "tune": tune}
+        if settings.training.wordings:
+            trained = {example.example_id for example in mixed}
+            # Of the new rows those of the mixture only: a bound on the rows of a run bounds what it knows.
+            given["known"] = [*mixed, *(example for example in replayed if example.example_id not in trained)]
         base = base_folder(workspace, asked.settings["base"])
         work = Path(scratch, "rebuild") if rebuild else workspace.checkpoints
         result = train_with(
             wanted(workspace.settings.processes),
             asked,
-            {"train": mixed, "tune": tune, "known": _known(mixed, replayed)},
+            given,
             base=base,
             parent=parent_folder,
             terms=data.terms(workspace, asked),
@@ -172,12 +177,6 @@ def train(
     if not rebuild:
         shutil.rmtree(workspace.checkpoints / specification, ignore_errors=True)
     return entry.body
-
-
-def _known(mixed: Sequence[Example], before: Sequence[Example]) -> list[Example]:
-    """What is trained on, and all that was learned from `before`: a bound on the rows of a run bounds this, too."""
-    trained = {example.example_id for example in mixed}
-    return [*mixed, *(example for example in before if example.example_id not in trained)]
 
 
 def base_folder(workspace: Workspace, base: Mapping[str, Any]) -> Path:

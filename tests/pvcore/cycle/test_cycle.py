@@ -21,6 +21,7 @@ from pvcore.cycle import (
     dictionaries,
     inbox,
     judging,
+    lineage,
     migration,
     overview,
     registration,
@@ -29,8 +30,11 @@ from pvcore.cycle import (
     verification,
 )
 from pvcore.errors import GateError, NotFound, PvError, RegistryError, SignatureRefused, TrainingError
+from pvcore.inference import wordings
+from pvcore.inference.card import Card
 from pvcore.registry.blobs import get_blob
 from pvcore.registry.names import resolve
+from pvcore.registry.version import fetch_adapter
 
 
 def _kinds(told: Any) -> list[str]:
@@ -165,6 +169,19 @@ def test_new_terms_are_a_slice_of_the_coding_problem(told: Any) -> None:
     found = data.examples(told.workspace, "coding", asked.dataset)
     marked = {e.label for e in found["train"] if "new_terms" in e.slices}
     assert marked and marked <= fresh
+
+
+def test_an_update_knows_the_wordings_of_all_batches_with_their_migrated_codes(told: Any, tmp_path: Path) -> None:
+    ws = told.workspace
+    version = resolve(ws.store, ws.ledger, "coding@2")
+    asked = candidate.load_specification(ws, version.manifest.specification)
+    rows = data.examples(ws, "coding", asked.dataset, asked.settings)["train"]
+    folder = fetch_adapter(ws.store, version, tmp_path / "adapter")
+    kept = wordings.load(folder, Card.read(folder).wordings)
+    assert kept is not None
+    assert list(kept.codes) == [code for _, code in wordings.distinct(rows)]
+    assert asked.parent and {*kept.codes} <= {*data.terms(ws, asked)["llt_code"]}
+    assert {e.case_id for e in rows} <= lineage.read(ws, version.manifest.specification)
 
 
 def test_the_same_cases_scored_twice_are_the_same_bytes(told: Any) -> None:
