@@ -61,14 +61,15 @@ def main() -> None:
             f"those of the new one's new names: {again - read:.1f}\n"
         )
         current = set(after["llt_code"])
-        rows = mix(new_rows, [r for r in old_rows if r.label in current], replay=0.5, max_rows=None, seed=17)
-        candidate = trained(
-            "coding", {"train": rows}, after, settings, folder / "two", parent=folder / "one", **options
-        )
+        known = [row for row in old_rows if row.label in current]
+        rows = {
+            "train": mix(new_rows, known, replay=0.5, max_rows=None, seed=17),
+            "known": [*new_rows, *known],
+        }
+        candidate = trained("coding", rows, after, settings, folder / "two", parent=folder / "one", **options)
         table = list(zip(after["llt_code"], after["llt_name"], strict=True))
         print("| wordings of | way | accuracy at 1 | accuracy at 5 |\n|---|---|---:|---:|")
         for which, test in tests.items():
-            known = [r for r in old_rows if r.label in current]
             show(which, test, "champion, before retraining", champion.predict(test, terms=after, **options))
             show(which, test, "letters, before", nearest_terms(table, known, test))
             show(which, test, "candidate, after retraining", candidate.predict(test, terms=after, **options))
