@@ -1,4 +1,4 @@
-"""Quality on real data in one command: every problem beside its yardstick, as docs/benchmarks has it.
+"""Quality in one command: problems beside their yardsticks, on real data (ddi: pairs made by a rule).
 
     python benchmarks/quality.py DATA [--only pts coding] [--work FOLDER] [--threads 1]
 

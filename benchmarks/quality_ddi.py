@@ -8,7 +8,8 @@ seed, and is asked about three sets of pairs: both drugs seen, one unseen, both 
 and read back as those of arXiv 2502.06890 are when a user has them (`pv registry external`); the last table shows
 them and both averages in that command's form. Beside it: popularity (both drugs interact with something else), TF-IDF.
 
-What was answered is kept below --work. Intervals are 95%, by pair; differences are paired.
+What was answered is kept below --work. Intervals are 95%, by pair, differences are paired. Pairs share their drugs: to
+other drugs the intervals say too little.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ RESAMPLES = 1000
 
 
 class Answered(NamedTuple):
-    """Answers in the order of the rows, and the processor seconds of training and asking."""
+    """Answers in the order of the rows, and processor seconds of training and asking (NaN after a resumed training)."""
 
     answers: list[Prediction]
     seconds: float
@@ -54,13 +55,16 @@ def by_recipe(
     def answer() -> Answered:
         base = resolve_base(settings["base"]["source"], settings["base"]["digest"])
         started, adapter = time.process_time(), work / f"adapter-{digest([asked.digest, among])}"
+        spent = work / f"{adapter.name}.json"
         if not adapter.is_dir():
-            train(asked, held, base=base, workdir=work, output=adapter, terms=terms, threads=threads)
+            made = train(asked, held, base=base, workdir=work, output=adapter, terms=terms, threads=threads)
+            write(spent, math.nan if made.resumed_from else time.process_time() - started)
+        started = time.process_time()
         model = load(adapter, base)
         if alone:
             model.wordings = None
         answers = model.predict(rows["test"], terms=terms, threads=threads)
-        return Answered(answers, time.process_time() - started)
+        return Answered(answers, json.loads(spent.read_text("utf-8")) + time.process_time() - started)
 
     return kept(work, [asked.digest, among, alone, rows_digest(rows["test"])], rows["test"], answer)
 

@@ -14,7 +14,7 @@ from typing import Any
 from pvcore.config import Workspace
 from pvcore.cycle import data, memory
 from pvcore.cycle.bases import places, read_before, source_of
-from pvcore.cycle.lineage import unseen
+from pvcore.cycle.lineage import consumed, unseen
 from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.problems import PROBLEMS
 from pvcore.records import Example, Prediction, Question, canonical, digest
@@ -116,7 +116,8 @@ def train(
     data.refuse_leakage(workspace, asked.dataset, examples["train"])
     settings = sections(asked.settings)
     with tempfile.TemporaryDirectory(prefix="pv-train-") as scratch:
-        parent_folder, replayed, new, tune = None, [], examples["train"], examples.get("tune", [])
+        parent, parent_folder, replayed = None, None, []
+        new, tune = examples["train"], examples.get("tune", [])
         if asked.parent:
             parent = resolve(workspace.store, workspace.ledger, asked.parent)
             parent_folder = fetch_adapter(workspace.store, parent, Path(scratch, "parent"))
@@ -134,9 +135,11 @@ def train(
         )
         given = {"train": mixed, "tune": tune}
         if settings.training.wordings:
-            trained = {example.example_id for example in mixed}
-            # Of the new rows those of the mixture only: a bound on the rows of a run bounds what it knows.
-            given["known"] = [*mixed, *(example for example in replayed if example.example_id not in trained)]
+            # Nothing that neither this run nor one before it is trained on: a bound on its rows bounds what it knows.
+            learned = consumed(workspace, parent.manifest.specification) if parent else set()
+            there = {example.example_id for example in mixed}
+            known = [e for e in replayed if e.case_id in learned and e.example_id not in there]
+            given["known"] = [*mixed, *known]
         base = base_folder(workspace, asked.settings["base"])
         work = Path(scratch, "rebuild") if rebuild else workspace.checkpoints
         result = train_with(

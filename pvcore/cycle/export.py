@@ -181,7 +181,9 @@ def _readme(version: Version, entries: int, with_data: bool) -> str:
     data_line = (
         "Cases, labels and answers are in `data/`: personal data, and codes of a licensed dictionary."
         if with_data
-        else "Cases, labels and answers are left out; only their digests are here, and verify.py says so."
+        else "Cases, labels and answers are left out; only their digests are here, and verify.py says so. "
+        "An adapter\nof coding holds vectors of the coded wordings with their LLT codes (`wordings.safetensors`): "
+        "who has it and its base can\ntest whether a wording was among them."
     )
     return f"""# {version.name}
 

@@ -29,7 +29,7 @@ def nearest(
 
     Shapes (queries, size) and (vectors, size), all of length one. `of`, shape (vectors,), numbers from 0 what each
     vector is a name of: of each thing its best name alone is found. `less`, of the same shape, is the share of what a
-    product lacks to 1 that is taken off it, too: an equal vector has 1 whatever it is.
+    product lacks to 1 that is taken off it, too: from that of equal vectors nothing is.
     """
     import torch
 
@@ -41,17 +41,19 @@ def nearest(
     for start in range(0, len(queries), ROWS):
         part = queries[start : start + ROWS]
         rough = torch.from_numpy(part) @ columns
-        rough -= (1 - rough) * torch.from_numpy(taken).float()
+        rough -= (1 - rough).clamp(min=0) * torch.from_numpy(taken).float()
         best = rough
         if of is not None:
             empty = rough.new_full((len(part), count), -math.inf)
             best = empty.scatter_reduce(1, torch.from_numpy(of).expand_as(rough), rough, "amax")
         off = margin(vectors.shape[1]) * (1 + float(taken.max(initial=0)))
-        least = best.topk(top, dim=1).values[:, -1:] - off
-        for query, possible in zip(part, rough >= least, strict=True):
-            rows = possible.nonzero()[:, 0].tolist()
+        possible = rough >= best.topk(top, dim=1).values[:, -1:] - off
+        if of is not None:  # a thing may have hundreds of names above that, of which its best alone counts
+            possible &= rough >= best.gather(1, torch.from_numpy(of).expand_as(rough)) - off
+        for query, one in zip(part, possible, strict=True):
+            rows = one.nonzero()[:, 0].tolist()
             dots = [(row, exact(query, vectors[row])) for row in rows]
-            found = [(row, dot - (1 - dot) * float(taken[row])) for row, dot in dots]
+            found = [(row, dot - max(0.0, 1 - dot) * float(taken[row])) for row, dot in dots]
             first: dict[int, tuple[int, float]] = {}
             for row, value in sorted(found, key=lambda pair: (-pair[1], pair[0])):
                 first.setdefault(int(things[row]), (row, value))

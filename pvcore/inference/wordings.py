@@ -2,8 +2,8 @@
 
 A coder codes the same words the same way again, and a reporter's words for a term are often nearer to another
 reporter's than to the term's own. So the nearest of a term's names decides, its own or a wording that was coded to
-it; but the same words apart these count a little less, so that they do not draw what was never coded before to a term
-that merely has many.
+it. Unless it is the very same words, a wording counts a little less than a name, so that what was never coded before
+is not drawn to a term that merely has many; the words of a term's own name are that term.
 Only vectors and codes are kept, no text. One whose term is no longer current counts for nothing.
 """
 
@@ -37,16 +37,20 @@ class Wordings(NamedTuple):
 
 
 def distinct(rows: Sequence[Example]) -> list[tuple[str, str]]:
-    """(wording, code) in order, each wording once whatever its case and spaces, with the code that it has most often
-    (equally often: the lower).
+    """(wording, code) in order, each wording once whatever its case and spaces: in its most frequent spelling, with its
+    most frequent code (of equally frequent ones the first in order).
     """
     codes: dict[str, Counter[str]] = defaultdict(Counter)
-    texts: dict[str, str] = {}
-    for row in sorted(rows, key=lambda row: row.text):
+    texts: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in rows:
         words = normal(row.text)
-        texts.setdefault(words, row.text)
+        texts[words][row.text] += 1
         codes[words][row.label] += 1
-    return [(texts[w], min(said, key=lambda code: (-said[code], code))) for w, said in sorted(codes.items())]
+    return [(_most(texts[words]), _most(codes[words])) for words in sorted(codes)]
+
+
+def _most(said: Counter[str]) -> str:
+    return min(said, key=lambda one: (-said[one], one))
 
 
 def save(found: Wordings, folder: Path) -> str:

@@ -30,6 +30,7 @@ from pvcore.inference.model import load_base, load_tokenizer
 from pvcore.inference.predict import Model
 from pvcore.inference.prefix import keep_cache_when_recomputing
 from pvcore.problems import Problem, problem
+from pvcore.problems.coding import parse
 from pvcore.records import Example, digest
 from pvcore.training import loop, qlora, several
 from pvcore.training.guarding import calibrated
@@ -49,7 +50,7 @@ class TrainResult:
     """A trained adapter: its folder, files {name: SHA-256} and digest, and how it came about.
 
     `curve` is (step, loss) of every step, `tune` the metrics on the tune split with the threshold
-    chosen there, `looks` those on the way. `resumed_from` is 0 for a run that was not cut off.
+    chosen there, `looks` those on the way (without wordings). `resumed_from` is 0 for a run that was not cut off.
     `consumed` are the cases whose rows were handed out in batches, `fitted` those that head, thresholds,
     calibration and guardrails were fitted with the rows of, in whole or in part, or whose wordings are kept; both
     sorted.
@@ -145,6 +146,11 @@ def _known(settings: Sections, card: Card, rows: Sequence[Example]) -> list[Exam
         raise TrainingError(
             f"training.wordings is for coding by an encoder, and this is {card.problem}, {card.family}: write false"
         )
+    for row in rows:
+        try:
+            parse(row.label)
+        except ValueError as error:
+            raise TrainingError(f"{row.example_id}: {error}. Or write training.wordings: false") from None
     return list(rows)
 
 

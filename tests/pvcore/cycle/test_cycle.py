@@ -171,7 +171,9 @@ def test_new_terms_are_a_slice_of_the_coding_problem(told: Any) -> None:
     assert marked and marked <= fresh
 
 
-def test_an_update_knows_the_wordings_of_all_batches_with_their_migrated_codes(told: Any, tmp_path: Path) -> None:
+def test_an_update_knows_the_wordings_of_all_batches_with_their_migrated_codes(
+    told: Any, tmp_path: Path
+) -> None:
     ws = told.workspace
     version = resolve(ws.store, ws.ledger, "coding@2")
     asked = candidate.load_specification(ws, version.manifest.specification)

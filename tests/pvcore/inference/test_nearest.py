@@ -85,9 +85,28 @@ def test_a_thing_counts_by_its_best_name(spread):
     less = np.where(np.arange(300) < 200, 0.0, 0.5)
     for query, ranked in zip(queries, nearest(queries, vectors, 5, of=of, less=less), strict=True):
         dots = [exact(query, vector) for vector in vectors]
-        values = [dot - (1 - dot) * share for dot, share in zip(dots, less, strict=True)]
+        values = [dot - max(0, 1 - dot) * share for dot, share in zip(dots, less, strict=True)]
         best = [min((r for r in range(300) if of[r] == n), key=lambda r: (-values[r], r)) for n in range(60)]
         assert ranked == [(r, values[r]) for r in sorted(best, key=lambda r: (-values[r], r))[:5]]
+
+
+def test_of_equal_vectors_the_first_is_found_whatever_rounding_makes_of_their_length():
+    """Half of all unit vectors have a product with themselves above 1: what is taken off must not turn into a gift."""
+    vectors = unit(100, 48, 15)
+    of, less = np.concatenate([np.arange(100), np.roll(np.arange(100), 1)]), np.repeat([0.0, 0.5], 100)
+    found = nearest(vectors, np.concatenate([vectors, vectors]), 2, of=of, less=less)
+    assert [ranked[0][0] for ranked in found] == list(range(100))
+    assert any(exact(v, v) > 1 for v in vectors) and any(exact(v, v) < 1 for v in vectors)
+
+
+def test_many_names_of_one_thing_are_not_all_compared_exactly(monkeypatch):
+    vectors = np.concatenate([unit(50, 32, 16), unit(1000, 32, 17)])
+    of = np.concatenate([np.arange(50), np.zeros(1000, int)])
+    asked, counted = unit(10, 32, 18), []
+    expected = list(nearest(asked, vectors, 5, of=of))
+    monkeypatch.setattr(module, "exact", lambda a, b: counted.append(1) or exact(a, b))
+    assert list(nearest(asked, vectors, 5, of=of)) == expected
+    assert len(counted) < 100
 
 
 def test_many_names_of_one_thing_leave_room_for_others():

@@ -66,3 +66,21 @@ def test_a_known_row_may_not_be_held_out(tiny_base, specify, verbatims, known, t
 def test_only_coding_by_an_encoder_keeps_wordings(tiny_base, specify, rows, train):
     with pytest.raises(TrainingError, match=r"training\.wordings is for coding by an encoder"):
         train(specify(tiny_base, training__wordings=True), rows(20, 1), base=tiny_base)
+
+
+def test_a_label_that_is_no_code_is_named_before_anything_is_trained(
+    tiny_base, specify, verbatims, terms, train
+):
+    wrong = [dataclasses.replace(verbatims[0], label="R11"), *verbatims[1:]]
+    with pytest.raises(TrainingError, match=f"{verbatims[0].example_id}: expected an LLT code .* 'R11'"):
+        train(specify(tiny_base, "coding", training__wordings=True), wrong, base=tiny_base, terms=terms)
+
+
+def test_a_terms_own_words_are_that_term(tiny_base, specify, verbatims, terms, train):
+    """Whatever somebody coded them to once."""
+    names = dict(zip(terms["llt_name"], terms["llt_code"], strict=True))
+    other = [Example(f"o{n}", f"o{n}", n, CODE, f"o{n}") for n in names]
+    asked = specify(tiny_base, "coding", training__epochs=1, training__wordings=True, lora__dropout=0.0)
+    made = train(asked, verbatims, base=tiny_base, terms=terms, known=[*verbatims, *other])
+    found = load(made.adapter, tiny_base).predict([(name, name) for name in names], terms=terms)
+    assert [p.answer for p in found] == list(names.values())
