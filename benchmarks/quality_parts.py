@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -59,6 +60,7 @@ def by_recipe(
         if not adapter.is_dir():
             made = train(asked, held, base=base, workdir=work, output=adapter, terms=terms, threads=threads)
             write(spent, math.nan if made.resumed_from else time.process_time() - started)
+            shutil.rmtree(work / asked.digest)  # its checkpoints
         started = time.process_time()
         model = load(adapter, base)
         if alone:
