@@ -20,9 +20,9 @@ $(READY): pyproject.toml constraints.txt
 	@$(PIP) -e '.[dev]'
 	@touch $@
 
-# PROBLEM=triage,ddi shows others than seriousness and coding. APPROVE=ui waits for a person in the Prefect UI; DATA=<folder of yearly VAERS zips> runs on those reports.
+# PROBLEM=triage,ddi shows others than seriousness and coding. APPROVE=ui waits for a person in the Prefect UI; DATA=<folder of yearly VAERS zips> runs on those reports; RECIPE=<file> is used in place of the shipped one.
 demo: setup
-	@$(BIN)/pv demo $(if $(APPROVE),--approve $(APPROVE)) $(if $(DATA),--data $(DATA)) $(if $(PROBLEM),--problem $(PROBLEM))
+	@$(BIN)/pv demo $(if $(APPROVE),--approve $(APPROVE)) $(if $(DATA),--data $(DATA)) $(if $(PROBLEM),--problem $(PROBLEM)) $(if $(RECIPE),--recipe $(RECIPE))
 
 test: check
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -q

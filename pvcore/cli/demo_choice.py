@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pvcore.cli.demo_data import Drop, Invented, Say, Source, keep_recipes
 from pvcore.cli.demo_sources import Marked, Pairs, Triage
+from pvcore.config import read_recipe
 from pvcore.errors import ConfigError
 
 SOURCES: Mapping[str, Callable[[Path], Source]] = {
@@ -28,6 +29,26 @@ def chosen_problems(named: Sequence[str]) -> tuple[str, ...]:
     if unknown:
         raise ConfigError(f"no demonstration of {', '.join(unknown)}: there are {', '.join(SOURCES)}")
     return tuple(dict.fromkeys(names)) or DEFAULT
+
+
+def chosen_recipes(files: Sequence[Path], problems: Sequence[str]) -> dict[str, str]:
+    """Problem -> the text of its recipe. Raises ConfigError for a file that is no recipe of one of `problems`."""
+    found: dict[str, str] = {}
+    for file in files:
+        recipe = read_recipe(file)
+        problem, source = recipe.problem, recipe.base.source
+        if problem not in problems:
+            raise ConfigError(
+                f"{file} is for {problem}; shown is {', '.join(problems)}. Add --problem {problem}."
+            )
+        if problem in found:
+            raise ConfigError(f"{file} is a second recipe for {problem}: name one.")
+        if ":" not in source and not Path(source).is_absolute():
+            raise ConfigError(
+                f"{file}: base.source {source} is no whole path, and the workspace is made anew."
+            )
+        found[problem] = file.read_text("utf-8")
+    return found
 
 
 def invented(workspace: Path, problems: Sequence[str]) -> Source:

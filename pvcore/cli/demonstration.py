@@ -8,10 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -22,7 +23,7 @@ from pvcore.cli.demo_data import Source, Vaers
 from pvcore.cli.output import console
 from pvcore.cli.platform import project_root
 from pvcore.config import Settings, Workspace, init_workspace, open_workspace
-from pvcore.cycle import approval, forms, inbox, waiting
+from pvcore.cycle import approval, candidate, forms, inbox, waiting
 from pvcore.cycle.overview import champions
 from pvcore.errors import ConfigError, PlatformError
 from pvcore.platform import embedded
@@ -92,8 +93,17 @@ def peak_memory(folder: Path) -> Iterator[Callable[[], int]]:
         thread.join()
 
 
-def run(folder: Path, *, approve: str, data: Path | None, problems: Sequence[str]) -> None:
+def run(
+    folder: Path,
+    *,
+    approve: str,
+    data: Path | None,
+    problems: Sequence[str],
+    recipes: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Run the demonstration of `problems` in `folder`, which is made anew. Raises PlatformError where a step fails.
+
+    `recipes` are the texts of recipes that take the place of the shipped ones, by problem.
 
     ConfigError for a folder with anything in it that no demonstration made. Settings of the environment do
     not count here: what is invented must not reach the store that PV_STORE may name.
@@ -111,7 +121,7 @@ def run(folder: Path, *, approve: str, data: Path | None, problems: Sequence[str
     story = Story(total=7)
     try:
         with peak_memory(folder) as peak:
-            _cycle(story, folder, approve, data, problems, peak)
+            _cycle(story, folder, approve, data, problems, recipes, peak)
     finally:
         with console.status("  stopping the platform ..."):
             embedded.down(folder)
@@ -124,12 +134,18 @@ def _cycle(
     approve: str,
     data: Path | None,
     problems: Sequence[str],
+    recipes: Mapping[str, str],
     peak: Callable[[], int],
 ) -> None:
     key = folder / ".pv" / "demo_key"
     signing.make_key(key, SIGNER, folder / "allowed_signers")
     source: Source = Vaers(folder, data) if data else invented(folder, problems)
     workspace = open_workspace(folder)
+    for problem, text in recipes.items():
+        (folder / "recipes" / f"{problem}.yaml").write_text(text, "utf-8")
+        candidate.base_folder(
+            workspace, workspace.recipe(problem).base.model_dump()
+        )  # refused now, not in the flow
 
     with story.step(
         "The platform", "Prefect server on SQLite, work pools cpu and gpu, a worker each, deployments"

@@ -197,13 +197,17 @@ def demo(
             help="what to demonstrate: seriousness and coding, else as named; repeatable, or with commas"
         ),
     ] = None,
+    recipe: Annotated[
+        list[Path] | None,
+        typer.Option(help="a recipe in place of the shipped one, as for another family or base; repeatable"),
+    ] = None,
     workspace: Annotated[
         Path, typer.Option("--workspace", "-w", help="folder that is made anew each time")
     ] = Path(".pv/demo"),
 ) -> None:
     """Run one whole update cycle in small: release and cases in, approved and signed adapter in the registry."""
     from pvcore.cli import demonstration
-    from pvcore.cli.demo_choice import chosen_problems
+    from pvcore.cli.demo_choice import chosen_problems, chosen_recipes
 
     if approve not in ("key", "ui"):
         raise ConfigError(f"--approve takes key or ui, not {approve!r}")
@@ -213,11 +217,13 @@ def demo(
         raise ConfigError(
             "--data is about seriousness: reports of VAERS are judged for nothing else. Leave --problem out."
         )
+    problems = ("seriousness",) if data else chosen_problems(problem or ())
     demonstration.run(
         workspace.resolve(),
         approve=approve,
         data=data.resolve() if data else None,
-        problems=chosen_problems(problem or ()),
+        problems=problems,
+        recipes=chosen_recipes(recipe or (), problems),
     )
 
 

