@@ -5,7 +5,7 @@
 240 invented drugs, a quarter of them held out; a pair interacts where one drug inhibits what the other is a substrate
 of (pvcore.annotations.generate_pairs). The recipe learns from ROWS pairs of the other drugs, another draw for each
 seed, and is asked about three sets of pairs: both drugs seen, one unseen, both unseen. The sets are written as files
-and read back as those of arXiv 2502.06890 are when a user has them (`pv registry external`); the last table shows
+and read back as those of arXiv 2502.06890 are when a user has them (`pv external`); the last table shows
 them and both averages in that command's form. Beside it: popularity (both drugs interact with something else), TF-IDF.
 
 What was answered is kept below --work. Intervals are 95%, by pair, differences are paired. Pairs share their drugs: to
