@@ -31,7 +31,7 @@ from pvcore.platform.prefect_api import Platform
 from pvcore.registry import signing
 
 PATIENCE = 1500.0
-"""Seconds that the demo waits for one step; the whole is meant to take less than 600 on two cores."""
+"""Seconds without a change of the runs, the ledger or a checkpoint; the whole is meant to take 600 on two cores."""
 SIGNER = "demo.physician@example.org"
 
 
@@ -172,7 +172,7 @@ def _cycle(
         before = len(workspace.ledger.entries())
         second = source.second(say)
         _drop(workspace, platform, second.files)
-        _follow(platform, lambda: _handled(workspace, before) >= len(second.files), say)
+        _follow(workspace, platform, lambda: _handled(workspace, before) >= len(second.files), say)
     for entry in workspace.ledger.entries()[before:]:
         if entry.kind in inbox.HANDLED:
             story.result(f"{entry.kind}: {entry.body['object']['key']}" + _faults(entry.body))
@@ -225,7 +225,7 @@ def _await_requests(
         }
         return problems <= asked | failed
 
-    _follow(platform, settled, say)
+    _follow(workspace, platform, settled, say)
 
 
 def _answer(
@@ -255,12 +255,14 @@ def _answer(
                 run,
                 {"decision": "approve", "name": SIGNER, "reason": "demonstration", "signature": signature},
             )
-    _follow(platform, lambda: not approval.open_requests(workspace), say)
+    _follow(workspace, platform, lambda: not approval.open_requests(workspace), say)
 
 
-def _follow(platform: Platform, done: Callable[[], bool], say: Callable[[str], None]) -> None:
-    """Wait for `done`, telling which runs are on their way. Raises PlatformError when one failed."""
-    deadline = time.monotonic() + PATIENCE
+def _follow(
+    workspace: Workspace, platform: Platform, done: Callable[[], bool], say: Callable[[str], None]
+) -> None:
+    """Wait for `done`, telling which runs are on their way. Raises PlatformError when one failed or nothing happens."""
+    deadline, last = 0.0, None
     seen = {run.id for run in platform.flow_runs(states=("FAILED",))}
     while not done():
         runs = platform.flow_runs(states=("RUNNING", "PENDING", "FAILED"))
@@ -272,6 +274,9 @@ def _follow(platform: Platform, done: Callable[[], bool], say: Callable[[str], N
                 )
         busy = sorted({_what(platform, run) for run in runs if run.state == "RUNNING"})
         say("running: " + (", ".join(busy) or "a worker picks up the next run"))
+        signs = busy, len(workspace.ledger.entries()), {*workspace.checkpoints.glob("*/step-*")}
+        if signs != last:
+            deadline, last = time.monotonic() + PATIENCE, signs
         if time.monotonic() > deadline:
             raise PlatformError(f"nothing more happened for {PATIENCE:.0f} s; see {platform.ui_url}")
         time.sleep(1.0)
