@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from coding_parts import recipe
-from quality_parts import SEEDS, Answered, by_recipe, kept, table, timed
+from quality_parts import FOLDS, SEEDS, Answered, by_recipe, fold, kept, table, timed
 from quality_seriousness import some
 
 from pvcore.evaluation.baseline import nearest_terms, tfidf_sets
@@ -37,7 +37,7 @@ from pvcore.evaluation.sets import macro_f1, micro_f1, precision_at_5
 from pvcore.records import Case, Example, digest
 from pvcore.training.train import rows_digest
 
-PTS, TUNE, FOLDS = 500, 500, 5
+PTS, TUNE = 500, 500
 WAYS = {
     "letters": (False, False),
     "the base, terms alone": (False, True),
@@ -159,8 +159,7 @@ def mentions(file: Path) -> tuple[list[Example], pd.DataFrame]:
 
 def tac(options: argparse.Namespace) -> None:
     mentioned, terms = mentions(options.path)
-    drugs = sorted({row.cluster for row in mentioned}, key=digest)
-    fold_of = {drug: number % FOLDS for number, drug in enumerate(drugs)}
+    drugs = {row.cluster for row in mentioned}
     print(f"{len(mentioned)} mentions (once a label), {len(drugs)} drug labels, {len(terms)} PTs", flush=True)
     pairs = list(zip(terms["llt_code"], terms["llt_name"], strict=True))
     coding = recipe(
@@ -171,9 +170,8 @@ def tac(options: argparse.Namespace) -> None:
     )
     nothing = coding | {"training": coding["training"] | {"epochs": 1, "learning_rate": 1e-12}}
     found: dict[str, list[pd.DataFrame]] = {way: [] for way in WAYS}
-    for fold in range(options.folds):
-        rest = [row for row in mentioned if fold_of[row.cluster] != fold]
-        test = [row for row in mentioned if fold_of[row.cluster] == fold]
+    for number in range(options.folds):
+        rest, test = fold(mentioned, number)
         train = sorted(rest, key=lambda row: digest(row.example_id))[: options.rows or len(rest)]
         seen = {row.label for row in train}
         answered = {"letters": nearest_terms(pairs, train, test)}
@@ -187,7 +185,7 @@ def tac(options: argparse.Namespace) -> None:
         for way, answers in answered.items():
             one = frame(test, answers)
             found[way].append(one.assign(seen=one["label"].isin(seen)))
-        print(f"fold {fold}: {len(train)} rows of training", flush=True)
+        print(f"fold {number}: {len(train)} rows of training", flush=True)
     made = {way: [pd.concat(frames, ignore_index=True)] for way, frames in found.items()}
     count = made["letters"][0]["seen"].value_counts()
     print(f"\nseen PTs: {count[True]:,} mentions, unseen: {count[False]:,}")

@@ -15,7 +15,6 @@ other drugs the intervals say too little.
 from __future__ import annotations
 
 import argparse
-import csv
 import tempfile
 from collections.abc import Sequence
 from functools import partial
@@ -27,8 +26,8 @@ from coding_parts import recipe
 from quality_parts import SEEDS, by_recipe, table
 from quality_seriousness import some
 
-from pvcore.annotations.generate_pairs import generate_pairs, interacts
-from pvcore.annotations.pair_files import COLUMNS
+from pvcore.annotations import pair_files
+from pvcore.annotations.generate_pairs import generate_pairs
 from pvcore.annotations.pair_sets import read_sets
 from pvcore.annotations.pairs import drug_key, drugs_of
 from pvcore.cycle.external import examples
@@ -36,7 +35,7 @@ from pvcore.evaluation.baseline import tfidf_predictions
 from pvcore.evaluation.compare import frame
 from pvcore.evaluation.external import summary
 from pvcore.problems.ddi import DDI, LABELS, POSITIVE, PREVALENCE, drugs
-from pvcore.records import Case, Example, digest
+from pvcore.records import Annotation, Case, Example, digest
 
 DRUGS, PAIRS, UNSEEN = 240, 9000, 4
 """Invented drugs and pairs of them; one drug in so many is held out."""
@@ -45,38 +44,23 @@ SETS = ("both drugs seen", "one unseen", "both unseen")
 METRICS = ("average_precision", "roc_auc", "recall", "specificity", "precision_at_2pc")
 
 
-def sets() -> dict[str, list[Case]]:
-    """All pairs by how many of their drugs are held out."""
-    cases, _ = generate_pairs(n=PAIRS, seed=1, drugs=DRUGS)
+def sets() -> tuple[dict[str, list[Case]], tuple[Annotation, ...]]:
+    """All pairs by how many of their drugs are held out, and what the rule says of them."""
+    cases, said = generate_pairs(n=PAIRS, seed=1, drugs=DRUGS)
     found: dict[str, list[Case]] = {name: [] for name in SETS}
     for case in sorted(cases, key=lambda case: digest(case.case_id)):
         pair = drugs_of(case.narrative)
         assert pair is not None
         found[SETS[sum(int(digest(drug_key(drug.name)), 16) % UNSEEN == 0 for drug in pair)]].append(case)
-    return found
+    return found, said
 
 
-def through_files(made: dict[str, Sequence[Case]]) -> dict[str, list[Example]]:
+def through_files(made: dict[str, list[Case]], said: Sequence[Annotation]) -> dict[str, list[Example]]:
     """Sets of pairs written as tables and read as a user's reference sets are."""
     with tempfile.TemporaryDirectory() as folder:
         for name, cases in made.items():
-            with Path(folder, f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, COLUMNS, restval="")
-                writer.writeheader()
-                writer.writerows(map(row, cases))
+            pair_files.write(cases, said, Path(folder, f"{name}.csv"))
         return {name: examples(batch) for name, batch in read_sets(Path(folder)).items()}
-
-
-def row(case: Case) -> dict[str, str]:
-    pair = drugs_of(case.narrative)
-    assert pair is not None
-    cells = {"target": str(int(interacts(*pair))), "annotator": "the rule"}
-    for number, drug in enumerate(pair, 1):
-        cells |= {
-            f"drug_name{number}": drug.name, f"smiles{number}": drug.smiles,
-            f"org{number}": ", ".join(drug.organisms), f"genes{number}": ", ".join(drug.genes),
-        }  # fmt: skip
-    return cells
 
 
 def main() -> None:
@@ -88,11 +72,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--work", type=Path, default=Path(".pv/quality-ddi"))
     options = parser.parse_args()
-    made = sets()
+    made, said = sets()
     seen = made[SETS[0]]
     asked = through_files(
         {"tune": seen[:TUNE], SETS[0]: seen[TUNE : TUNE + ASKED], "pool": seen[TUNE + ASKED :]}
-        | {name: made[name][:ASKED] for name in SETS[1:]}
+        | {name: made[name][:ASKED] for name in SETS[1:]},
+        said,
     )
     tune, pool = asked.pop("tune"), asked.pop("pool")
     every = [example for found in asked.values() for example in found]

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from coding_parts import recipe
-from quality_parts import SEEDS, by_recipe, table
+from quality_parts import FOLDS, SEEDS, by_recipe, fold, table
 from quality_seriousness import some
 
 from pvcore.evaluation.compare import frame
@@ -43,8 +43,6 @@ from pvcore.problems.coding import normal
 from pvcore.problems.extraction import EXTRACTION, LABELS, slices
 from pvcore.problems.quoting import located, quoted
 from pvcore.records import Example, Prediction, digest
-
-FOLDS = 5
 
 
 def sentences(file: Path) -> list[Example]:
@@ -118,8 +116,7 @@ def phee(options: argparse.Namespace) -> None:
 
 def tac(options: argparse.Namespace) -> None:
     rows, said = labels(options.path)
-    drugs = sorted({row.cluster for row in rows}, key=digest)
-    fold_of = {drug: number % FOLDS for number, drug in enumerate(drugs)}
+    drugs = {row.cluster for row in rows}
     spans = sum(len(read(row.label).spans) for row in rows)
     print(
         f"{len(rows)} sections of {len(drugs)} drug labels, {sum(map(len, said.values())):,} wordings, {spans:,} spans"
@@ -129,11 +126,8 @@ def tac(options: argparse.Namespace) -> None:
         quantisation__compute="bfloat16",
     )  # fmt: skip
     found: dict[str, list[pd.DataFrame]] = {"recipe": [], "word list": []}
-    for fold in range(options.folds):
-        given = {
-            "train": [row for row in rows if fold_of[row.cluster] != fold],
-            "test": [row for row in rows if fold_of[row.cluster] == fold],
-        }
+    for number in range(options.folds):
+        given = dict(zip(("train", "test"), fold(rows, number), strict=True))
         ours = by_recipe("extraction", settings, given, seed=17, work=options.work, threads=options.threads)
         for way, answers in (("recipe", ours.answers), ("word list", lexicon(given["train"], given["test"]))):
             one = frame(given["test"], answers, EXTRACTION.judged)
@@ -145,7 +139,7 @@ def tac(options: argparse.Namespace) -> None:
                 )
             )
         print(
-            f"fold {fold}: {len(given['test'])} sections asked, {ours.seconds:.0f} processor seconds",
+            f"fold {number}: {len(given['test'])} sections asked, {ours.seconds:.0f} processor seconds",
             flush=True,
         )
     made = {way: [pd.concat(frames, ignore_index=True)] for way, frames in found.items()}

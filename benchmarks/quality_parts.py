@@ -21,7 +21,7 @@ from pvcore.records import Example, Prediction, digest
 from pvcore.training.specification import Specification, code_digest
 from pvcore.training.train import rows_digest, train
 
-SEEDS = 5
+SEEDS, FOLDS = 5, 5
 RESAMPLES = 1000
 
 
@@ -84,6 +84,12 @@ def kept(work: Path, key: Any, rows: Sequence[Example], make: Callable[[], Answe
         for row, (answer, score, ranked, withheld) in zip(rows, read["answers"], strict=True)
     ]
     return Answered(answers, read["seconds"])
+
+
+def fold(rows: Sequence[Example], number: int) -> tuple[list[Example], list[Example]]:
+    """(train, test): of FOLDS parts by cluster the one of that number is held out."""
+    held = {*sorted({row.cluster for row in rows}, key=digest)[number::FOLDS]}
+    return [r for r in rows if r.cluster not in held], [r for r in rows if r.cluster in held]
 
 
 def timed(make: Callable[[], list[Prediction]]) -> Callable[[], Answered]:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -99,7 +98,7 @@ def run(
     approve: str,
     data: Path | None,
     problems: Sequence[str],
-    recipes: Mapping[str, str] = MappingProxyType({}),
+    recipes: Mapping[str, str],
 ) -> None:
     """Run the demonstration of `problems` in `folder`, which is made anew. Raises PlatformError where a step fails.
 
@@ -143,9 +142,8 @@ def _cycle(
     workspace = open_workspace(folder)
     for problem, text in recipes.items():
         (folder / "recipes" / f"{problem}.yaml").write_text(text, "utf-8")
-        candidate.base_folder(
-            workspace, workspace.recipe(problem).base.model_dump()
-        )  # refused now, not in the flow
+        # A base that cannot be used is refused now, not minutes later in the flow.
+        candidate.base_folder(workspace, workspace.recipe(problem).base.model_dump())
 
     with story.step(
         "The platform", "Prefect server on SQLite, work pools cpu and gpu, a worker each, deployments"

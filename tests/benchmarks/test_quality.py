@@ -56,10 +56,10 @@ def test_accuracy_of_seen_and_of_unseen_terms() -> None:
 
 
 def test_pairs_are_told_apart_by_their_held_out_drugs_and_survive_the_files() -> None:
-    sets = quality_ddi.sets()
+    sets, said = quality_ddi.sets()
     assert sum(map(len, sets.values())) == quality_ddi.PAIRS
     few = {name: cases[:20] for name, cases in sets.items()}
-    found = quality_ddi.through_files(few)
+    found = quality_ddi.through_files(few, said)
     names = {name: {drug for row in rows for drug in quality_ddi.drugs(row)} for name, rows in found.items()}
     assert not names["both drugs seen"] & names["both unseen"]
     assert {name: len(rows) for name, rows in found.items()} == dict.fromkeys(quality_ddi.SETS, 20)
