@@ -26,7 +26,7 @@ RESAMPLES = 1000
 
 
 class Answered(NamedTuple):
-    """Answers in the order of the rows, and processor seconds of training and asking (NaN after a resumed training)."""
+    """Answers in the order of the rows, and processor seconds of training and asking (NaN where it was cut off)."""
 
     answers: list[Prediction]
     seconds: float
@@ -66,7 +66,10 @@ def by_recipe(
         if alone:
             model.wordings = None
         answers = model.predict(rows["test"], terms=terms, threads=threads)
-        return Answered(answers, json.loads(spent.read_text("utf-8")) + time.process_time() - started)
+        asking = time.process_time() - started
+        # A run killed right after the training leaves an adapter whose seconds nobody knows.
+        training = json.loads(spent.read_text("utf-8")) if spent.is_file() else math.nan
+        return Answered(answers, training + asking)
 
     return kept(work, [asked.digest, among, alone, rows_digest(rows["test"])], rows["test"], answer)
 

@@ -69,14 +69,14 @@ def advise(
     """Fine-tune, prompt a large model, annotate first, or leave it to people: with reasons from your own data."""
     from pvcore.advice.decision import MEANING
     from pvcore.config import open_workspace
-    from pvcore.cycle import advising, situation
+    from pvcore.cycle import advice_pages, advising, situation
 
     said = situation.situation(facts)
     if ask:
         said = situation.completed(said, _answers(said))
     found = advising.advise(open_workspace(workspace), problem, said)
     if out:
-        write_whole(out, advising.page(found))
+        write_whole(out, advice_pages.page(found))
     if as_json:
         emit_json(found.to_json())
         return
@@ -92,7 +92,7 @@ def advise(
     emit(rows, as_json=False, title="how it was decided")
     for change in found.advice.changes:
         console.print(f"  if {change.words}: {MEANING[change.outcome]}", markup=False)
-    for title, table, below in advising.tables(found):
+    for title, table, below in advice_pages.tables(found):
         emit(table, as_json=False, title=title)
         console.print(f"  {below}" if below else "", markup=False)
     for line in (*found.data.advice, *(found.learned.words if found.learned else ())):

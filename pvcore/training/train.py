@@ -19,20 +19,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pvcore.errors import LeakageError, TrainingError
+from pvcore.errors import TrainingError
 from pvcore.evaluation.compare import frame
 from pvcore.inference import backend
 from pvcore.inference.base import beside_digests
 from pvcore.inference.card import Card
 from pvcore.inference.heads import head_for
-from pvcore.inference.heads.embedding import EMBEDDING, wordings
+from pvcore.inference.heads.embedding import wordings
 from pvcore.inference.model import load_base, load_tokenizer
 from pvcore.inference.predict import Model
 from pvcore.inference.prefix import keep_cache_when_recomputing
 from pvcore.problems import Problem, problem
-from pvcore.problems.coding import parse
 from pvcore.records import Example, digest
 from pvcore.training import loop, qlora, several
+from pvcore.training.checks import check, known_rows
 from pvcore.training.guarding import calibrated
 from pvcore.training.objectives import FOLLOW, OBJECTIVES, PREPARE, Given
 from pvcore.training.settings import Sections, sections
@@ -93,8 +93,8 @@ def train(
     settings, task = _settings(specification, parent), problem(specification.problem)
     card = _card(specification, settings, task, base)
     rows, tune = list(examples.get("train", ())), list(examples.get("tune", ()))
-    known = _known(settings, card, examples.get("known", rows))
-    _check(specification, task, card, rows, tune, parent, known)
+    known = known_rows(settings, card, examples.get("known", rows))
+    check(specification, task, card, rows, tune, parent, known)
     card = learnable(card, rows, parent)
     with several.joined() as processes, backend.deterministic(threads):
         network, tokenizer = _network(specification, settings, card, base, parent)
@@ -136,22 +136,6 @@ def train(
         consumed=_cases(rows[number] for number in objective.rows(run.read) if number < len(rows)),
         fitted=_cases([*rows, *tune, *known]),
     )
-
-
-def _known(settings: Sections, card: Card, rows: Sequence[Example]) -> list[Example]:
-    """The rows whose wordings are kept. Raises TrainingError where answers are no terms by their names."""
-    if not settings.training.wordings:
-        return []
-    if card.head != EMBEDDING.name:
-        raise TrainingError(
-            f"training.wordings is for coding by an encoder, and this is {card.problem}, {card.family}: write false"
-        )
-    for row in rows:
-        try:
-            parse(row.label)
-        except ValueError as error:
-            raise TrainingError(f"{row.example_id}: {error}. Or write training.wordings: false") from None
-    return list(rows)
 
 
 def _cases(rows: Iterable[Example]) -> tuple[str, ...]:
@@ -211,43 +195,6 @@ def _card(specification: Specification, settings: Sections, task: Problem, base:
         pooling=head.pooling,
         criteria=tuple(task.criteria),
     )
-
-
-def _check(
-    specification: Specification,
-    task: Problem,
-    card: Card,
-    rows: Sequence[Example],
-    tune: Sequence[Example],
-    parent: Path | None,
-    known: Sequence[Example],
-) -> None:
-    if not rows:
-        raise TrainingError(f"{task.name}: there is no row to train on")
-    classes = task.kind == "classification"
-    foreign = sorted({row.label for row in (*rows, *tune)} - set(task.labels)) if classes else []
-    if foreign:
-        raise TrainingError(f"{task.name}: labels {', '.join(foreign)} are none of {', '.join(task.labels)}")
-    if classes and len({row.label for row in rows}) < 2:
-        raise TrainingError(
-            f"{task.name}: all {len(rows)} rows are {rows[0].label}: nothing can be learned from them"
-        )
-    of_train, of_tune = ({row.cluster: row.case_id for row in part} for part in ((*rows, *known), tune))
-    shared = sorted(of_train.keys() & of_tune.keys())
-    if shared:
-        pairs = ", ".join(f"{of_train[name]} and {of_tune[name]}" for name in shared[:5])
-        raise LeakageError(
-            f"{len(shared)} clusters stand in train and tune ({pairs}): split by cluster again"
-        )
-    if (parent is None) != (specification.parent is None):
-        raise TrainingError("the specification and the call disagree about whether there is a parent")
-    if parent is not None and specification.parent_files is not None:
-        found = qlora.adapter_files(parent)
-        wrong = sorted(name for name, value in found.items() if specification.parent_files.get(name) != value)
-        if wrong:
-            raise TrainingError(
-                f"{parent}: {', '.join(wrong)} differ from the parent that the specification names"
-            )
 
 
 def _network(
