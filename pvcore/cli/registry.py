@@ -153,18 +153,21 @@ def predict(
 ) -> None:
     """Score cases with a registered version, whose signatures and digests are verified first."""
     from pvcore.config import open_workspace
-    from pvcore.cycle.scoring import score_file
+    from pvcore.cycle import dictionaries, scoring
 
-    rows = score_file(open_workspace(workspace), version, batch, meddra_version)
-    shown = rows if as_json else [_in_words(row) for row in rows]
+    opened = open_workspace(workspace)
+    rows = scoring.score_file(opened, version, batch, meddra_version)
+    terms = None if as_json or not rows else dictionaries.of_version(opened, rows[0]["dictionary"])
+    shown = rows if as_json else [_in_words(row, scoring.in_words(row["answer"], terms)) for row in rows]
     emit(
         shown,
         as_json=as_json,
-        title=f"predictions of {version}",
+        title=f"predictions of {rows[0]['version'] if rows else version}"
+        + (f", MedDRA {terms.version}" if terms else ""),
         columns=(
             *("example_id", "answer", "confidence", "score"),
             *(("met",) if any(row["criteria"] for row in rows) else ()),
-            *("version", "dictionary", "guardrails", "notes"),
+            *("guardrails", "notes"),
         ),
     )
 
@@ -188,11 +191,11 @@ def external(
     )
 
 
-def _in_words(row: Mapping[str, Any]) -> dict[str, Any]:
+def _in_words(row: Mapping[str, Any], answer: str) -> dict[str, Any]:
     """A prediction as a row of a table: an answer that was withheld says so, guardrails that did not pass in words."""
     raised = [check for check in row["guardrails"] if check["outcome"] != "pass"]
     return {
         **row,
-        "answer": row["answer"] or "withheld",
+        "answer": answer or "withheld",
         "guardrails": [f"{check['name']}: {check['words']}" for check in raised],
     }

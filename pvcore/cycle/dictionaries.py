@@ -37,8 +37,9 @@ def load_dictionary(workspace: Workspace, version: str, language: str | None = N
 
 
 def of_version(workspace: Workspace, version: str | None) -> Dictionary | None:
-    """The admitted release of a version; None for None."""
-    return by_digest(workspace, known_releases(workspace)[version] if version else None)
+    """The admitted release of a version; None for None. The last two are kept. Raises ReleaseError."""
+    found = known_releases(workspace).get(version) if version else None
+    return load_dictionary(workspace, version) if version and not found else by_digest(workspace, found)
 
 
 def by_digest(workspace: Workspace, name: str | None) -> Dictionary | None:

@@ -17,6 +17,7 @@ from pvcore.cycle import arrivals, candidate, data, dictionaries, releases
 from pvcore.cycle.inbox import version_in_name
 from pvcore.cycle.predictions import lines
 from pvcore.inference.guardrails import GuardrailPolicy
+from pvcore.meddra.release import Dictionary
 from pvcore.plain import inert
 from pvcore.problems import PROBLEMS
 from pvcore.records import Prediction, Question, canonical
@@ -78,7 +79,7 @@ def answer(
 ) -> list[Prediction]:
     """The predictions of a version, in the order of their ids."""
     asked = candidate.load_specification(workspace, version.manifest.specification)
-    dictionary = dictionaries.load_dictionary(workspace, given.dictionary) if given.dictionary else None
+    dictionary = dictionaries.of_version(workspace, given.dictionary)
     raw = json.loads(get_blob(workspace.store, given.policy))
     answered = candidate.predict(
         workspace,
@@ -111,6 +112,11 @@ def score_file(
     return [dataclasses.asdict(p) for p in score(workspace, name, batch)[1]]
 
 
+def in_words(answer: str, dictionary: Dictionary | None) -> str:
+    """An answer as a person reads it: with a dictionary its codes are terms, with their names and PTs."""
+    return "; ".join(map(dictionary.described, answer.split())) if dictionary else answer
+
+
 def score_batch(workspace: Workspace, name: str, batch: str) -> Scored:
     """Score an admitted batch (digest, key or name) and keep the predictions; recorded in the ledger."""
     from pvcore.training.train import environment
@@ -134,11 +140,12 @@ def score_batch(workspace: Workspace, name: str, batch: str) -> Scored:
         actor="score",
         key=blob,
     )
-    return Scored(blob, version.name, _markdown(version, answered))
+    used = answered[0].dictionary if answered else None
+    return Scored(blob, version.name, _markdown(version, answered, dictionaries.of_version(workspace, used)))
 
 
-def _markdown(version: Version, answered: Sequence[Prediction]) -> str:
-    """The first predictions, with the criteria that are met where the problem has any."""
+def _markdown(version: Version, answered: Sequence[Prediction], dictionary: Dictionary | None) -> str:
+    """The first predictions, terms by their names, with the criteria that are met where the problem has any."""
     raised = Counter(f"{check.name}: {check.outcome}" for p in answered for check in p.raised)
     given = sum(bool(p.answer) for p in answered)
     further = bool(PROBLEMS[version.problem].criteria)
@@ -156,6 +163,7 @@ def _markdown(version: Version, answered: Sequence[Prediction]) -> str:
         words = "; ".join(f"{inert(check.name)} ({check.outcome})" for check in p.raised)
         scores = dict(p.criteria)
         met = ", ".join(f"{inert(name)} {scores[name]:.3f}" for name in p.met)
-        row = f"| {inert(p.example_id)} | {inert(p.answer) or '*withheld*'} | {sure} | {p.score:.3f} | {words} |"
+        said = inert(in_words(p.answer, dictionary)) or "*withheld*"
+        row = f"| {inert(p.example_id)} | {said} | {sure} | {p.score:.3f} | {words} |"
         lines.append(row + (f" {met} |" if further else ""))
     return "\n".join(lines)

@@ -95,6 +95,11 @@ class Dictionary:
             raise NotFound(f"MedDRA {self.version} has no PT {pt_code}")
         return self._pts[pt_code]
 
+    def described(self, llt_code: str) -> str:
+        """Code and name of an LLT, with its PT where that is another term. Raises NotFound."""
+        pt, words = self.pt_of(llt_code), f"{llt_code} {self.llt_name(llt_code)}"
+        return words if pt == llt_code else f"{words} (PT {pt} {self.pt_name(pt)})"
+
     def primary_path(self, pt_code: str) -> dict[str, str]:
         """pt_code, pt_name, hlt_code, ... soc_name of the path through the primary SOC. Raises NotFound."""
         if pt_code not in self._paths:

@@ -88,6 +88,7 @@ def _plan(rows: int, synonyms: int, settings: Sections, seed: int) -> Plan:
         chance.shuffle(order)
         steps = [order[i : i + training.batch] for i in range(0, len(order), training.batch)]
         if len(steps) > 1 and len(steps[-1]) < max(2, training.batch // 2):
-            steps[-2] += steps.pop()  # a last step of few pairs has few negatives, and none when it is one
+            few = steps.pop()  # a last step of few pairs has few negatives, and none when it is one
+            steps[-1] += few
         plan += steps
     return plan

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pvcore.cli import registry
 from pvcore.cycle import (
     approval,
     arrivals,
@@ -202,6 +203,24 @@ def test_the_same_cases_scored_twice_are_the_same_bytes(told: Any) -> None:
     assert list((ws.state / "vectors").glob("*.npz"))
     assert scoring.score(ws, "coding@champion", batch)[1] == coded  # from the vectors that were kept
     assert all(p.confidence is not None and p.guardrails for p in (*first, *coded))
+
+
+def test_a_person_reads_terms_by_their_names_and_pts(
+    told: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ws = told.workspace
+    monkeypatch.setattr("pvcore.cli.output.console.width", 900, raising=False)
+    dictionary = dictionaries.load_dictionary(ws, "90.1")
+    page = scoring.score_batch(ws, "coding@champion", "inbox/annotations/second.xml").markdown
+    batch = arrivals.load_batch(ws, "inbox/annotations/second.xml")
+    codes = [p.answer for p in scoring.score(ws, "coding@champion", batch)[1]][:20]
+    assert all(f"| {dictionary.described(code)} |" in page for code in codes if code)
+    below = next(code for code in codes if code and dictionary.pt_of(code) != code)
+    assert f"(PT {dictionary.pt_of(below)} " in page
+    assert scoring.in_words(f"{codes[0]} {below}", dictionary).count("; ") == 1
+    registry.predict("coding@champion", told.town.arrivals / "second.xml", workspace=ws.root)
+    printed = capsys.readouterr().out
+    assert "predictions of coding@2, MedDRA 90.1" in printed and dictionary.described(below) in printed
 
 
 def test_the_policy_of_the_workspace_withholds(own: Any, tmp_path: Path) -> None:

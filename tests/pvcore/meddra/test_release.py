@@ -101,6 +101,9 @@ def test_the_questions_a_dictionary_answers(old: Dictionary) -> None:
     assert old.llt_name(stale["llt_code"]) == stale["llt_name"]
     pt = old.pt_of(stale["llt_code"])
     assert old.pt_of(pt) == pt and old.is_current(pt) and old.pt_name(pt) == old.llt_name(pt)
+    assert old.described(pt) == f"{pt} {old.pt_name(pt)}"
+    name = old.llt_name(stale["llt_code"])
+    assert old.described(stale["llt_code"]) == f"{stale['llt_code']} {name} (PT {pt} {old.pt_name(pt)})"
     path = old.primary_path(pt)
     assert set(path) == {
         f"{level}_{part}" for level in ("pt", "hlt", "hlgt", "soc") for part in ("code", "name")
@@ -111,7 +114,9 @@ def test_the_questions_a_dictionary_answers(old: Dictionary) -> None:
     assert set(current["llt_code"]) == set(llt.loc[llt["llt_currency"] == "Y", "llt_code"])
 
 
-@pytest.mark.parametrize("question", ["llt_name", "pt_of", "is_current", "pt_name", "primary_path"])
+@pytest.mark.parametrize(
+    "question", ["llt_name", "pt_of", "is_current", "pt_name", "primary_path", "described"]
+)
 def test_an_unknown_code_is_said_with_the_version(question: str, old: Dictionary) -> None:
     with pytest.raises(NotFound, match=r"MedDRA 28\.1 has no (LLT|PT) 12345678"):
         getattr(old, question)("12345678")
