@@ -107,7 +107,9 @@ def attach(workspace: Path) -> Platform:
 
 
 def status(workspace: Path) -> dict[str, Any]:
-    """What runs: api_url and ui_url (None when down), pid and log of each process, and memory in bytes."""
+    """What runs: api_url and ui_url (None when down), pid and log of each process, memory in bytes, and the processor
+    seconds of the runs that the workers have started and that go on.
+    """
     workspace = workspace.resolve()
     was = state.load(workspace)
     found = {name: p for name, p in was.processes.items() if processes.alive(p)} if was else {}
@@ -118,6 +120,7 @@ def status(workspace: Path) -> dict[str, Any]:
         "ui_url": platform and platform.ui_url,
         "processes": {name: {"pid": p.pid, "log": p.log} for name, p in found.items()},
         "memory": sum(_memory(process) for process in family),
+        "seconds": sum(_seconds(p) for p in family if p.pid not in {own.pid for own in found.values()}),
     }
 
 
@@ -126,6 +129,13 @@ def _memory(process: psutil.Process) -> int:
         return int(process.memory_info().rss)
     except psutil.Error:
         return 0
+
+
+def _seconds(process: psutil.Process) -> float:
+    try:
+        return float(sum(process.cpu_times()[:2]))  # user and system
+    except psutil.Error:
+        return 0.0
 
 
 class _Clock:

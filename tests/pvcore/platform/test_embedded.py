@@ -146,6 +146,17 @@ def test_killed_worker_is_started_again(platform: Platform, workspace: Path, tmp
     assert platform.wait(platform.run("greet", {"name": "back"}), 150).state == "COMPLETED"
 
 
+def test_what_runs_compute_is_counted(tmp_path: Path) -> None:
+    """The demonstration takes a run that computes for no standstill."""
+    mark = {**os.environ, processes.MARK: str(tmp_path.resolve())}
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"], env=mark) as busy:
+        try:
+            _until(lambda: embedded.status(tmp_path)["seconds"] > 0.5)
+        finally:
+            busy.kill()
+    assert embedded.status(tmp_path)["seconds"] == 0
+
+
 @pytest.mark.long
 def test_killed_worker_and_run_recover_while_a_suspended_run_waits(
     platform: Platform, workspace: Path, tmp_path: Path
