@@ -1,6 +1,6 @@
 """Terms that are new in a release: answered before any retraining, and after it.
 
-    python benchmarks/new_terms.py [--size middle|small|real] [--training 4000] [--threads 1]
+    python benchmarks/new_terms.py [--size middle|small|real] [--training 4000] [--no-wordings] [--threads 1]
 
 A champion is trained on free wordings of the first release's terms. The second release is read: its new terms
 become candidates by their names alone (before). Then training goes on from the champion with wordings of the new
@@ -32,6 +32,9 @@ def main() -> None:
     )
     parser.add_argument("--size", choices=SIZES, default="middle")
     parser.add_argument("--training", type=int, default=4000)
+    parser.add_argument(
+        "--wordings", action=argparse.BooleanOptionalAction, default=True, help="keep those of training rows"
+    )
     parser.add_argument("--threads", type=int, default=1)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -48,7 +51,8 @@ def main() -> None:
             "new": wordings(fresh, min(1000, 3 * len(fresh)), seed=3, unlike=seen),
             "old": wordings(kept, 1000, seed=4, unlike=seen),
         }
-        settings, options = recipe("coding"), {"threads": asked.threads}
+        settings = recipe("coding", training__wordings=asked.wordings)
+        options = {"threads": asked.threads}
         champion = trained("coding", {"train": old_rows}, before, settings, folder / "one", **options)
         started = time.process_time()
         champion.predict(tests["new"], terms=before, **options)

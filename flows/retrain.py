@@ -7,6 +7,7 @@ under the digest of what it was asked to do.
 from __future__ import annotations
 
 from prefect import flow
+from prefect.states import Failed, State
 
 from tasks import advice, candidate, data, inbox, runs
 
@@ -16,7 +17,7 @@ from tasks import advice, candidate, data, inbox, runs
     persist_result=True,
     description="Train a candidate from a dataset, judge it, ask for approval.",
 )
-def retrain(problem: str = "", dataset: str = "", scratch: bool = False) -> list[str]:
+def retrain(problem: str = "", dataset: str = "", scratch: bool = False) -> list[str] | State:
     """Retrain `problem` (empty: all recipes) on `dataset` (digest; empty: all that was ingested so far)."""
     inbox.bound_retries()
     if not dataset:
@@ -27,7 +28,7 @@ def retrain(problem: str = "", dataset: str = "", scratch: bool = False) -> list
         dataset = built
         data.validate_dataset(dataset)
     if not problem:
-        return retrain_all(dataset)
+        return retrain_all(dataset, scratch)
     specification = candidate.specify(problem, dataset, scratch)
     if specification is None:
         return [f"{problem}: the dataset has no labels for it, or its champion was trained on them"]
@@ -45,12 +46,17 @@ def retrain(problem: str = "", dataset: str = "", scratch: bool = False) -> list
     return [f"{version_name}: approval requested"]
 
 
-def retrain_all(dataset: str) -> list[str]:
-    """Start `retrain` for every recipe at once, wait for all, and report a line each."""
+def retrain_all(dataset: str, scratch: bool = False) -> list[str] | State:
+    """Start `retrain` for every recipe at once and wait for all. Returns a line each; fails if one did not complete."""
     started = {
         problem: runs.start_once(
-            "retrain/retrain", {"problem": problem, "dataset": dataset}, key=f"{problem}-{dataset}"
+            "retrain/retrain",
+            {"problem": problem, "dataset": dataset, "scratch": scratch},
+            key=f"{problem}-{candidate.retraining(problem, dataset, scratch)}",
         )
         for problem in data.problems()
     }
-    return [f"{problem}: {runs.wait_for(run)}" for problem, run in started.items()]
+    ended = {problem: runs.wait_for(run, return_state=True) for problem, run in started.items()}
+    lines = [f"{name}: {s.result() if s.is_completed() else s.message}" for name, s in ended.items()]
+    completed = all(state.is_completed() for state in ended.values())
+    return lines if completed else Failed(message="; ".join(lines))

@@ -18,6 +18,12 @@ from tasks.inbox import show
 
 
 @task(cache_policy=NO_CACHE)
+def retraining(problem: str, dataset: str, scratch: bool) -> str:
+    """The digest of what a retraining is asked to do."""
+    return candidates.retraining(open_workspace(), problem, dataset, scratch=scratch)
+
+
+@task(cache_policy=NO_CACHE)
 def specify(problem: str, dataset: str, scratch: bool) -> str | None:
     """The specification's digest, or None where there is nothing new to learn."""
     return candidates.specify(open_workspace(), problem, dataset, scratch=scratch)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from pvcore import yaml_text
 from pvcore.cli.demo_data import Drop, Invented, Say, Source, keep_recipes
 from pvcore.cli.demo_sources import Marked, Pairs, Triage
 from pvcore.config import read_recipe
@@ -32,7 +34,10 @@ def chosen_problems(named: Sequence[str]) -> tuple[str, ...]:
 
 
 def chosen_recipes(files: Sequence[Path], problems: Sequence[str]) -> dict[str, str]:
-    """Problem -> the text of its recipe. Raises ConfigError for a file that is no recipe of one of `problems`."""
+    """Problem -> the text of its recipe. Raises ConfigError for a file that is no recipe of one of `problems`.
+
+    The workspace is made anew, so a base's relative folder is one below the current folder.
+    """
     found: dict[str, str] = {}
     for file in files:
         recipe = read_recipe(file)
@@ -43,11 +48,12 @@ def chosen_recipes(files: Sequence[Path], problems: Sequence[str]) -> dict[str, 
             )
         if problem in found:
             raise ConfigError(f"{file} is a second recipe for {problem}: name one.")
-        if ":" not in source and not Path(source).is_absolute():
-            raise ConfigError(
-                f"{file}: base.source {source} is no whole path, and the workspace is made anew."
-            )
         found[problem] = file.read_text("utf-8")
+        if ":" not in source:
+            folder = Path(source).expanduser().resolve()
+            if not folder.is_dir():
+                raise ConfigError(f"{file}: base.source {source} is no folder ({folder}).")
+            found[problem] = yaml_text.replace(found[problem], ("base", "source"), json.dumps(str(folder)))
     return found
 
 

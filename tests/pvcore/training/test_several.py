@@ -94,6 +94,42 @@ def test_two_processes_train_the_adapter_of_one(still, tiny_phi3, specify, rows,
 
 
 @pytest.mark.slow
+@pytest.mark.long
+def test_accelerate_starts_what_torchrun_starts(still, specify, rows, tmp_path):
+    asked, examples = specify(still, **STILL), {"train": rows(17, 1)}
+
+    def places(by: str) -> dict[str, Any]:
+        return {
+            "base": still,
+            "workdir": tmp_path / by / "work",
+            "output": tmp_path / by / "adapter",
+            "threads": 1,
+        }
+
+    file = tmp_path / "job.json"
+    job.write(file, asked, examples, **places("accelerate"))
+    # It sets what torchrun sets; without GPUs the processes compute on CPUs.
+    launcher = [
+        "-m",
+        "accelerate.commands.launch",
+        "--multi_gpu",
+        "--num_processes",
+        "2",
+        "--main_process_port",
+        "0",
+    ]
+    done = subprocess.run(
+        [sys.executable, *launcher, "-m", "pvcore.training", str(file)],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    found, one = job._result(file), train(asked, examples, **places("one"))
+    two = job.train_with(2, asked, examples, **places("torchrun"))
+    assert found.environment["processes"] == "2" and found.digest == two.digest
+    assert apart(found.adapter, one.adapter) < TOLERANCE
+
+
+@pytest.mark.slow
 def test_a_process_that_dies_ends_the_run_which_then_goes_on_alone(still, specify, rows, tmp_path):
     asked, examples = specify(still, **STILL), {"train": rows(40, 1)}
     options = {"base": still, "threads": 1}
