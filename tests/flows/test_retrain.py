@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -73,7 +74,7 @@ def test_what_is_asked_twice_is_started_once(started: Started) -> None:
     assert [run["problem"] for run in started.values()] == ["coding", "seriousness"]
 
 
-def test_another_recipe_start_or_program_is_another_run(
+def test_another_recipe_start_program_or_champion_is_another_run(
     root: Path, started: Started, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flow.retrain_all(DATASET)
@@ -86,6 +87,11 @@ def test_another_recipe_start_or_program_is_another_run(
     monkeypatch.setattr(candidates, "code_digest", lambda: "another program")
     flow.retrain_all(DATASET)
     assert len(started) == 7
+    monkeypatch.setattr(
+        candidates, "champion_of", lambda workspace, problem: SimpleNamespace(digest="rolled back")
+    )
+    flow.retrain_all(DATASET)
+    assert len(started) == 9
 
 
 def test_a_failure_hides_no_other(started: Started) -> None:
