@@ -29,8 +29,8 @@ from pvcore.training.specification import Specification, code_digest
 
 def retraining(workspace: Workspace, problem: str, dataset: str, *, scratch: bool = False) -> str:
     """Digest of what a retraining is asked to do: another recipe, champion, start or program is another retraining."""
-    recipe, champion = workspace.recipe(problem).model_dump(mode="json"), champion_of(workspace, problem)
-    return digest([recipe, dataset, champion.digest if champion else None, scratch, code_digest()])
+    recipe = workspace.recipe(problem).model_dump(mode="json")
+    return digest([recipe, dataset, workspace.ledger.state().champion(problem), scratch, code_digest()])
 
 
 def specify(workspace: Workspace, problem: str, dataset: str, *, scratch: bool = False) -> str | None:
