@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ import yaml
 from flows import retrain as flow
 from pvcore.config import init_workspace
 from pvcore.cycle import candidate as candidates
+from pvcore.registry.state import State
 
 DATASET = "d" * 64
 
@@ -87,9 +87,7 @@ def test_another_recipe_start_program_or_champion_is_another_run(
     monkeypatch.setattr(candidates, "code_digest", lambda: "another program")
     flow.retrain_all(DATASET)
     assert len(started) == 7
-    monkeypatch.setattr(
-        candidates, "champion_of", lambda workspace, problem: SimpleNamespace(digest="rolled back")
-    )
+    monkeypatch.setattr(State, "champion", lambda state, problem: "rolled back")
     flow.retrain_all(DATASET)
     assert len(started) == 9
 
