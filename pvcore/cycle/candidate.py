@@ -132,6 +132,7 @@ def train(
             max_rows=settings.training.max_rows,
             seed=asked.seed,
             keep=settings.mixture.keep,
+            labels=PROBLEMS[asked.problem].labels,
         )
         given = {"train": mixed, "tune": tune}
         if settings.training.wordings:

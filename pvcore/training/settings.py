@@ -126,7 +126,9 @@ class MixtureSettings(Section):
         default="champion", description="base: every update learns all rows from scratch"
     )
     replay: float = Field(
-        default=0.5, ge=0.0, description="replayed rows of the parent's dataset per new row"
+        default=0.5,
+        ge=0.0,
+        description="replayed rows of the parent's dataset per new row; above 0 at least one of each class",
     )
     rate: float = Field(
         default=0.3, gt=0, description="learning rate of an update, times that of a start from the base"

@@ -99,6 +99,20 @@ def test_a_mixture_has_its_sizes_whatever_the_order(new, old, replay, most, chan
     assert mix(fresh, parent, replay=replay, max_rows=most, seed=3) == mixed
 
 
+def test_few_new_rows_of_one_class_are_mixed_with_a_row_of_every_other():
+    classes = ("serious", "non-serious", "unknown")
+    parent = [example(n, "serious" if n == 57 else "non-serious") for n in range(60)]
+    options = {"max_rows": None, "seed": 1, "keep": 8, "labels": classes}
+    mixed = mix([example(99, "non-serious")], parent, replay=0.5, **options)
+    assert Counter(row.label for row in mixed) == {
+        "non-serious": 2,
+        "serious": 1,
+    }  # and no unknown row is there
+    assert mix([example(99, "non-serious")], parent[::-1], replay=0.5, **options) == mixed
+    assert len(mix([example(99, "non-serious")], parent, replay=0, **options)) == 1
+    assert len(mix([], parent, replay=0.5, **options)) == 60
+
+
 def test_a_sample_keeps_the_shares_of_labels_and_slices():
     rows = [
         example(n, "serious" if n < 30 else "non-serious", ("negation",) if n % 2 else ()) for n in range(120)

@@ -136,6 +136,16 @@ def test_rows_that_cannot_be_trained_on_are_refused(tiny_base, specify, rows, tr
         train(specify(tiny_base, "pts", "causal"), some, base=tiny_base)
 
 
+@pytest.mark.parametrize("family", ["encoder", "causal"])
+def test_an_update_may_be_of_one_class(tiny_base, tiny_phi3, specify, rows, train, family):
+    base = tiny_base if family == "encoder" else tiny_phi3
+    parent = train(specify(base, family=family, training__epochs=1), rows(16, 1), base=base)
+    asked = specify(base, family=family, parent=parent, training__epochs=1)
+    alike = [row for row in rows(16, 3) if row.label == "serious"][:1]
+    made = train(asked, alike, rows(8, 2), base=base, parent=parent.adapter)
+    assert made.consumed == (alike[0].case_id,)
+
+
 def test_full_fine_tuning_is_a_line_and_goes_through_the_same_door(tiny_base, specify, rows, train):
     from safetensors.torch import load_file
 
