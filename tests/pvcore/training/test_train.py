@@ -172,9 +172,11 @@ def test_full_fine_tuning_is_a_line_and_goes_through_the_same_door(tiny_base, sp
         train(specify(tiny_base, training__method="full"), rows(16, 3), base=tiny_base)
 
 
-def test_targets_that_the_base_does_not_have_are_named(tiny_base, specify, rows, train):
-    with pytest.raises(TrainingError, match="qkv_proj do not fit"):
-        train(specify(tiny_base, lora__targets=["qkv_proj"]), rows(16, 1), base=tiny_base)
+@pytest.mark.parametrize("wrong", [["qkv_proj"], ["query", "qkv_proj", "vaule"]])
+def test_targets_that_the_base_does_not_have_are_named(tiny_base, specify, rows, train, wrong):
+    said = rf"no layer is called {', '.join(wrong[-2:])}\. The base has query, key, value, dense"
+    with pytest.raises(TrainingError, match=said):
+        train(specify(tiny_base, lora__targets=wrong), rows(16, 1), base=tiny_base)
 
 
 def test_more_tokens_than_the_base_can_read_are_refused(tiny_base, specify, rows, train):
