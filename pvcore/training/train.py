@@ -191,7 +191,7 @@ def _card(specification: Specification, settings: Sections, task: Problem, base:
         base_files=beside_digests(base),
         bits=settings.quantisation.bits,
         compute=settings.quantisation.compute,
-        specification=specification.digest,
+        specification=specification.unwatched,
         pooling=head.pooling,
         criteria=tuple(task.criteria),
     )

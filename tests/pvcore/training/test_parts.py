@@ -57,6 +57,16 @@ def test_a_specification_survives_json_and_every_field_counts():
         Specification.from_json(b'{"colour": "red"}')
 
 
+def test_how_often_a_run_is_looked_at_is_no_part_of_what_its_adapter_names():
+    plain, never, often = (
+        Specification("seriousness", "encoder", {**BASE, "training": {"epochs": 2, **told}}, "1" * 64, 17)
+        for told in ({}, {"evaluate_every": None}, {"evaluate_every": 5})
+    )
+    assert plain.unwatched == plain.digest and never.unwatched == never.digest
+    assert often.unwatched == never.digest != often.digest
+    assert Specification("seriousness", "encoder", BASE, "1" * 64, 17).unwatched
+
+
 def test_the_code_digest_covers_the_rooms_that_decide_an_adapter(monkeypatch, tmp_path):
     before = code_digest()
     assert before == code_digest.__wrapped__()

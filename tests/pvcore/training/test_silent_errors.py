@@ -110,7 +110,7 @@ def test_looking_at_the_tune_split_does_not_change_the_adapter(
     watched = train(specify(base, training__evaluate_every=1, **options), train_rows, tune, base=base)
     assert len(watched.looks) == len(watched.curve) and not blind.looks
     assert watched.curve == blind.curve
-    assert watched.files[qlora.WEIGHTS] == blind.files[qlora.WEIGHTS]
+    assert (watched.files, watched.digest) == (blind.files, blind.digest)
 
 
 def test_every_step_has_its_own_random_numbers():
