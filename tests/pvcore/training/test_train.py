@@ -87,6 +87,21 @@ def test_training_continues_from_the_parent(tiny_base, specify, rows, train):
     assert again.digest == continued.digest
 
 
+def test_a_chain_of_updates_keeps_one_adapter_of_one_size(tiny_base, specify, rows, train):
+    from safetensors.torch import load_file
+
+    version, sizes = train(specify(tiny_base, training__epochs=1), rows(16, 1), base=tiny_base), []
+    for update in range(4):
+        weights = version.adapter / qlora.WEIGHTS
+        shapes = {name: tuple(tensor.shape) for name, tensor in load_file(weights).items()}
+        sizes.append((weights.stat().st_size, shapes))
+        if update < 3:
+            asked = specify(tiny_base, parent=version, training__epochs=1)
+            version = train(asked, rows(8, 3 + update), base=tiny_base, parent=version.adapter)
+    assert any("lora_A" in name for name in sizes[0][1]) and any("classifier" in name for name in sizes[0][1])
+    assert all(size == sizes[0] for size in sizes)
+
+
 def test_an_update_learns_at_its_own_rate(tiny_base, specify, rows, train):
     from safetensors.torch import load_file
 
