@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from pvcore.inference import backend, model, scoring
+from pvcore.inference.branches import log_likelihoods
 from pvcore.inference.card import Card
 from pvcore.inference.heads.classification import logits, read_off
-from pvcore.inference.heads.label_tokens import completion, completion_losses, label_probabilities
+from pvcore.inference.heads.label_tokens import completion, completion_losses, continuations
 from pvcore.inference.text import Encoded, pad
 from pvcore.training import loop, qlora
 from pvcore.training.settings import Lora
@@ -86,8 +87,8 @@ def test_nor_on_continuing(tiny_phi3, specify, rows, train, monkeypatch):
     monkeypatch.undo()
     ids = torch.arange(2, 66).reshape(4, 16)
     before = gradients(made, ids)
-    prompts = [Encoded(tuple(range(2, 30)), ""), Encoded(tuple(range(2, 40)), "")]
-    label_probabilities(made, model.load_tokenizer(tiny_phi3), prompts, LABELS, prefix=range(2, 20))
+    prompts, tokenizer = [range(2, 30), range(2, 40)], model.load_tokenizer(tiny_phi3)
+    log_likelihoods(made, tokenizer, prompts, continuations(tokenizer, LABELS), prefix=range(2, 20))
     assert made.training
     after = gradients(made, ids)
     assert any(g.abs().max() > 0 for name, g in before.items() if "lora_A" in name)
