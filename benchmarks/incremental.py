@@ -29,6 +29,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parent))
 from incremental_page import ARMS, HEADING, Result, line, plot, verdict
 from incremental_streams import Sizes, Update, releases, vaers
+from quality_parts import rows_digest
 
 from pvcore.evaluation.metrics import Metric, accuracy_at_1, average_precision
 from pvcore.inference.base import resolve_base
@@ -38,7 +39,7 @@ from pvcore.records import Example, digest
 from pvcore.training.mixture import mix
 from pvcore.training.settings import sections
 from pvcore.training.specification import Specification
-from pvcore.training.train import rows_digest, train
+from pvcore.training.train import train
 
 SECTIONS = ("base", "quantisation", "lora", "text", "training", "mixture")
 BASE_YEARS, YEARS = range(1990, 1998), range(1998, 2004)

@@ -32,7 +32,7 @@ import pandas as pd
 from coding_parts import recipe
 from phases_page import Phase, Run, page, plot
 from quality_extraction import sentences
-from quality_parts import write
+from quality_parts import rows_digest, write
 from quality_seriousness import FIRST, LAST, TEST, TUNE, draw, read_year, some
 
 from pvcore.advice import choosing
@@ -51,7 +51,7 @@ from pvcore.training import qlora
 from pvcore.training.mixture import mix
 from pvcore.training.specification import Specification
 from pvcore.training.thresholds import best_threshold
-from pvcore.training.train import rows_digest, train
+from pvcore.training.train import train
 
 COLD, PHASES, HELD_SEED = 500, 3, 99
 RUNS = ("random:3", "mixed:2", "uncertainty:1", "failures:1", "diversity:1")

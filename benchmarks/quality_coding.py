@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from coding_parts import recipe
-from quality_parts import FOLDS, SEEDS, Answered, by_recipe, fold, kept, table, timed
+from quality_parts import FOLDS, SEEDS, Answered, by_recipe, fold, kept, rows_digest, table, timed
 from quality_seriousness import some
 
 from pvcore.evaluation.baseline import nearest_terms, tfidf_sets
@@ -35,7 +35,6 @@ from pvcore.evaluation.compare import frame
 from pvcore.evaluation.metrics import Floats, Metric, ratio
 from pvcore.evaluation.sets import macro_f1, micro_f1, precision_at_5
 from pvcore.records import Case, Example, digest
-from pvcore.training.train import rows_digest
 
 PTS, TUNE = 500, 500
 WAYS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import shutil
@@ -19,7 +20,7 @@ from pvcore.inference.base import resolve_base
 from pvcore.inference.predict import load
 from pvcore.records import Example, Prediction, digest
 from pvcore.training.specification import Specification, code_digest
-from pvcore.training.train import rows_digest, train
+from pvcore.training.train import train
 
 SEEDS, FOLDS = 5, 5
 RESAMPLES = 1000
@@ -30,6 +31,11 @@ class Answered(NamedTuple):
 
     answers: list[Prediction]
     seconds: float
+
+
+def rows_digest(rows: Sequence[Example]) -> str:
+    """Digest of a list of rows, in its order."""
+    return digest([dataclasses.asdict(row) for row in rows])
 
 
 def by_recipe(

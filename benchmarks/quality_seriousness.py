@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
-from quality_parts import table, write
+from quality_parts import rows_digest, table, write
 
 from pvcore.annotations import batch
 from pvcore.evaluation import metrics
@@ -35,7 +35,6 @@ from pvcore.problems.seriousness import LABELS, POSITIVE
 from pvcore.records import Example, digest
 from pvcore.training.specification import Specification
 from pvcore.training.thresholds import best_threshold
-from pvcore.training.train import rows_digest
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "pvcore" / "recipes" / "vaers" / "seriousness.yaml"

@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from pvcore.config import Workspace
 from pvcore.cycle import data, memory
 from pvcore.cycle.bases import places, read_before, source_of
 from pvcore.cycle.lineage import consumed, unseen
+from pvcore.errors import NotFound
 from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.problems import PROBLEMS
 from pvcore.records import Example, Prediction, Question, canonical, digest
@@ -48,9 +49,10 @@ def specify(workspace: Workspace, problem: str, dataset: str, *, scratch: bool =
     before = (
         champion if champion and not scratch and _same_base(workspace, champion, recipe.base.digest) else None
     )
-    if before and not fresh_rows(workspace, problem, examples["train"], before):
+    continued = recipe.mixture.start == "champion"
+    if before and not fresh_rows(workspace, problem, examples["train"], before, continued=continued):
         return None
-    parent = before if recipe.mixture.start == "champion" else None
+    parent = before if continued else None
     specification = Specification(
         problem=problem,
         family=recipe.family,
@@ -84,11 +86,22 @@ def _same_base(workspace: Workspace, version: Version, base: str) -> bool:
     )
 
 
-def fresh_rows(workspace: Workspace, problem: str, train: list[Example], parent: Version) -> list[Example]:
-    """Training examples that the parent's dataset does not hold with this text, label and criteria."""
+def fresh_rows(
+    workspace: Workspace, problem: str, train: list[Example], parent: Version, *, continued: bool = True
+) -> list[Example]:
+    """Training examples that the parent did not learn with this text, label and criteria.
+
+    Of what its dataset holds that is what it, or a run before it, was trained on: what `training.max_rows` cut off
+    comes with the next update. A start from the base (not `continued`) cuts off anew, so there the dataset counts, as
+    it does for a run of a time that did not record its cases.
+    """
     theirs = load_specification(workspace, parent.manifest.specification).settings
-    before = data.examples(workspace, problem, parent.manifest.dataset, theirs)
-    known = {_identity(e) for e in before["train"]}
+    before = data.examples(workspace, problem, parent.manifest.dataset, theirs)["train"]
+    if continued:
+        with suppress(NotFound):
+            read = consumed(workspace, parent.manifest.specification)
+            before = [example for example in before if example.case_id in read]
+    known = {_identity(e) for e in before}
     return [example for example in train if _identity(example) not in known]
 
 
@@ -122,30 +135,29 @@ def train(
     data.refuse_leakage(workspace, asked.dataset, examples["train"])
     settings = sections(asked.settings)
     with tempfile.TemporaryDirectory(prefix="pv-train-") as scratch:
-        parent, parent_folder, replayed = None, None, []
+        parent_folder, learned = None, []
         new, tune = examples["train"], examples.get("tune", [])
         if asked.parent:
             parent = resolve(workspace.store, workspace.ledger, asked.parent)
             parent_folder = fetch_adapter(workspace.store, parent, Path(scratch, "parent"))
             new = fresh_rows(workspace, asked.problem, examples["train"], parent)
             ids = {e.example_id for e in new}
-            replayed = [e for e in examples["train"] if e.example_id not in ids]
+            learned = [e for e in examples["train"] if e.example_id not in ids]
             tune = unseen(workspace, asked.dataset, tune, [parent.manifest.specification])
         mixed = mix(
             new,
-            replayed,
+            learned,
             replay=settings.mixture.replay,
             max_rows=settings.training.max_rows,
             seed=asked.seed,
             keep=settings.mixture.keep,
+            labels=PROBLEMS[asked.problem].labels,
         )
         given = {"train": mixed, "tune": tune}
         if settings.training.wordings:
             # Nothing that neither this run nor one before it is trained on: a bound on its rows bounds what it knows.
-            learned = consumed(workspace, parent.manifest.specification) if parent else set()
             there = {example.example_id for example in mixed}
-            known = [e for e in replayed if e.case_id in learned and e.example_id not in there]
-            given["known"] = [*mixed, *known]
+            given["known"] = [*mixed, *(e for e in learned if e.example_id not in there)]
         base = base_folder(workspace, asked.settings["base"])
         work = Path(scratch, "rebuild") if rebuild else workspace.checkpoints
         result = train_with(
@@ -161,6 +173,8 @@ def train(
             progress=progress,
         )
         files = put_folder(workspace.store, result.adapter)
+    before = {example.example_id for example in learned}
+    replayed = sum(example.example_id in before for example in mixed)
     record = {
         "specification": specification,
         "problem": asked.problem,
@@ -171,9 +185,9 @@ def train(
         "pretrained": put_blob(
             workspace.store, canonical(read_before(workspace, base, asked.settings["base"]["digest"]))
         ),
-        "new_rows": len(new),
+        "new_rows": len(mixed) - replayed,
         "rows": len(mixed),
-        "replayed": len(mixed) - min(len(mixed), len(new)),
+        "replayed": replayed,
         "seconds": round(result.seconds, 1),
         "peak_bytes": memory.peak(),
         "curve": put_blob(workspace.store, canonical([[s, float(v)] for s, v in result.curve])),

@@ -178,7 +178,8 @@ def _proposal(
     workspace: Workspace, version: Version, found: Drift, train: list[Example], waiting: int
 ) -> dict[str, Any]:
     """What to do: `action` is nothing, annotate or retrain; with the gain that the curve expects, and the cost."""
-    fresh = len(candidate.fresh_rows(workspace, version.problem, train, version))
+    continued = workspace.recipe(version.problem).mixture.start == "champion"
+    fresh = len(candidate.fresh_rows(workspace, version.problem, train, version, continued=continued))
     trained = workspace.ledger.find("Trained", version.manifest.specification)
     cost = {"seconds": trained.body["seconds"], "rows": trained.body["rows"]} if trained else None
     action = "nothing" if not found.drifted else "retrain" if fresh or waiting else "annotate"

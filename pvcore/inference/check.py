@@ -76,11 +76,11 @@ def check_base(
         faults.append(
             Fault("tokenizer", f"{vocabulary} tokens, but the base has embeddings for {inner.vocab_size}")
         )
-    layers = _layers(network)
+    layers = linear_layers(network)
     faults += [
         Fault("lora.targets", f"no layer is called {target}", f"it has {', '.join(layers)}")
         for target in targets
-        if not _named(network, target)
+        if not layers_named(network, target)
     ]
     if left := [name for name in layers if name not in targets]:
         notes.append(f"linear layers that lora.targets leaves as they are: {', '.join(left)}")
@@ -90,7 +90,7 @@ def check_base(
         positions=positions,
         layers=layers,
         weights=_weight_bytes(network, HEADS[head].causal, bits, compute),
-        adapter=TRAINED * rank * sum(sum(m.weight.shape) for t in targets for m in _named(network, t)),
+        adapter=TRAINED * rank * sum(sum(m.weight.shape) for t in targets for m in layers_named(network, t)),
         notes=tuple(notes),
         faults=tuple(faults),
     )
@@ -193,7 +193,7 @@ def _tokenizer_size(folder: Path, faults: list[Fault]) -> int:
         return 0
 
 
-def _layers(network: Any) -> tuple[str, ...]:
+def linear_layers(network: Any) -> tuple[str, ...]:
     """The last names of all linear layers that LoRA is meant for: not the output head, a new head or a pooler."""
     import torch
 
@@ -209,7 +209,7 @@ def _layers(network: Any) -> tuple[str, ...]:
     )
 
 
-def _named(network: Any, target: str) -> list[Any]:
+def layers_named(network: Any, target: str) -> list[Any]:
     """The layers that PEFT takes for a target: those of the name, or whose name ends in it."""
     return [
         module

@@ -48,7 +48,8 @@ def check(
     foreign = sorted({row.label for row in (*rows, *tune)} - set(task.labels)) if classes else []
     if foreign:
         raise TrainingError(f"{task.name}: labels {', '.join(foreign)} are none of {', '.join(task.labels)}")
-    if classes and len({row.label for row in rows}) < 2:
+    # An update may be of one class, as a follow-up of one case is: what its parent learned is there already.
+    if classes and parent is None and len({row.label for row in rows}) < 2:
         raise TrainingError(
             f"{task.name}: all {len(rows)} rows are {rows[0].label}: nothing can be learned from them"
         )

@@ -32,11 +32,13 @@ def mix(
     max_rows: int | None,
     seed: int,
     keep: int = 0,
+    labels: Sequence[str] = (),
 ) -> list[Example]:
     """New rows (at most `max_rows`) and `replay` rows of the parent per new row, in an order by digest.
 
-    Both are sampled (see `sample`), so the result depends on the rows and the seed and not on the
-    order of either list. A row of the parent that is also new counts as new. Raises TrainingError
+    Of each of `labels` that would have no row one more of the parent's is replayed: few new rows of one class would
+    pull the model to it. Both are sampled (see `sample`), so the result depends on the rows and the seed and not on
+    the order of either list. A row of the parent that is also new counts as new. Raises TrainingError
     where one id names two different rows.
     """
     fresh = _unique(new)
@@ -44,7 +46,10 @@ def mix(
     old = [row for row in _unique(parent_rows).values() if row.example_id not in fresh]
     # Without new rows there is nothing to balance: the parent's own rows are the training set.
     wanted = math.ceil(replay * len(chosen)) if chosen else len(old)
-    return _ordered([*chosen, *sample(old, wanted, seed, keep)], seed)
+    mixed = [*chosen, *sample(old, wanted, seed, keep)]
+    lacking = set(labels) - {row.label for row in mixed} if wanted else set()
+    first = {row.label: row for row in reversed(_ordered(old, seed)) if row.label in lacking}
+    return _ordered([*mixed, *first.values()], seed)
 
 
 def sample(rows: Iterable[Example], size: int, seed: int, keep: int = 0) -> list[Example]:

@@ -68,8 +68,8 @@ def pretrain(
 ) -> Pretrained:
     """Train the encoder of the folder `base` further on {case id: narrative}; `output` is a base, whole or not there.
 
-    Goes on from the last checkpoint below `workdir`. Raises TrainingError for a base that guesses no
-    masked words, or without a text that has a word to guess.
+    Goes on from the last checkpoint below `workdir` of a run over the same texts, and leaves none at its end. Raises
+    TrainingError for a base that guesses no masked words, or without a text that has a word to guess.
     """
     origin = base_digest(base)
     with backend.deterministic(threads):
@@ -82,10 +82,11 @@ def pretrain(
         texts = [text for text in texts if len(text.ids) > tokenizer.num_special_tokens_to_add()]
         if not texts:
             raise TrainingError("there is no narrative to pretrain on: all of them are empty")
-        network = _network(base, settings)
+        network, objective = _network(base, settings), masked(tokenizer, texts, settings)
+        checkpoints = workdir / digest([origin, objective.content])
         found = loop.run(
             network,
-            masked(tokenizer, texts, settings),
+            objective,
             TrainingSettings(
                 epochs=settings.epochs,
                 batch=settings.batch,
@@ -93,7 +94,7 @@ def pretrain(
                 checkpoint_every=CHECKPOINT_EVERY,
             ),
             seed=settings.seed,
-            checkpoints=workdir / digest([origin, asdict(settings)]),
+            checkpoints=checkpoints,
             progress=progress,
         )
     before = json.loads((base / RECORD).read_bytes()) if (base / RECORD).is_file() else None
@@ -105,6 +106,7 @@ def pretrain(
         "curve": found.curve,
     }
     complete(output, lambda folder: _write(network.base_model, base, folder, record))
+    shutil.rmtree(checkpoints)
     return Pretrained(output, base_digest(output), found.curve)
 
 

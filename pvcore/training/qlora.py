@@ -14,6 +14,7 @@ from pvcore.errors import TrainingError
 from pvcore.inference.base import complete, file_digest
 from pvcore.inference.card import FILE as CARD
 from pvcore.inference.card import Card
+from pvcore.inference.check import layers_named, linear_layers
 from pvcore.inference.guardrails import FILE as VECTORS
 from pvcore.inference.heads import HEADS
 from pvcore.inference.model import keep_training_layout, load_adapter, quiet
@@ -38,6 +39,12 @@ def attach(model: Any, lora: Lora, head: str, *, method: str = "lora") -> Any:
     """
     from peft import LoraConfig, get_peft_model
 
+    # PEFT refuses only where no target has a layer.
+    lost = [name for name in lora.targets if method == "lora" and not layers_named(model, name)]
+    if lost:
+        raise TrainingError(
+            f"lora.targets: no layer is called {', '.join(lost)}. The base has {', '.join(linear_layers(model))}"
+        )
     whole = sorted(
         {name.rpartition(".")[2] for name, m in model.named_modules() if list(m.parameters(False))}
     )

@@ -98,7 +98,11 @@ class TrainingSettings(Section):
     evaluate_every: int | None = Field(
         default=None, ge=1, description="steps between looks at the tune split"
     )
-    max_rows: int | None = Field(default=None, ge=1, description="bound on new rows, sampled by digest")
+    max_rows: int | None = Field(
+        default=None,
+        ge=1,
+        description="bound on new rows, sampled by digest; an update learns what was cut off before",
+    )
     gradient_checkpointing: bool = Field(default=False, description="less memory for one more forward pass")
     shared_prefix: bool = Field(
         default=True, description="causal: what all prompts begin with is encoded once a step, not once a row"
@@ -126,7 +130,9 @@ class MixtureSettings(Section):
         default="champion", description="base: every update learns all rows from scratch"
     )
     replay: float = Field(
-        default=0.5, ge=0.0, description="replayed rows of the parent's dataset per new row"
+        default=0.5,
+        ge=0.0,
+        description="replayed rows of the parent's dataset per new row; above 0 at least one of each class",
     )
     rate: float = Field(
         default=0.3, gt=0, description="learning rate of an update, times that of a start from the base"

@@ -1,14 +1,14 @@
 """The specification of a training run: everything that decides the bytes of its adapter.
 
-Its digest names the run, its checkpoints and its adapter. Two runs with one specification on one
-machine give one adapter; a run that was cut off finds its checkpoints by it.
+Its digest names the run and its checkpoints; its adapter names the same run without looks on the way. Two
+runs with one specification on one machine give one adapter; a run that was cut off finds its checkpoints by it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,15 @@ class Specification:
     def digest(self) -> str:
         """SHA-256 of the canonical JSON."""
         return records.digest(self.to_json())
+
+    @cached_property
+    def unwatched(self) -> str:
+        """The digest without `training.evaluate_every`, which changes no weight: an adapter is made by this one."""
+        training = self.settings.get("training", {})
+        if training.get("evaluate_every") is None:
+            return self.digest
+        settings = {**self.settings, "training": {**training, "evaluate_every": None}}
+        return replace(self, settings=settings).digest
 
     def to_json(self) -> bytes:
         """Canonical JSON: the same specification is the same bytes."""

@@ -30,7 +30,7 @@ from pvcore.inference.model import load_base, load_tokenizer
 from pvcore.inference.predict import Model
 from pvcore.inference.prefix import keep_cache_when_recomputing
 from pvcore.problems import Problem, problem
-from pvcore.records import Example, digest
+from pvcore.records import Example
 from pvcore.training import loop, qlora, several
 from pvcore.training.checks import check, known_rows
 from pvcore.training.guarding import calibrated
@@ -191,7 +191,7 @@ def _card(specification: Specification, settings: Sections, task: Problem, base:
         base_files=beside_digests(base),
         bits=settings.quantisation.bits,
         compute=settings.quantisation.compute,
-        specification=specification.digest,
+        specification=specification.unwatched,
         pooling=head.pooling,
         criteria=tuple(task.criteria),
     )
@@ -261,8 +261,3 @@ def _measure(
     answered = frame(tune, found)
     values = {name: metric(answered) for name, metric in task.metrics.items()}
     return {name: value for name, value in values.items() if not math.isnan(value)}
-
-
-def rows_digest(rows: Sequence[Example]) -> str:
-    """Digest of a list of rows, in its order."""
-    return digest([dataclasses.asdict(row) for row in rows])

@@ -56,28 +56,15 @@ def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> l
 
 
 def continuations(tokenizer: Any, labels: Sequence[str], questions: Sequence[str] = ()) -> list[Continuation]:
-    """What is weighed after a prompt: each label, then yes and no (YES_NO) to each of `questions`."""
+    """What is weighed after a prompt: each label, then yes and no (YES_NO) to each of `questions`.
+
+    The end of the answer is weighed, too, so that a label which begins another one is not favoured.
+    """
     found = [Continuation(completion(tokenizer, label)) for label in labels]
     for question in questions:
         given = tuple(tokenizer(question, add_special_tokens=False)["input_ids"])
         found += [Continuation((*given, *completion(tokenizer, said)), len(given)) for said in YES_NO]
     return found
-
-
-def label_probabilities(
-    network: Any,
-    tokenizer: Any,
-    prompts: Sequence[Encoded],
-    labels: Sequence[str],
-    prefix: Sequence[int] = (),
-) -> NDArray[np.float64]:
-    """P(label) among `labels`, shape (prompts, labels), from the likelihood of each label's tokens.
-
-    A label's likelihood includes the end of the answer, so that a label which begins another one
-    is not favoured. One forward pass weighs all labels; `prefix` is what the prompts begin with.
-    """
-    weighed = continuations(tokenizer, labels)
-    return softmax(log_likelihoods(network, tokenizer, [p.ids for p in prompts], weighed, prefix))
 
 
 def completion(tokenizer: Any, label: str) -> tuple[int, ...]:

@@ -40,14 +40,17 @@ def label_tokens(task: Problem, rows: Sequence[Example], given: Given) -> Object
 
     tokenizer, settings = given.tokenizer, given.settings
     weighed = continuations(tokenizer, task.labels, list(task.criteria.values()))
-    tree, wanted = Tree(tuple(weighed)), wanted_answers(task, rows)
+    places = {label: place for place, label in enumerate(task.labels)}
+    right = [places[row.label] for row in rows]
+    # Where terms are labels, a row of all answers for each row would be gigabytes.
+    tree, wanted = Tree(tuple(weighed)), wanted_answers(task, rows, right) if task.criteria else None
     longest = max(len(one.ids) for one in weighed)
     prompts = [
         encode_prompt(tokenizer, task.prompt, row.text, settings.text.max_tokens, longest) for row in rows
     ]
     training = settings.training
     shared = prefix.common([asked.ids for asked in prompts]) if training.shared_prefix else ()
-    endings = [weighed[task.labels.index(row.label)].ids for row in rows]
+    endings = [weighed[place].ids for place in right]
     sequences = [(*asked.ids, *ending) for asked, ending in zip(prompts, endings, strict=True)]
     cache: Any = None
 
@@ -62,12 +65,13 @@ def label_tokens(task: Problem, rows: Sequence[Example], given: Given) -> Object
 
     def loss(network: Any, items: Sequence[int]) -> torch.Tensor:
         before = prefix.encode(network, shared) if cache is None else cache
-        return (several if task.criteria else one)(network, items, before)
+        return (one if wanted is None else several)(network, items, before)
 
     def several(network: Any, items: Sequence[int], before: Any) -> torch.Tensor:
         rests = [tuple(prompts[i].ids[len(shared) :]) for i in items]
         width = -(-(max(map(len, rests)) + len(tree.nodes)) // 8) * 8
         values = weigh(network, tokenizer, rests, tree, before, width=width, rows=len(items))
+        assert wanted is not None
         return -(values * torch.tensor(wanted[items], device=values.device)).sum(1).mean()
 
     def one(network: Any, items: Sequence[int], before: Any) -> torch.Tensor:
@@ -81,16 +85,17 @@ def label_tokens(task: Problem, rows: Sequence[Example], given: Given) -> Object
     plan = plan_by_length(
         [len(s) for s in sequences], epochs=training.epochs, batch=training.batch, seed=given.seed
     )
-    content = content_digest(sequences, [len(ending) for ending in endings], weighed, wanted.tolist())
+    answered = right if wanted is None else wanted.tolist()
+    content = content_digest(sequences, [len(ending) for ending in endings], weighed, answered)
     return Objective(plan, loss, content, step=step)
 
 
-def wanted_answers(task: Problem, rows: Sequence[Example]) -> NDArray[np.float32]:
+def wanted_answers(task: Problem, rows: Sequence[Example], right: Sequence[int]) -> NDArray[np.float32]:
     """The share of each continuation (labels, then yes and no of each criterion) in a row's loss; shape
-    (rows, continuations): 1 of the row's label, and 1 together of the right answers to the criteria it knows.
+    (rows, continuations): 1 of the `right` label, and 1 together of the right answers to the criteria it knows.
     """
     met, share = known_criteria(task, rows)
     answers = np.stack([met * share, (1 - met) * share], 2).reshape(len(rows), len(YES_NO) * met.shape[1])
     labels = np.zeros((len(rows), len(task.labels)), np.float32)
-    labels[np.arange(len(rows)), [task.labels.index(row.label) for row in rows]] = 1
+    labels[np.arange(len(rows)), right] = 1
     return np.concatenate([labels, answers], 1)

@@ -372,7 +372,7 @@ def test_a_recipe_may_start_every_update_from_the_base(own: Any, monkeypatch: py
         # The champion was trained on this dataset: nothing to learn, however an update would start.
         assert candidate.specify(ws, "seriousness", dataset) is None
         with monkeypatch.context() as more:
-            more.setattr(candidate, "fresh_rows", lambda *asked: ["a row"])
+            more.setattr(candidate, "fresh_rows", lambda *_, **__: ["a row"])
             asked = candidate.specify(ws, "seriousness", dataset)
         assert asked and candidate.load_specification(ws, asked).parent == parent
 

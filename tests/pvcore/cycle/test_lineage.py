@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -91,3 +92,38 @@ def test_a_case_that_a_bridge_moves_into_the_test_split(
 def test_a_run_that_was_not_trained_is_not_taken_for_an_innocent_one(tmp_path: Path, tiny_base: Path) -> None:
     with pytest.raises(NotFound, match="was not trained"):
         lineage.consumed(found_town(tmp_path, tiny_base).workspace, "0" * 64)
+
+
+def test_what_a_bound_cut_off_is_learned_by_the_next_update(
+    tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ws = found_town(tmp_path, tiny_base, ["seriousness"]).workspace
+    recipe = ws.root / "recipes" / "seriousness.yaml"
+    said = yaml.safe_load(recipe.read_text())
+    recipe.write_text(yaml.safe_dump({**said, "training": {**said["training"], "max_rows": 8}}))
+    dataset = build(ws, "first", [Case(f"c{n:02d}", story(n, 0)) for n in range(30)])
+    rows = data.examples(ws, "seriousness", dataset)["train"]
+    versions: dict[str, Any] = {}
+
+    def as_champion(*_: Any) -> Any:
+        return versions[max(versions)] if versions else None
+
+    for module in (candidate, lineage):
+        monkeypatch.setattr(module, "resolve", lambda store, ledger, name: versions[name])
+    monkeypatch.setattr(candidate, "champion_of", as_champion)
+    for update in range(-(-len(rows) // 8)):
+        specification = candidate.specify(ws, "seriousness", dataset)
+        assert specification
+        body, name = candidate.train(ws, specification), str(update)
+        new = min(8, len(rows) - 8 * update)
+        assert (body["new_rows"], body["replayed"]) == (new, -(-new // 2) if update else 0)
+        assert len(lineage.consumed(ws, specification)) == min(len(rows), 8 * (update + 1))
+        adapter, made = {"files": body["files"]}, {"specification": specification, "dataset": dataset}
+        versions[name] = SimpleNamespace(digest=name, manifest=SimpleNamespace(**made, adapter=adapter))
+    assert candidate.specify(ws, "seriousness", dataset) is None, "all was learned"
+    bounded = versions["0"]
+    assert len(candidate.fresh_rows(ws, "seriousness", rows, bounded)) == len(rows) - 8
+    # A start from the base would cut off the same rows again; a run of before did not say what it read.
+    assert candidate.fresh_rows(ws, "seriousness", rows, bounded, continued=False) == []
+    monkeypatch.setattr(ws.ledger, "find", lambda *_: None)
+    assert candidate.fresh_rows(ws, "seriousness", rows, bounded) == []

@@ -57,6 +57,16 @@ def test_a_specification_survives_json_and_every_field_counts():
         Specification.from_json(b'{"colour": "red"}')
 
 
+def test_how_often_a_run_is_looked_at_is_no_part_of_what_its_adapter_names():
+    plain, never, often = (
+        Specification("seriousness", "encoder", {**BASE, "training": {"epochs": 2, **told}}, "1" * 64, 17)
+        for told in ({}, {"evaluate_every": None}, {"evaluate_every": 5})
+    )
+    assert plain.unwatched == plain.digest and never.unwatched == never.digest
+    assert often.unwatched == never.digest != often.digest
+    assert Specification("seriousness", "encoder", BASE, "1" * 64, 17).unwatched
+
+
 def test_the_code_digest_covers_the_rooms_that_decide_an_adapter(monkeypatch, tmp_path):
     before = code_digest()
     assert before == code_digest.__wrapped__()
@@ -97,6 +107,20 @@ def test_a_mixture_has_its_sizes_whatever_the_order(new, old, replay, most, chan
     chance.shuffle(fresh)
     chance.shuffle(parent)
     assert mix(fresh, parent, replay=replay, max_rows=most, seed=3) == mixed
+
+
+def test_few_new_rows_of_one_class_are_mixed_with_a_row_of_every_other():
+    classes = ("serious", "non-serious", "unknown")
+    parent = [example(n, "serious" if n == 57 else "non-serious") for n in range(60)]
+    options = {"max_rows": None, "seed": 1, "keep": 8, "labels": classes}
+    mixed = mix([example(99, "non-serious")], parent, replay=0.5, **options)
+    assert Counter(row.label for row in mixed) == {
+        "non-serious": 2,
+        "serious": 1,
+    }  # and no unknown row is there
+    assert mix([example(99, "non-serious")], parent[::-1], replay=0.5, **options) == mixed
+    assert len(mix([example(99, "non-serious")], parent, replay=0, **options)) == 1
+    assert len(mix([], parent, replay=0.5, **options)) == 60
 
 
 def test_a_sample_keeps_the_shares_of_labels_and_slices():

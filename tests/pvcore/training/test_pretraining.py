@@ -7,6 +7,7 @@ import pytest
 
 from pvcore.errors import TrainingError
 from pvcore.inference.base import base_digest
+from pvcore.training import pretraining
 from pvcore.training.pretraining import RECORD, Pretraining, pretrain
 
 SETTINGS = Pretraining(epochs=6, batch=8, learning_rate=3e-3)
@@ -72,6 +73,34 @@ def test_a_base_pretrained_twice_names_the_cases_of_both(tiny_base, narratives, 
     twice = pretrain(narratives, settings, base=once.folder, workdir=tmp_path, output=tmp_path / "twice")
     record = json.loads((twice.folder / RECORD).read_text())
     assert record["base"] == once.digest and record["before"]["cases"] == sorted(first)
+
+
+def test_other_narratives_are_another_run_and_a_run_leaves_no_checkpoints(
+    tiny_base, narratives, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(pretraining, "CHECKPOINT_EVERY", 1)
+    settings = dataclasses.replace(SETTINGS, epochs=1)
+    work = tmp_path / "work"
+
+    def kill(step, steps, loss):
+        raise Killed
+
+    with pytest.raises(Killed):
+        pretrain(narratives, settings, base=tiny_base, workdir=work, output=tmp_path / "whole", progress=kill)
+    assert len(list(work.iterdir())) == 1
+    other = dict(list(narratives.items())[:8])
+    pretrain(other, settings, base=tiny_base, workdir=work, output=tmp_path / "other")
+    assert len(list(work.iterdir())) == 1
+    seen = []
+    pretrain(
+        narratives,
+        settings,
+        base=tiny_base,
+        workdir=work,
+        output=tmp_path / "whole",
+        progress=lambda *at: seen.append(at[0]),
+    )
+    assert seen[0] == 2 and not list(work.iterdir())
 
 
 def test_what_cannot_be_pretrained_is_refused(tiny_base, tiny_phi3, narratives, tmp_path):

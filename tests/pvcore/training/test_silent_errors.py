@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from pvcore.inference import backend, model, scoring
+from pvcore.inference.branches import log_likelihoods
 from pvcore.inference.card import Card
 from pvcore.inference.heads.classification import logits, read_off
-from pvcore.inference.heads.label_tokens import completion, completion_losses, label_probabilities
+from pvcore.inference.heads.label_tokens import completion, completion_losses, continuations
 from pvcore.inference.text import Encoded, pad
 from pvcore.training import loop, qlora
 from pvcore.training.settings import Lora
@@ -86,8 +87,8 @@ def test_nor_on_continuing(tiny_phi3, specify, rows, train, monkeypatch):
     monkeypatch.undo()
     ids = torch.arange(2, 66).reshape(4, 16)
     before = gradients(made, ids)
-    prompts = [Encoded(tuple(range(2, 30)), ""), Encoded(tuple(range(2, 40)), "")]
-    label_probabilities(made, model.load_tokenizer(tiny_phi3), prompts, LABELS, prefix=range(2, 20))
+    prompts, tokenizer = [range(2, 30), range(2, 40)], model.load_tokenizer(tiny_phi3)
+    log_likelihoods(made, tokenizer, prompts, continuations(tokenizer, LABELS), prefix=range(2, 20))
     assert made.training
     after = gradients(made, ids)
     assert any(g.abs().max() > 0 for name, g in before.items() if "lora_A" in name)
@@ -110,7 +111,7 @@ def test_looking_at_the_tune_split_does_not_change_the_adapter(
     watched = train(specify(base, training__evaluate_every=1, **options), train_rows, tune, base=base)
     assert len(watched.looks) == len(watched.curve) and not blind.looks
     assert watched.curve == blind.curve
-    assert watched.files[qlora.WEIGHTS] == blind.files[qlora.WEIGHTS]
+    assert (watched.files, watched.digest) == (blind.files, blind.digest)
 
 
 def test_every_step_has_its_own_random_numbers():
@@ -138,17 +139,30 @@ def test_training_leaves_the_random_state_and_the_threads_alone(tiny_base, speci
     assert not torch.are_deterministic_algorithms_enabled()
 
 
+@pytest.mark.parametrize("head", ["classification", "tagging"])
 @pytest.mark.parametrize("compute", ["float32", "bfloat16"])
-def test_a_new_head_is_neither_quantised_nor_cut_to_bfloat16(tiny_base, compute):
+def test_a_new_head_is_not_quantised(tiny_base, compute, head):
     bnb = backend.bitsandbytes()
-    made = network(tiny_base, compute=compute)
+    made = network(tiny_base, head, compute=compute)
     quantised = {name for name, m in made.named_modules() if isinstance(m, bnb.nn.Linear4bit)}
-    heads = {name: w for name, w in made.named_parameters() if "classifier" in name}
-    assert quantised and heads
-    assert not any("classifier" in name for name in quantised)
-    assert all(weight.dtype == torch.float32 for weight in heads.values())
-    assert all(weight.dtype == torch.float32 for weight in qlora.trainable(made).values())
-    assert said(made, torch.arange(2, 18).reshape(1, 16)).dtype == torch.float32
+    assert quantised and not any("classifier" in name for name in quantised)
+
+
+@pytest.mark.parametrize("head", ["classification", "tagging"])
+def test_a_new_head_is_not_cut_to_bfloat16(tiny_base, head):
+    """Neither its weights nor what it reads and says; the layers under it do compute in bfloat16."""
+    made = network(tiny_base, head, compute="bfloat16")
+    weights = qlora.trainable(made)
+    assert all(weight.dtype == torch.float32 for weight in weights.values())
+    assert [name for name in weights if "classifier" in name]
+    seen = []
+    (layer,) = (m for name, m in made.named_modules() if name.endswith("classifier.modules_to_save.default"))
+    layer.register_forward_hook(lambda _, inputs, output: seen.extend((inputs[0].detach(), output.detach())))
+    said(made, torch.arange(2, 18).reshape(1, 16))
+    assert len(seen) == 2 and all(tensor.dtype == torch.float32 for tensor in seen)
+    assert all((tensor.bfloat16().float() != tensor).any() for tensor in seen)
+    deep = network(tiny_base, head, compute="float32")
+    assert not torch.equal(said(deep, torch.arange(2, 18).reshape(1, 16)), seen[1])
 
 
 def test_a_causal_model_keeps_embeddings_and_output_head_as_they_came(tiny_phi3):
@@ -163,6 +177,8 @@ def test_a_causal_model_keeps_embeddings_and_output_head_as_they_came(tiny_phi3)
 
 
 def test_the_import_asks_no_network_where_the_package_kernels_is(tmp_path):
+    if not backend.bitsandbytes().functional.has_avx512bf16():
+        pytest.skip("bitsandbytes asks the package kernels on CPUs with AVX512-BF16 alone, and this is none")
     (tmp_path / "kernels").mkdir()
     marker = tmp_path / "asked"
     code = (

@@ -87,6 +87,21 @@ def test_training_continues_from_the_parent(tiny_base, specify, rows, train):
     assert again.digest == continued.digest
 
 
+def test_a_chain_of_updates_keeps_one_adapter_of_one_size(tiny_base, specify, rows, train):
+    from safetensors.torch import load_file
+
+    version, sizes = train(specify(tiny_base, training__epochs=1), rows(16, 1), base=tiny_base), []
+    for update in range(4):
+        weights = version.adapter / qlora.WEIGHTS
+        shapes = {name: tuple(tensor.shape) for name, tensor in load_file(weights).items()}
+        sizes.append((weights.stat().st_size, shapes))
+        if update < 3:
+            asked = specify(tiny_base, parent=version, training__epochs=1)
+            version = train(asked, rows(8, 3 + update), base=tiny_base, parent=version.adapter)
+    assert any("lora_A" in name for name in sizes[0][1]) and any("classifier" in name for name in sizes[0][1])
+    assert all(size == sizes[0] for size in sizes)
+
+
 def test_an_update_learns_at_its_own_rate(tiny_base, specify, rows, train):
     from safetensors.torch import load_file
 
@@ -136,6 +151,16 @@ def test_rows_that_cannot_be_trained_on_are_refused(tiny_base, specify, rows, tr
         train(specify(tiny_base, "pts", "causal"), some, base=tiny_base)
 
 
+@pytest.mark.parametrize("family", ["encoder", "causal"])
+def test_an_update_may_be_of_one_class(tiny_base, tiny_phi3, specify, rows, train, family):
+    base = tiny_base if family == "encoder" else tiny_phi3
+    parent = train(specify(base, family=family, training__epochs=1), rows(16, 1), base=base)
+    asked = specify(base, family=family, parent=parent, training__epochs=1)
+    alike = [row for row in rows(16, 3) if row.label == "serious"][:1]
+    made = train(asked, alike, rows(8, 2), base=base, parent=parent.adapter)
+    assert made.consumed == (alike[0].case_id,)
+
+
 def test_full_fine_tuning_is_a_line_and_goes_through_the_same_door(tiny_base, specify, rows, train):
     from safetensors.torch import load_file
 
@@ -162,9 +187,11 @@ def test_full_fine_tuning_is_a_line_and_goes_through_the_same_door(tiny_base, sp
         train(specify(tiny_base, training__method="full"), rows(16, 3), base=tiny_base)
 
 
-def test_targets_that_the_base_does_not_have_are_named(tiny_base, specify, rows, train):
-    with pytest.raises(TrainingError, match="qkv_proj do not fit"):
-        train(specify(tiny_base, lora__targets=["qkv_proj"]), rows(16, 1), base=tiny_base)
+@pytest.mark.parametrize("wrong", [["qkv_proj"], ["query", "qkv_proj", "vaule"]])
+def test_targets_that_the_base_does_not_have_are_named(tiny_base, specify, rows, train, wrong):
+    said = rf"no layer is called {', '.join(wrong[-2:])}\. The base has query, key, value, dense"
+    with pytest.raises(TrainingError, match=said):
+        train(specify(tiny_base, lora__targets=wrong), rows(16, 1), base=tiny_base)
 
 
 def test_more_tokens_than_the_base_can_read_are_refused(tiny_base, specify, rows, train):
