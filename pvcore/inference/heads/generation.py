@@ -61,11 +61,13 @@ def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> l
     pieces = [text[start:end] for text, places in zip(texts, cut, strict=True) for start, end in places]
     asked = [encode_prompt(tokenizer, prompt, piece) for piece in pieces]
     grammars = [grammar(piece, card.labels) for piece in pieces]
-    said = iter(generate(model, asked, grammars, room))
-    return [
-        _answer(text, places, [next(said) for _ in places], encode_prompt(tokenizer, prompt, text))
-        for text, places in zip(texts, cut, strict=True)
-    ]
+    said, put = iter(generate(model, asked, grammars, room)), iter(asked)
+    found = []
+    for text, places in zip(texts, cut, strict=True):
+        whole = Encoded((), digest(prompt(text).encode()))  # named, and never put: it may have any length
+        answer = _answer(text, places, [next(said) for _ in places], whole)
+        found.append(answer._replace(parts=tuple(next(put) for _ in places)))
+    return found
 
 
 def _answer(text: str, places: Sequence[tuple[int, int]], said: Sequence[Said], asked: Encoded) -> Answer:

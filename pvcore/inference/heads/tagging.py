@@ -154,8 +154,8 @@ def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> l
                 if word in window.own:
                     known[word] = of_tokens[position]
         notes = (f"{len(found)} windows",) if len(found) > 1 else ()
-        asked = Encoded(found[0].encoded.ids, found[0].encoded.input_digest)
-        results.append(_answer(text, places, known, model.card.labels, asked, notes))
+        put = tuple(window.encoded for window in found)
+        results.append(_answer(text, places, known, model.card.labels, put, notes))
     return results
 
 
@@ -164,7 +164,7 @@ def _answer(
     places: Places,
     known: NDArray[Any],
     labels: Sequence[str],
-    asked: Encoded,
+    put: tuple[Encoded, ...],
     notes: tuple[str, ...],
 ) -> Answer:
     tags, sure = known.argmax(axis=2), known.max(axis=2)
@@ -177,7 +177,9 @@ def _answer(
     if not text.strip():
         notes = (*notes, "empty text")
     words_sure = tuple(map(float, sure.min(axis=1)))
-    return Answer(said, score, ((said, score),), asked, notes, tokens=words_sure, named=named(text, spans))
+    return Answer(
+        said, score, ((said, score),), put[0], notes, parts=put, tokens=words_sure, named=named(text, spans)
+    )
 
 
 def tag_probabilities(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> list[NDArray[np.float64]]:

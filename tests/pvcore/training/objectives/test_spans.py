@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -12,7 +13,7 @@ import torch
 from pvcore.errors import TrainingError
 from pvcore.evaluation.span_metrics import span_f1
 from pvcore.evaluation.spans import Marked, Span, read, written
-from pvcore.inference.guardrails import LOST, UNSUPPORTED
+from pvcore.inference.guardrails import LOST, UNSUPPORTED, features
 from pvcore.inference.heads.generation import GENERATION, passages
 from pvcore.inference.model import load_base, load_tokenizer
 from pvcore.inference.predict import load
@@ -172,6 +173,24 @@ def test_whatever_the_weights_an_answer_is_json_of_the_texts_own_words(tiny_phi3
         said = {text[start:end] for span in marks for start, end in span.parts if span.label == "Drug"}
         said = {words for words in said if any(map(str.isalnum, words))}
         assert set(answer.named.drugs) == said and len(answer.named.drugs) == len(said)
+
+
+def test_no_pass_over_a_long_text_is_longer_than_its_passages(tiny_phi3, specify, train):
+    """What guardrails look at is the mean over the passages: the whole would be one pass of any length."""
+    asked = specify(tiny_phi3, "extraction", "causal", lora__targets=QKV, training__epochs=1)
+    model = load(train(asked, make_rows(8, 1), base=tiny_phi3, threads=1).adapter, tiny_phi3)
+    sentences, most = ["He took heparin and felt well. ", "She took aspirin. "], model.card.max_tokens
+    widths: list[int] = []
+    hook = model.network.get_base_model().register_forward_pre_hook(
+        lambda module, args, named: widths.append(named["input_ids"].shape[1]), with_kwargs=True
+    )
+    found = GENERATION.answers(model, [sentences[0] * 14 + sentences[1] * 14, sentences[0]], None)
+    vectors = features(model, found)
+    hook.remove()
+    assert len(found[0].parts) > 1 and max(widths) <= most
+    alone = [features(model, [found[0]._replace(parts=(part,))])[0] for part in found[0].parts]
+    assert vectors[0] == pytest.approx(np.mean(alone, axis=0), abs=1e-6)
+    assert (features(model, found[::-1])[::-1] == vectors).all()
 
 
 def test_the_grammar_holds_any_speaker_to_the_text(tiny_phi3):
