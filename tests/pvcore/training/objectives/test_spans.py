@@ -240,3 +240,15 @@ def test_passages_are_cut_at_sentences_and_hold_all_of_a_text(tiny_phi3):
     assert all(text[a:].startswith(("He", "x")) for a, _ in found)
     with pytest.raises(TrainingError, match=r"text\.max_tokens leaves no room"):
         passages(tokenizer, text, EXTRACTION.prompt, 100)
+
+
+def test_a_word_that_is_longer_than_a_passage_is_cut_within(tiny_phi3):
+    """One text with a link or a scan's debris in it would keep all others of its batch from an answer."""
+    tokenizer, text = load_tokenizer(tiny_phi3), "He took heparin. " + "x" * 900 + " and had a rash."
+    found = passages(tokenizer, text, EXTRACTION.prompt, 330)
+    assert "".join(text[a:b] for a, b in found) == text
+    assert all(len(tokenizer(EXTRACTION.prompt(text[a:b]))["input_ids"]) <= 330 for a, b in found)
+    assert any("heparin" in text[a:b] for a, b in found) and text[slice(*found[-1])].endswith("had a rash.")
+    row = Example("e", "c", text, marked(text, Drug="heparin", Reaction="rash"), "k")
+    answers = [tokenizer.decode(a) for _, a in passages_of(EXTRACTION, row, given(tiny_phi3, max_tokens=495))]
+    assert sum('"heparin"' in a for a in answers) == sum('"rash"' in a for a in answers) == 1
