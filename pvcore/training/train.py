@@ -175,6 +175,11 @@ def _card(specification: Specification, settings: Sections, task: Problem, base:
     head = head_for(specification.family, task)
     if settings.text.long == "windows" and head.causal:
         raise TrainingError("text.long: windows is for encoders. Write head_and_tail, or family: encoder")
+    if settings.text.long == "windows" and task.kind == "set":
+        raise TrainingError(
+            f"text.long: windows needs one answer for all of a text, and a label of {task.name} says of no window "
+            "which of its terms stand there. Write head_and_tail, with as many max_tokens as the base reads"
+        )
     if settings.text.pool == "max" and task.positive is None:
         raise TrainingError(f"text.pool: max asks for a positive label, and {task.name} has none. Write mean")
     return Card(

@@ -162,9 +162,13 @@ def test_the_vectors_belong_to_the_adapter(trained, tiny_base):
         load(result.adapter, tiny_base)
 
 
-def test_windows_need_an_encoder_and_a_maximum_a_positive_label(specify, rows, train, tiny_base, tiny_phi3):
+def test_windows_need_an_encoder_and_one_answer_and_a_maximum_a_positive_label(
+    specify, rows, train, tiny_base, tiny_phi3
+):
     with pytest.raises(TrainingError, match="windows is for encoders"):
         train(specify(tiny_phi3, family="causal", text__long="windows"), rows(8, 1), base=tiny_phi3)
+    with pytest.raises(TrainingError, match="a label of pts says of no window"):
+        train(specify(tiny_base, "pts", text__long="windows"), rows(8, 1), base=tiny_base)
     with pytest.raises(TrainingError, match="coding has none"):
         train(specify(tiny_base, "coding", text__pool="max"), rows(8, 1), base=tiny_base)
 
