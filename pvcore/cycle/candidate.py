@@ -220,14 +220,14 @@ def opened(
     from pvcore.training.train import environment
 
     threads = workspace.settings.threads
-    # A vector depends on the weights, the code and the machine; on nothing that was asked.
-    name = digest([files, base, code_digest(), environment(threads)])
+    one_by_one = workspace.settings.exact if exact is None else exact
+    # A vector depends on the weights, the code, the machine and the way; on nothing that was asked.
+    name = digest([files, base, code_digest(), environment(threads), one_by_one])
     with tempfile.TemporaryDirectory(prefix="pv-predict-") as folder:
         adapter = get_folder(workspace.store, files, Path(folder, "adapter"))
         model = load(adapter, base_folder(workspace, base))
         keep = on_disk(model, workspace.state / "vectors", name) if model.head.vectors else nullcontext()
         with keep:
-            one_by_one = workspace.settings.exact if exact is None else exact
             yield partial(model.predict, threads=threads, exact=one_by_one)
 
 
