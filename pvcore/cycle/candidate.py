@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pvcore.config import Workspace
-from pvcore.cycle import data, memory
+from pvcore.cycle import data
 from pvcore.cycle.bases import places, read_before, source_of
 from pvcore.cycle.lineage import consumed, unseen
 from pvcore.inference.guardrails import GuardrailPolicy
@@ -169,7 +169,7 @@ def train(
         "rows": len(mixed),
         "replayed": len(mixed) - min(len(mixed), len(new)),
         "seconds": round(result.seconds, 1),
-        "peak_bytes": memory.peak(),
+        "peak_bytes": result.peak_bytes,
         "curve": put_blob(workspace.store, canonical([[s, float(v)] for s, v in result.curve])),
         "tune": dict(result.tune),
         "resumed_from": result.resumed_from,
