@@ -109,7 +109,7 @@ def measure(task: Task, base: Path, epochs: int, threads: int) -> None:
     print(
         f"\n{task.problem}: {len(task.train)} rows in {done.seconds:.0f} s, loss {done.curve[0][1]:.3f} -> "
         f"{done.curve[-1][1]:.3f}; {len(task.asked)} asked, {seconds:.2f} s each; "
-        f"{sum(not a.answer for a in answers)} withheld"
+        f"{sum(a.stopped for a in answers)} withheld"
     )
     print(f"| {task.problem} | base, trained | {task.yardstick} |\n|---|---:|---:|")
     for name, metric in problem.metrics.items():

@@ -153,7 +153,8 @@ class Prediction:
     through.
 
     An answer that a guardrail stopped is no answer: `answer` is "", `met` is empty, and what would have
-    been said stands in `withheld`, for the person who now has to look.
+    been said stands in `withheld`, for the person who now has to look. A set may be empty, so that "" alone says
+    neither: `stopped` does.
     """
 
     example_id: str
@@ -172,9 +173,14 @@ class Prediction:
     policy: str | None = None
 
     @property
+    def stopped(self) -> bool:
+        """Whether a guardrail withheld the answer."""
+        return bool(self.withheld) or any(check.outcome == "withhold" for check in self.guardrails)
+
+    @property
     def said(self) -> str:
         """What the model said, given or withheld."""
-        return self.answer or self.withheld
+        return self.withheld if self.stopped else self.answer
 
     @property
     def raised(self) -> tuple[Guardrail, ...]:

@@ -193,9 +193,11 @@ def external(
 
 def _in_words(row: Mapping[str, Any], answer: str) -> dict[str, Any]:
     """A prediction as a row of a table: an answer that was withheld says so, guardrails that did not pass in words."""
+    from pvcore.cycle.predictions import of_record
+
     raised = [check for check in row["guardrails"] if check["outcome"] != "pass"]
     return {
         **row,
-        "answer": answer or "withheld",
+        "answer": "withheld" if of_record(row).stopped else answer,
         "guardrails": [f"{check['name']}: {check['words']}" for check in raised],
     }

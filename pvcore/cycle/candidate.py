@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pvcore.config import Workspace
-from pvcore.cycle import data, memory
+from pvcore.cycle import data
 from pvcore.cycle.bases import places, read_before, source_of
 from pvcore.cycle.lineage import consumed, unseen
 from pvcore.errors import NotFound
@@ -189,7 +189,7 @@ def train(
         "rows": len(mixed),
         "replayed": replayed,
         "seconds": round(result.seconds, 1),
-        "peak_bytes": memory.peak(),
+        "peak_bytes": result.peak_bytes,
         "curve": put_blob(workspace.store, canonical([[s, float(v)] for s, v in result.curve])),
         "tune": dict(result.tune),
         "resumed_from": result.resumed_from,
@@ -240,14 +240,14 @@ def opened(
     from pvcore.training.train import environment
 
     threads = workspace.settings.threads
-    # A vector depends on the weights, the code and the machine; on nothing that was asked.
-    name = digest([files, base, code_digest(), environment(threads)])
+    one_by_one = workspace.settings.exact if exact is None else exact
+    # A vector depends on the weights, the code, the machine and the way; on nothing that was asked.
+    name = digest([files, base, code_digest(), environment(threads), one_by_one])
     with tempfile.TemporaryDirectory(prefix="pv-predict-") as folder:
         adapter = get_folder(workspace.store, files, Path(folder, "adapter"))
         model = load(adapter, base_folder(workspace, base))
         keep = on_disk(model, workspace.state / "vectors", name) if model.head.vectors else nullcontext()
         with keep:
-            one_by_one = workspace.settings.exact if exact is None else exact
             yield partial(model.predict, threads=threads, exact=one_by_one)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pvcore.records import Guardrail, Prediction, canonical
@@ -16,12 +16,14 @@ def lines(predictions: Iterable[Prediction]) -> bytes:
 
 def read_answers(data: bytes) -> list[Prediction]:
     """The predictions of a stored blob, as they were given."""
-    found = []
-    for line in data.splitlines():
-        fields = {name: _frozen(value) for name, value in json.loads(line).items()}
-        checks = tuple(Guardrail(**check) for check in fields.pop("guardrails"))
-        found.append(Prediction(**fields, guardrails=checks))
-    return found
+    return [of_record(json.loads(line)) for line in data.splitlines()]
+
+
+def of_record(record: Mapping[str, Any]) -> Prediction:
+    """A prediction of its JSON value."""
+    fields = {name: _frozen(value) for name, value in record.items()}
+    checks = tuple(Guardrail(**check) for check in fields.pop("guardrails"))
+    return Prediction(**fields, guardrails=checks)
 
 
 def _frozen(value: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pvcore.config import Workspace
 from pvcore.errors import Fault, InputError, NotFound
-from pvcore.records import Prediction, canonical, digest
+from pvcore.records import Guardrail, Prediction, canonical, digest
 from pvcore.registry.blobs import get_blob
 from pvcore.registry.ledger import Entry
 from pvcore.registry.names import find
@@ -19,6 +19,7 @@ from pvcore.registry.version import Version, read_version
 SHORTEST = 8
 """Digits of a digest that name a prediction."""
 FIELDS = frozenset(Prediction.__dataclass_fields__)
+CHECK = frozenset(Guardrail.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,4 +135,6 @@ def _is_record(row: Any) -> bool:
         )
         and all(isinstance(row[name], str | None) for name in ("dictionary", "policy"))
         and isinstance(row["notes"], list)
+        and isinstance(row["guardrails"], list)
+        and all(isinstance(check, dict) and set(check) == CHECK for check in row["guardrails"])
     )

@@ -16,6 +16,7 @@ from pvcore.config import Workspace
 from pvcore.cycle import arrivals, candidate, data, dictionaries, releases
 from pvcore.cycle.inbox import version_in_name
 from pvcore.cycle.predictions import lines
+from pvcore.evaluation.sets import NOTHING
 from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.meddra.release import Dictionary
 from pvcore.plain import inert
@@ -114,7 +115,7 @@ def score_file(
 
 def in_words(answer: str, dictionary: Dictionary | None) -> str:
     """An answer as a person reads it: with a dictionary its codes are terms, with their names and PTs."""
-    return "; ".join(map(dictionary.described, answer.split())) if dictionary else answer
+    return ("; ".join(map(dictionary.described, answer.split())) if dictionary else answer) or NOTHING
 
 
 def score_batch(workspace: Workspace, name: str, batch: str) -> Scored:
@@ -133,7 +134,7 @@ def score_batch(workspace: Workspace, name: str, batch: str) -> Scored:
             "name": loaded.name,
             "predictions": blob,
             "rows": len(answered),
-            "withheld": sum(not p.answer for p in answered),
+            "withheld": sum(p.stopped for p in answered),
             "code": code_digest(),
             "environment": environment(workspace.settings.threads),
         },
@@ -147,7 +148,7 @@ def score_batch(workspace: Workspace, name: str, batch: str) -> Scored:
 def _markdown(version: Version, answered: Sequence[Prediction], dictionary: Dictionary | None) -> str:
     """The first predictions, terms by their names, with the criteria that are met where the problem has any."""
     raised = Counter(f"{check.name}: {check.outcome}" for p in answered for check in p.raised)
-    given = sum(bool(p.answer) for p in answered)
+    given = sum(not p.stopped for p in answered)
     further = bool(PROBLEMS[version.problem].criteria)
     lines = [
         f"## {len(answered)} predictions of {version.name}",
@@ -163,7 +164,7 @@ def _markdown(version: Version, answered: Sequence[Prediction], dictionary: Dict
         words = "; ".join(f"{inert(check.name)} ({check.outcome})" for check in p.raised)
         scores = dict(p.criteria)
         met = ", ".join(f"{inert(name)} {scores[name]:.3f}" for name in p.met)
-        said = inert(in_words(p.answer, dictionary)) or "*withheld*"
+        said = "*withheld*" if p.stopped else inert(in_words(p.answer, dictionary))
         row = f"| {inert(p.example_id)} | {said} | {sure} | {p.score:.3f} | {words} |"
         lines.append(row + (f" {met} |" if further else ""))
     return "\n".join(lines)

@@ -10,10 +10,12 @@ from pvcore.config import Workspace
 from pvcore.cycle.candidate import load_specification
 from pvcore.cycle.checks import BROKEN, HOLDS, OPEN
 from pvcore.cycle.data import dataset_entry
+from pvcore.cycle.predictions import of_record
 from pvcore.cycle.recorded import Recorded, recorded, version_of
 from pvcore.cycle.signed import signatures
 from pvcore.cycle.verification import verify_version
 from pvcore.errors import PvError
+from pvcore.evaluation.sets import NOTHING
 from pvcore.registry.blobs import check_blob
 from pvcore.registry.ledger import Entry
 from pvcore.registry.names import resolve
@@ -67,8 +69,8 @@ def _row(
 
 
 def _prediction(workspace: Workspace, found: Recorded) -> Iterator[Row]:
-    record = found.record
-    answer = record["answer"] or f"withheld: {record['withheld']}"
+    record, given = found.record, of_record(found.record)
+    answer = f"withheld: {given.said or NOTHING}" if given.stopped else given.said or NOTHING
     yield _row("prediction", f"{found.example}: {answer}", found.digest)
     yield _row("input", "the text as it was put to the model", record["input_digest"])
     if found.entry is None:

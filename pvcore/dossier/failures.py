@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pvcore.annotations.personal_data import find
+from pvcore.evaluation.sets import NOTHING
 
 CUT = " …"
 
@@ -52,7 +53,7 @@ def excerpt(text: str, length: int) -> str:
 def answered(label: str, text: str, excerpts: int, named: Callable[[str], str] = str) -> str:
     """An answer in words. Marked spans are the source's own words: without leave they are only counted."""
     if not label.startswith("{"):
-        return named(label)
+        return named(label) or NOTHING
     spans = json.loads(label).get("spans", [])
     if not spans:
         return "nothing marked"

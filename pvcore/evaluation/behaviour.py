@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from pvcore.evaluation.paired import sign_test
+from pvcore.evaluation.sets import NOTHING
 from pvcore.records import Prediction
 
 Form = Literal["expected", "same", "direction", "answered"]
@@ -125,7 +126,7 @@ def conduct(
         found = Kind(
             tests=len(rows),
             passed=len(rows) - len(failures),
-            withheld=sum(bool(r.prediction and r.prediction.withheld) for n in rows for r in candidate[n]),
+            withheld=sum(bool(r.prediction and r.prediction.stopped) for n in rows for r in candidate[n]),
             # First what the champion could do.
             failures=tuple(sorted(failures, key=lambda failure: not failure.champion_passed)[:SHOWN]),
         )
@@ -153,7 +154,7 @@ def passed(test: Behaviour, replies: Sequence[Reply], view: View) -> bool:
         before, after = (dict(prediction.ranked).get(test.answer, -math.inf) for prediction in given)
         return after > before
     if test.form == "expected":
-        return bool(given[0].answer) and view(given[0].answer, test.texts[0]) == view(
+        return not given[0].stopped and view(given[0].answer, test.texts[0]) == view(
             test.answer, test.texts[0]
         )
     said = []
@@ -164,7 +165,7 @@ def passed(test: Behaviour, replies: Sequence[Reply], view: View) -> bool:
 
 
 def _sound(prediction: Prediction | None, text: str, view: View) -> bool:
-    if prediction is None or not prediction.answer:
+    if prediction is None or prediction.stopped:
         return True  # nothing was asked, or a guardrail withheld the answer: a person looks
     try:
         view(prediction.answer, text)
@@ -182,7 +183,7 @@ def _beside(found: Kind, mine: Sequence[bool], theirs: Sequence[bool]) -> Kind:
 
 def _failure(test: Behaviour, replies: Sequence[Reply], champion: bool | None, view: View) -> Failure:
     wanted = {
-        "expected": _seen(test.answer, test.texts[0], view),
+        "expected": _seen(test.answer, test.texts[0], view) or NOTHING,
         "same": "the same answer to all",
         "direction": f"{test.answer} more likely for the second text",
         "answered": "an answer, or one that is withheld",
@@ -197,8 +198,8 @@ def _shown(reply: Reply, test: Behaviour, text: str, view: View) -> str:
         return f"crashed: {reply.crash}"
     if reply.prediction is None:
         return "no question was put"
-    said = _seen(reply.prediction.said, text, view)
-    said = said if reply.prediction.answer else f"withheld: {said}"
+    said = _seen(reply.prediction.said, text, view) or NOTHING
+    said = f"withheld: {said}" if reply.prediction.stopped else said
     likely = dict(reply.prediction.ranked).get(test.answer)
     return said if test.form != "direction" or likely is None else f"{said} ({test.answer} {likely:.4f})"
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from pvcore.errors import GateError
 from pvcore.evaluation.comparing import CHAMPION
-from pvcore.evaluation.metrics import Floats, Metric
+from pvcore.evaluation.metrics import Bools, Floats, Metric, answered
 from pvcore.evaluation.paired import (
     Resamples,
     effective_trials,
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = (
-    "example_id", "case_id", "cluster", "label", "slices", "answer", "said", "score", "ranked", "confidence",
-    "raised", "criteria", "criteria_scores", "met",
+    "example_id", "case_id", "cluster", "label", "slices", "answer", "said", "stopped", "score", "ranked",
+    "confidence", "raised", "criteria", "criteria_scores", "met",
 )  # fmt: skip
 WITHHELD = "withheld"
 EXACT = "exact sign test over case clusters (McNemar), one-sided"
@@ -46,12 +46,12 @@ def frame(
 ) -> pd.DataFrame:
     """The evaluation frame: one row per held-out example with one model's answer to it.
 
-    Columns example_id, case_id, cluster, label, slices (tuple), answer ("" where it was withheld), said
-    (the answer, withheld or not), score, ranked (tuple of labels, best first; the answer alone where the
-    model does not rank or it was withheld), confidence (NaN: none), raised ((guardrail, outcome) of those
-    that did not pass), criteria ({name: met} as far as it is known), criteria_scores ({name: probability})
-    and met (tuple of names), sorted by example_id. `judged` (label, answer) leaves of an answer what its label
-    can judge.
+    Columns example_id, case_id, cluster, label, slices (tuple), answer ("" where it was withheld, and for an
+    empty set), said (the answer, withheld or not), stopped (whether it was withheld), score, ranked (tuple of
+    labels, best first; the answer alone where the model does not rank or it was withheld), confidence (NaN:
+    none), raised ((guardrail, outcome) of those that did not pass), criteria ({name: met} as far as it is
+    known), criteria_scores ({name: probability}) and met (tuple of names), sorted by example_id. `judged`
+    (label, answer) leaves of an answer what its label can judge.
     Raises GateError if an example has no answer or two, or an answer no example.
     """
     import pandas as pd
@@ -75,9 +75,9 @@ def frame(
             "slices": tuple(example.slices),
             "answer": judged(example.label, answer.answer),
             "said": judged(example.label, answer.said),
+            "stopped": answer.stopped,
             "score": answer.score,
-            "ranked": (not answer.withheld and tuple(label for label, _ in answer.ranked))
-            or (answer.answer,),
+            "ranked": (not answer.stopped and tuple(label for label, _ in answer.ranked)) or (answer.answer,),
             "confidence": math.nan if answer.confidence is None else answer.confidence,
             "raised": tuple((check.name, check.outcome) for check in answer.raised),
             "criteria": dict(example.criteria or {}),
@@ -179,18 +179,17 @@ def changed_answers(
     the distance of `score` from 0.5. Without a champion nothing is new.
     """
     rows = candidate.sort_values("example_id", ignore_index=True)
-    given = rows["answer"].to_numpy(dtype=object)
-    wrong = (given != rows["label"].to_numpy(dtype=object)) & (given != "")
-    other = None if champion is None else _aligned(rows, champion, CHAMPION)["answer"].to_numpy(dtype=object)
-    was_wrong = wrong if other is None else (other != rows["label"].to_numpy(dtype=object)) & (other != "")
+    wrong, given = _wrong(rows), answered(rows)
+    other = None if champion is None else _aligned(rows, champion, CHAMPION)
+    was_wrong = wrong if other is None else _wrong(other)
     sure = np.abs(rows["score"].to_numpy(dtype=float) - 0.5)
     found = rows["label"].to_numpy(dtype=object) != positive
     order = [i for i in np.lexsort((np.arange(len(rows)), -sure, found, was_wrong)) if wrong[i]][:limit]
     return {
         "wrong": int(wrong.sum()),
         "newly_wrong": int((wrong & ~was_wrong).sum()),
-        "newly_right": int((was_wrong & ~wrong & (given != "")).sum()),
-        "withheld": int((given == "").sum()),
+        "newly_right": int((was_wrong & ~wrong & given).sum()),
+        "withheld": int((~given).sum()),
         "rows": [
             {
                 "example_id": str(rows.at[i, "example_id"]),
@@ -198,12 +197,21 @@ def changed_answers(
                 "label": str(rows.at[i, "label"]),
                 "candidate": str(rows.at[i, "answer"]),
                 "score": round(float(rows.at[i, "score"]), 3),
-                "champion": None if other is None else str(other[i]) or WITHHELD,
+                "champion": None if other is None else _shown(other, i),
                 "slices": list(rows.at[i, "slices"]),
             }
             for i in order
         ],
     }
+
+
+def _wrong(rows: pd.DataFrame) -> Bools:
+    differ = rows["answer"].to_numpy(dtype=object) != rows["label"].to_numpy(dtype=object)
+    return np.asarray(differ & answered(rows), dtype=bool)
+
+
+def _shown(rows: pd.DataFrame, row: int) -> str:
+    return WITHHELD if rows.at[row, "stopped"] else str(rows.at[row, "answer"])
 
 
 def _group(

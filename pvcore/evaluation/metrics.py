@@ -176,6 +176,11 @@ def pt_accuracy(pt_of: Mapping[str, str] | Callable[[str], str | None]) -> Metri
     return mapped_accuracy("pt_accuracy", pt_of)
 
 
+def answered(frame: pd.DataFrame) -> Bools:
+    """Which rows have an answer that no guardrail withheld; "" is one where answers are sets."""
+    return np.asarray(~frame["stopped"].to_numpy(dtype=bool), dtype=bool)
+
+
 def _column(frame: pd.DataFrame, name: str) -> NDArray[np.object_]:
     return frame[name].to_numpy(dtype=object)
 

@@ -2,11 +2,11 @@
 
     >>> import pandas as pd
     >>> rows = pd.DataFrame({"label": ["a", "a", "b", "b"], "answer": ["a", "a", "", "a"],
-    ...                      "confidence": [0.9, 0.8, 0.4, 0.6]})
+    ...                      "stopped": [False, False, True, False], "confidence": [0.9, 0.8, 0.4, 0.6]})
     >>> coverage()(rows), round(selective_accuracy()(rows), 3)
     (0.75, 0.667)
 
-A withheld answer is "": it covers nothing, and counts as not right wherever all rows count. The risk of
+A withheld answer covers nothing, and counts as not right wherever all rows count. The risk of
 a coverage is the share of wrong answers among the surest of that share (El-Yaniv & Wiener 2010, JMLR
 11:1605); AURC is its mean over all coverages (Geifman et al. 2019).
 """
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pvcore.evaluation.metrics import Bools, Floats, Metric, proportion
+from pvcore.evaluation.metrics import Bools, Floats, Metric, answered, proportion
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,24 +98,24 @@ def risk_coverage(confidence: Floats, right: Bools) -> tuple[Floats, Floats]:
 
 def coverage(name: str = "coverage") -> Metric:
     """Share of rows that are answered, none of a guardrail's withholding."""
-    return proportion(name, lambda frame: frame["answer"].to_numpy(dtype=object) != "", columns=("answer",))
+    return proportion(name, answered, columns=("stopped",))
 
 
 def selective_accuracy(name: str = "selective_accuracy") -> Metric:
     """Share of the given answers that are right. NaN where none is given."""
 
     def parts(frame: pd.DataFrame) -> tuple[Floats, Floats]:
-        answered = (frame["answer"].to_numpy(dtype=object) != "").astype(float)
-        return answered * _right(frame, "answer"), answered
+        given = answered(frame).astype(float)
+        return given * _right(frame, "answer"), given
 
     def value(frame: pd.DataFrame) -> float:
-        hits, answered = parts(frame)
-        return float(hits.sum() / answered.sum()) if answered.sum() else float("nan")
+        hits, given = parts(frame)
+        return float(hits.sum() / given.sum()) if given.sum() else float("nan")
 
     def support(frame: pd.DataFrame) -> int:
-        return int((frame["answer"].to_numpy(dtype=object) != "").sum())
+        return int(answered(frame).sum())
 
-    return Metric(name, value, parts=parts, support=support)
+    return Metric(name, value, parts=parts, support=support, columns=("label", "answer", "stopped"))
 
 
 def calibration_error(name: str = "calibration_error") -> Metric:

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from pvcore.evaluation.metrics import Bools, Floats, Metric, ratio
 from pvcore.records import Example
 
+NOTHING = "none"
+"""An empty set as a person reads it."""
+
 if TYPE_CHECKING:
     import pandas as pd
 

@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise, product
 from typing import Any, NamedTuple
 
 from pvcore.records import canonical
@@ -62,7 +64,8 @@ def written(marked: Marked) -> str:
     spans = ordered(marked.spans)
     value: dict[str, Any] = {"spans": [_item(span) for span in spans]}
     if marked.pairs is not None:
-        value["relations"] = sorted([spans.index(drug), spans.index(event)] for drug, event in marked.pairs)
+        places = {span: place for place, span in enumerate(spans)}
+        value["relations"] = sorted([places[drug], places[event]] for drug, event in marked.pairs)
     return canonical(value).decode()
 
 
@@ -134,13 +137,10 @@ def related(text: str, marked: Marked) -> Marked:
 
     A rule, not a model: it is what a model for relations would have to beat.
     """
-    return marked._replace(
-        pairs=frozenset(
-            (drug, event)
-            for start, end in sentences(text)
-            for drug in marked.spans
-            for event in marked.spans
-            if drug.label == DRUG and event.label == REACTION
-            if start <= drug.parts[0][0] < end and start <= event.parts[0][0] < end
-        )
-    )
+    starts = [start for start, _ in sentences(text)]
+    inside: dict[tuple[int, str], list[Span]] = defaultdict(list)
+    for span in marked.spans:
+        if span.parts[0][0] < len(text):
+            inside[bisect_right(starts, span.parts[0][0]), span.label].append(span)
+    pairs = (product(inside[at, DRUG], inside[at, REACTION]) for at in range(1, len(starts) + 1))
+    return marked._replace(pairs=frozenset(chain.from_iterable(pairs)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pvcore.evaluation.metrics import Bools, Metric
+from pvcore.evaluation.metrics import Bools, Metric, answered
 from pvcore.evaluation.policy import SliceRule
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ def _right(metric: Metric | None, rows: pd.DataFrame) -> Bools:
 
 
 def _wrong(metric: Metric | None, rows: pd.DataFrame) -> Bools:
-    given = np.asarray(rows["answer"].to_numpy(dtype=object) != "", dtype=bool)
     counted = np.ones(len(rows), bool)
     if metric is not None and metric.kind == "proportion" and metric.applies is not None:
         counted = metric.applies(rows)
-    return np.asarray(given & counted & ~_right(metric, rows), dtype=bool)
+    return np.asarray(answered(rows) & counted & ~_right(metric, rows), dtype=bool)

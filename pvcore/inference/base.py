@@ -56,8 +56,7 @@ def resolve_base(source: str, digest: str, *, cache: Path | None = None, store: 
         )
     if not re.fullmatch(r"[0-9a-f]{64}", digest):  # it names a folder below `cache`
         raise TrainingError(f"base {source}: {digest[:80]!r} is no digest: expected 64 hex digits.")
-    folder = _folder(source, digest, cache, store)
-    found = base_digest(folder)
+    folder, found = _folder(source, digest, cache, store)
     if found != digest:
         raise TrainingError(
             f"base {source}: its weights have the digest {found}, expected {digest}. "
@@ -68,8 +67,7 @@ def resolve_base(source: str, digest: str, *, cache: Path | None = None, store: 
 
 def fetch_base(source: str, *, cache: Path | None = None, store: Store | None = None) -> tuple[Path, str]:
     """The folder and the digest of a base that is not pinned yet. Raises TrainingError as `resolve_base`."""
-    folder = _folder(source, None, cache, store)
-    return folder, base_digest(folder)
+    return _folder(source, None, cache, store)
 
 
 def put_base(folder: Path, store: Store, prefix: str) -> str:
@@ -172,15 +170,14 @@ def file_digest(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def _folder(source: str, digest: str | None, cache: Path | None, store: Store | None) -> Path:
+def _folder(source: str, digest: str | None, cache: Path | None, store: Store | None) -> tuple[Path, str]:
+    """A base's folder and its digest; `digest` is the one that is expected."""
     scheme, _, rest = source.partition(":")
-    if scheme == "package":
-        return _package(rest)
-    if scheme == "hub":
-        return _hub(rest, cache)
     if scheme == "store":
         return _store(rest, digest, cache, store)
-    return Path(source).expanduser()
+    own = {"package": lambda: _package(rest), "hub": lambda: _hub(rest, cache)}
+    folder = own[scheme]() if scheme in own else Path(source).expanduser()
+    return folder, base_digest(folder)
 
 
 def _package(name: str) -> Path:
@@ -221,24 +218,40 @@ def _hub(name: str, cache: Path | None) -> Path:
         ) from error
 
 
-def _store(prefix: str, digest: str | None, cache: Path | None, store: Store | None) -> Path:
+def _store(prefix: str, digest: str | None, cache: Path | None, store: Store | None) -> tuple[Path, str]:
     if store is None or cache is None:
         raise TrainingError(f"base store:{prefix}: no object store is configured here")
     prefix = prefix.rstrip("/") + "/"
-    target = cache / f"base-{digest or 'fetched-' + digest_of(prefix)}"
-    if digest and target.is_dir():
-        return target
+    if digest and _holds(cache / f"base-{digest}", digest):
+        return cache / f"base-{digest}", digest
     keys = [item.key for item in store.list(prefix)]
     if not keys:
         raise TrainingError(f"base store:{prefix}: the object store has nothing below it")
-    made = complete(target, lambda folder: _fetch(store, prefix, keys, folder))
-    if digest:
-        return made
-    known = cache / f"base-{base_digest(made)}"  # where it is looked for once it is pinned
-    if known.is_dir():
-        shutil.rmtree(made)
-        return known
-    return made.rename(known)
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".base-", dir=cache) as work:
+        made = complete(Path(work, "base"), lambda folder: _fetch(store, prefix, keys, folder))
+        found = base_digest(made)
+        target = cache / f"base-{found}"  # where it is looked for once it is pinned
+        if digest in (None, found):
+            _put_there(made, target, found)
+    return target, found
+
+
+def _put_there(made: Path, target: Path, digest: str) -> None:
+    """Give a folder its place; what is there already stays if it is the same: somebody may be reading it."""
+    try:
+        made.rename(target)
+    except OSError:
+        if not _holds(target, digest):  # damaged, or cut off
+            shutil.rmtree(target)
+            made.rename(target)
+
+
+def _holds(folder: Path, digest: str) -> bool:
+    try:
+        return base_digest(folder) == digest
+    except TrainingError:
+        return False
 
 
 def _fetch(store: Store, prefix: str, keys: Sequence[str], folder: Path) -> None:

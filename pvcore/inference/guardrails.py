@@ -21,6 +21,7 @@ from pvcore.inference.heads.head import Answer
 from pvcore.inference.scoring import Floats, in_blocks, mean_state
 from pvcore.inference.support import alike, lost, unsupported
 from pvcore.inference.text import ROWS
+from pvcore.inference.windows import pooled
 from pvcore.records import Guardrail, Question
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def features(model: Model, found: Sequence[Answer]) -> Floats:
     """What the network made of each text, shape (texts, hidden size).
 
     A head that does not say is asked for it in a pass of its own: the mean of an encoder's last hidden
-    states, a causal model's last hidden state at the end of the prompt.
+    states, a causal model's last hidden state at the end of the prompt; of a text that was put in parts, the
+    mean over them.
     """
     if all(answer.features is not None for answer in found):
         return np.stack([answer.features for answer in found if answer.features is not None])
@@ -114,7 +116,8 @@ def features(model: Model, found: Sequence[Answer]) -> Floats:
         out = network(input_ids=ids, output_hidden_states=True, use_cache=False, logits_to_keep=1)
         return out.hidden_states[-1][range(len(ids)), mask.sum(1) - 1]
 
-    return in_blocks(network, model.tokenizer, [answer.asked for answer in found], run)
+    parts = [answer.parts or (answer.asked,) for answer in found]
+    return pooled(in_blocks(network, model.tokenizer, [part for own in parts for part in own], run), parts)
 
 
 def unit(vectors: NDArray[Any]) -> NDArray[np.float64]:

@@ -38,7 +38,7 @@ def _read(file: Path) -> dict[str, np.ndarray]:
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
             return dict(zip(stored["names"].tolist(), stored["vectors"], strict=True))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         return {}
 
 
@@ -49,6 +49,8 @@ def _write(file: Path, kept: dict[str, np.ndarray]) -> None:
     try:
         with os.fdopen(handle, "wb") as opened:
             np.savez(opened, names=np.array(names), vectors=np.stack([kept[name] for name in names]))
+            opened.flush()
+            os.fsync(opened.fileno())
         Path(work).replace(file)
     finally:
         Path(work).unlink(missing_ok=True)

@@ -27,7 +27,11 @@ LOAD_ERRORS = (
 
 
 def load_tokenizer(base: Path) -> Any:
-    """The base's own tokenizer; one that can say which characters a token came from."""
+    """The base's own tokenizer; one that can say which characters a token came from.
+
+    A control token that a text spells out ("[PAD]" where something was blacked out, "<|end|>") is text like any
+    other: only what the platform itself puts around a text is one.
+    """
     from transformers import AutoTokenizer
 
     if not any((base / name).is_file() for name in TOKENIZERS):
@@ -36,7 +40,7 @@ def load_tokenizer(base: Path) -> Any:
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(
-                str(base), trust_remote_code=False, local_files_only=True
+                str(base), trust_remote_code=False, local_files_only=True, split_special_tokens=True
             )
     except Exception as error:  # the tokenizers library raises Exception itself
         raise TrainingError(f"base {base}: its tokenizer cannot be loaded: {error}") from error

@@ -114,11 +114,17 @@ def _names(terms: pd.DataFrame, codes: Collection[str]) -> dict[str, str]:
 def load(adapter: Path, base: Path) -> Model:
     """The model of an adapter's folder on its base, both checked. Raises TrainingError.
 
-    Weights, configuration and tokenizer of the base must be those that the adapter was trained on.
+    Weights, configuration and tokenizer of the base must be those that the adapter was trained on, and its head
+    must still read a text as it did then.
     """
     card = Card.read(adapter)
     if card.head not in HEADS:
         raise TrainingError(f"{adapter}: its head {card.head!r} is of a later pv. Update pv.")
+    if card.pooling != (pooling := HEADS[card.head].pooling):
+        raise TrainingError(
+            f"{adapter} is of a pv that pooled a text's states otherwise (pooling {card.pooling}, now {pooling}): "
+            "its answers would mean nothing. Train once from the base (retrain with scratch)."
+        )
     found = base_digest(base)
     if found != card.base_digest:
         raise TrainingError(f"{adapter} was trained on a base {card.base_digest}, {base} is {found}")

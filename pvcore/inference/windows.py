@@ -44,7 +44,7 @@ def windows(tokenizer: Any, text: str, max_tokens: int) -> list[Encoded]:
     cuts = spread(len(ids), room)
     if len(cuts) == 1:
         return [encode(tokenizer, text, max_tokens)]
-    before, after = _frame(tokenizer)
+    before, after = around(tokenizer)
     notes = (f"{len(cuts)} windows of {max_tokens} tokens over {len(ids)}",)
     name = digest(text.encode())
     return [Encoded((*before, *ids[start:end], *after), name, notes) for start, end in cuts]
@@ -73,7 +73,7 @@ def pooled(values: NDArray[Any], asked: Sequence[Sequence[Encoded]], by: int | N
     return np.stack(rows)
 
 
-def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:
+def around(tokenizer: Any) -> tuple[list[int], list[int]]:
     """The special tokens before and after a text."""
     found = tokenizer("a", return_special_tokens_mask=True)
     at = found["special_tokens_mask"].index(0)

@@ -65,15 +65,16 @@ def move_head(
     labels: Sequence[str],
     origins: Origins,
     criteria: int = 0,
+    tags: int = 1,
 ) -> dict[str, torch.Tensor]:
-    """An adapter's tensors with a row of the head for each of `labels`; all other tensors as they are.
+    """An adapter's tensors with a row of the head (so many `tags`: rows) for each of `labels`; all others as they are.
 
     The rows of so many `criteria`, which stand behind those of the labels, are copied.
     """
     found = takes_over(before, labels, origins)
     heads = {name for name in tensors if set(name.split(".")) & set(NEW_HEADS) and "lora_" not in name}
     return {
-        name: _moved(tensor, before, found, criteria, bias=name.endswith(".bias"))
+        name: _moved(tensor, before, found, criteria, tags, bias=name.endswith(".bias"))
         if name in heads
         else tensor
         for name, tensor in tensors.items()
@@ -85,29 +86,31 @@ def _moved(
     before: Sequence[str],
     found: Mapping[str, Sequence[str]],
     criteria: int,
+    tags: int,
     *,
     bias: bool,
 ) -> torch.Tensor:
     import torch
 
     own, behind = tensor[: len(tensor) - criteria], tensor[len(tensor) - criteria :]
-    return torch.cat([_rows(own, before, found, bias=bias), behind])
+    made = _rows(own.unflatten(0, (-1, tags)), before, found, bias=bias)
+    return torch.cat([made.flatten(0, 1), behind])
 
 
 def _rows(
     tensor: torch.Tensor, before: Sequence[str], found: Mapping[str, Sequence[str]], *, bias: bool
 ) -> torch.Tensor:
-    """Means of the rows taken over. P(label) starts as the sum of its origins' shares of probability."""
+    """Means of the rows taken over, shapes (labels, tags, ...). P(label) starts as the sum of its origins' shares."""
     import torch
 
     users = Counter(origin for several in found.values() for origin in several)
     made = []
     for of in found.values():
         if not of:
-            made.append(torch.zeros_like(tensor[0]) if not bias else tensor.min())
+            made.append(torch.zeros_like(tensor[0]) if not bias else tensor.amin(0))
         elif bias:
             shares = [tensor[before.index(origin)] - math.log(users[origin]) for origin in of]
-            made.append(torch.stack(shares).mean() + math.log(len(of)))
+            made.append(torch.stack(shares).mean(0) + math.log(len(of)))
         else:
             made.append(tensor[[before.index(origin) for origin in of]].mean(0))
     return torch.stack(made)

@@ -127,8 +127,9 @@ def _with_labels(parent: Path, place: Path, before: Card, card: Card, origins: O
         return parent
     shutil.copy(parent / CONFIG, place)
     tensors = move_head(
-        load_file(parent / WEIGHTS), before.labels, card.labels, origins, criteria=len(card.criteria)
-    )
+        load_file(parent / WEIGHTS), before.labels, card.labels, origins,
+        criteria=len(card.criteria), tags=len(HEADS[card.head].tags) or 1,
+    )  # fmt: skip
     save_file(tensors, place / WEIGHTS)
     return place
 

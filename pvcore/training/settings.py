@@ -66,7 +66,7 @@ class Lora(Section):
 class TextSettings(Section):
     """How much of a text the model sees at once, in its own tokens, and what becomes of a longer one.
 
-    `windows` (encoders only) reads all of it, and `pool` makes one answer of theirs: the mean of
+    `windows` (encoders only, and no sets) reads all of it, and `pool` makes one answer of theirs: the mean of
     probabilities or vectors, or the window in which the positive label is most probable (each
     criterion: in which that is).
     """

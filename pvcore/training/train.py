@@ -31,7 +31,7 @@ from pvcore.inference.predict import Model
 from pvcore.inference.prefix import keep_cache_when_recomputing
 from pvcore.problems import Problem, problem
 from pvcore.records import Example
-from pvcore.training import loop, qlora, several
+from pvcore.training import loop, memory, qlora, several
 from pvcore.training.checks import check, known_rows
 from pvcore.training.guarding import calibrated
 from pvcore.training.objectives import FOLLOW, OBJECTIVES, PREPARE, Given
@@ -53,7 +53,7 @@ class TrainResult:
     chosen there, `looks` those on the way (without wordings). `resumed_from` is 0 for a run that was not cut off.
     `consumed` are the cases whose rows were handed out in batches, `fitted` those that head, thresholds,
     calibration and guardrails were fitted with the rows of, in whole or in part, or whose wordings are kept; both
-    sorted.
+    sorted. `peak_bytes` is the most memory that the process held (of several the first one's).
     """
 
     adapter: Path
@@ -67,6 +67,7 @@ class TrainResult:
     environment: Mapping[str, str]
     consumed: tuple[str, ...]
     fitted: tuple[str, ...]
+    peak_bytes: int
 
 
 def train(
@@ -135,6 +136,7 @@ def train(
         environment=environment(threads, processes.count),
         consumed=_cases(rows[number] for number in objective.rows(run.read) if number < len(rows)),
         fitted=_cases([*rows, *tune, *known]),
+        peak_bytes=memory.peak(),
     )
 
 
@@ -175,6 +177,11 @@ def _card(specification: Specification, settings: Sections, task: Problem, base:
     head = head_for(specification.family, task)
     if settings.text.long == "windows" and head.causal:
         raise TrainingError("text.long: windows is for encoders. Write head_and_tail, or family: encoder")
+    if settings.text.long == "windows" and task.kind == "set":
+        raise TrainingError(
+            f"text.long: windows needs one answer for all of a text, and a label of {task.name} says of no window "
+            "which of its terms stand there. Write head_and_tail, with as many max_tokens as the base reads"
+        )
     if settings.text.pool == "max" and task.positive is None:
         raise TrainingError(f"text.pool: max asks for a positive label, and {task.name} has none. Write mean")
     return Card(

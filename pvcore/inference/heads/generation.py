@@ -61,11 +61,13 @@ def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> l
     pieces = [text[start:end] for text, places in zip(texts, cut, strict=True) for start, end in places]
     asked = [encode_prompt(tokenizer, prompt, piece) for piece in pieces]
     grammars = [grammar(piece, card.labels) for piece in pieces]
-    said = iter(generate(model, asked, grammars, room))
-    return [
-        _answer(text, places, [next(said) for _ in places], encode_prompt(tokenizer, prompt, text))
-        for text, places in zip(texts, cut, strict=True)
-    ]
+    said, put = iter(generate(model, asked, grammars, room)), iter(asked)
+    found = []
+    for text, places in zip(texts, cut, strict=True):
+        whole = Encoded((), digest(prompt(text).encode()))  # named, and never put: it may have any length
+        answer = _answer(text, places, [next(said) for _ in places], whole)
+        found.append(answer._replace(parts=tuple(next(put) for _ in places)))
+    return found
 
 
 def _answer(text: str, places: Sequence[tuple[int, int]], said: Sequence[Said], asked: Encoded) -> Answer:
@@ -97,8 +99,8 @@ def passages(
 ) -> list[tuple[int, int]]:
     """(start, end) of the passages of a text whose prompts take at most `most` tokens, and that fit.
 
-    Halved again and again, at the end of a sentence or else between words. Raises TrainingError where
-    not even a word has room.
+    Halved again and again, at the end of a sentence or else between words, a word without an end within itself.
+    Raises TrainingError where not even a letter has room.
     """
     cuts = [[start for start, _ in cut(text)] for cut in (sentences, words)]
 
@@ -106,13 +108,14 @@ def passages(
         size = len(encode_prompt(tokenizer, prompt, text[start:end]).ids)
         if size <= most and fits(start, end):
             return [(start, end)]
-        inner = [[place for place in places if start < place < end] for places in cuts]
-        if not any(inner):
+        if end - start < 2:
             raise TrainingError(
                 f"text.max_tokens leaves no room for a text: of its {most * SHARE // (SHARE - 1)} tokens a prompt "
-                f"of one word takes {size}. Set it to {2 * SHARE * size // (SHARE - 1)} or more."
+                f"of one letter takes {size}. Set it to {2 * SHARE * size // (SHARE - 1)} or more."
             )
-        middle = min(inner[0] or inner[1], key=lambda place: abs(2 * place - start - end))
+        inner = [[place for place in places if start < place < end] for places in cuts]
+        within = inner[0] or inner[1] or [(start + end) // 2]
+        middle = min(within, key=lambda place: abs(2 * place - start - end))
         return halved(start, middle) + halved(middle, end)
 
     return halved(0, len(text))

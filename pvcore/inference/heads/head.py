@@ -46,8 +46,8 @@ class Answer(NamedTuple):
     """An answer with its score, the ranking (label, score) best first, the text as put, and remarks.
 
     `criteria` and `met` are those of a Prediction. What guardrails look at, where a head has it: `features`,
-    shape (hidden size,), what the network made of the text; `tokens`, the probabilities of what it said piece
-    by piece; `named`, the terms it said.
+    shape (hidden size,), what the network made of the text, or else `parts`, what it was put in where that was
+    not `asked`; `tokens`, the probabilities of what it said piece by piece; `named`, the terms it said.
     """
 
     answer: str
@@ -56,6 +56,7 @@ class Answer(NamedTuple):
     asked: Encoded
     notes: tuple[str, ...]
     features: NDArray[Any] | None = None
+    parts: tuple[Encoded, ...] = ()
     tokens: tuple[float, ...] = ()
     named: Named | None = None
     criteria: tuple[tuple[str, float], ...] = ()

@@ -22,6 +22,7 @@ from pvcore.evaluation.spans import Marked, Span, related, words, written
 from pvcore.inference.heads.head import Answer, Head, named
 from pvcore.inference.scoring import blocks
 from pvcore.inference.text import Encoded
+from pvcore.inference.windows import around
 from pvcore.records import digest
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def windows(tokenizer: Any, text: str, max_tokens: int) -> tuple[list[tuple[int,
     What the tokenizer makes no token of (a lone accent, say) is no word here.
     """
     found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-    ids, (before, after) = found["input_ids"], _frame(tokenizer)
+    ids, (before, after) = found["input_ids"], around(tokenizer)
     places, firsts = _first_tokens(words(text), found["offset_mapping"])
     room = max_tokens - len(before) - len(after)
     cuts = [(at, min(at + room, len(ids))) for at in range(0, max(len(ids) - room // 4, 1), room - room // 4)]
@@ -68,13 +69,6 @@ def windows(tokenizer: Any, text: str, max_tokens: int) -> tuple[list[tuple[int,
             )
         )
     return places, made
-
-
-def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The special tokens before and after a text."""
-    found = tokenizer("a", return_special_tokens_mask=True)
-    at = found["special_tokens_mask"].index(0)
-    return found["input_ids"][:at], found["input_ids"][at + 1 :]
 
 
 def _first_tokens(places: Places, offsets: Places) -> tuple[list[tuple[int, int]], list[int]]:
@@ -154,8 +148,8 @@ def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> l
                 if word in window.own:
                     known[word] = of_tokens[position]
         notes = (f"{len(found)} windows",) if len(found) > 1 else ()
-        asked = Encoded(found[0].encoded.ids, found[0].encoded.input_digest)
-        results.append(_answer(text, places, known, model.card.labels, asked, notes))
+        put = tuple(window.encoded for window in found)
+        results.append(_answer(text, places, known, model.card.labels, put, notes))
     return results
 
 
@@ -164,7 +158,7 @@ def _answer(
     places: Places,
     known: NDArray[Any],
     labels: Sequence[str],
-    asked: Encoded,
+    put: tuple[Encoded, ...],
     notes: tuple[str, ...],
 ) -> Answer:
     tags, sure = known.argmax(axis=2), known.max(axis=2)
@@ -177,7 +171,9 @@ def _answer(
     if not text.strip():
         notes = (*notes, "empty text")
     words_sure = tuple(map(float, sure.min(axis=1)))
-    return Answer(said, score, ((said, score),), asked, notes, tokens=words_sure, named=named(text, spans))
+    return Answer(
+        said, score, ((said, score),), put[0], notes, parts=put, tokens=words_sure, named=named(text, spans)
+    )
 
 
 def tag_probabilities(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> list[NDArray[np.float64]]:

@@ -17,6 +17,7 @@ FOUND = (
         "c2#seriousness", "", 0.4, confidence=0.52, withheld="non-serious",
         guardrails=(Guardrail("confidence", 0.52, 0.6, "withhold", "less sure than the policy's 0.6"),),
     ),
+    Prediction("c3#pts", "", 0.1),
 )  # fmt: skip
 
 
@@ -38,11 +39,11 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 def test_a_table_says_what_was_withheld_and_why(asked) -> None:
     lines = " ".join(asked(False).split())
     assert "withheld" in lines and "less sure" in lines and "0.520" in lines
-    assert "non-serious" not in lines and "0.100" not in lines
+    assert "non-serious" not in lines and "c3#pts │ none" in lines
 
 
 def test_json_has_everything(asked) -> None:
-    first, second = json.loads(asked(True))
+    first, second, _ = json.loads(asked(True))
     assert (first["answer"], first["confidence"], first["guardrails"][0]["outcome"]) == (
         "serious",
         0.87,

@@ -175,7 +175,7 @@ def test_cases_of_further_pretraining_count_as_read_even_if_the_folder_forgets(
         ran.append(asked)
         output.mkdir()
         (output / "weights").write_bytes(b"made here, because training is not what is looked at")
-        return TrainResult(output, "0" * 64, {}, (), {}, (), 0.0, 0, {}, ("A",), ("A", "B"))
+        return TrainResult(output, "0" * 64, {}, (), {}, (), 0.0, 0, {}, ("A",), ("A", "B"), 7)
 
     monkeypatch.setattr("pvcore.training.job.train_with", trained)
     again = candidate.train(
@@ -184,6 +184,7 @@ def test_cases_of_further_pretraining_count_as_read_even_if_the_folder_forgets(
     read = {
         name: json.loads(get_blob(town.store, again[name])) for name in ("consumed", "fitted", "pretrained")
     }
+    assert again["peak_bytes"] == 7  # of who trained, not of who waited for it
     assert ran and read == {"consumed": ["A"], "fitted": ["A", "B"], "pretrained": ["SEEN-1"]}
 
 

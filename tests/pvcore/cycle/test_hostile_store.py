@@ -10,7 +10,7 @@ import pytest
 from pvcore.config import Workspace, init_workspace, open_workspace
 from pvcore.cycle import admission, approval, dictionaries, forms, inbox, scoring
 from pvcore.errors import BatchError, ConfigError, Fault, RegistryError, ReleaseError
-from pvcore.records import Prediction
+from pvcore.records import Guardrail, Prediction
 from pvcore.registry.blobs import put_blob
 
 
@@ -63,9 +63,16 @@ def test_pages_show_what_a_file_says_and_do_nothing_of_it(workspace: Workspace) 
     page = admission.page(inbox.Found("annotations", "inbox/annotations/a<b>.json", 1, "e"), error)
     answered = [Prediction(example_id=MARKUP, answer=MARKUP, score=0.5)]
     version: Any = type("Version", (), {"name": "seriousness@1", "problem": "seriousness"})
-    for shown in (page, scoring._markdown(version, answered)):
+    for shown in (page, scoring._markdown(version, answered, None)):
         assert "![" not in shown and "<img" not in shown.replace("\\<img", "") and "\n# PASS" not in shown
     assert "... and 10 more" in page and "```" not in page
+
+
+def test_a_page_of_predictions_tells_an_empty_set_from_a_withheld_answer() -> None:
+    held = (Guardrail("confidence", 0.1, 0.6, "withhold"),)
+    answered = [Prediction("a", "", 0.1), Prediction("b", "", 0.1, guardrails=held)]
+    page = scoring._markdown(type("Version", (), {"name": "pts@1", "problem": "pts"}), answered, None)
+    assert "1 answered, 1 withheld" in page and "| a | none |" in page and "| b | *withheld* |" in page
 
 
 def test_a_refused_answer_is_shown_as_text(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> None:

@@ -12,7 +12,8 @@ import pytest
 from pvcore.evaluation.behaviour import Behaviour, Conduct, Reply, conduct, passed
 from pvcore.evaluation.behaviour_gate import behaviour_checks
 from pvcore.evaluation.policy import BehaviourRule, EvaluationSettings
-from pvcore.records import Prediction
+from pvcore.problems import pts
+from pvcore.records import Guardrail, Prediction
 
 LABELS = ("non-serious", "serious")
 
@@ -21,6 +22,10 @@ def view(answer: str, text: str) -> str:
     if answer not in LABELS:
         raise ValueError(answer)
     return answer
+
+
+def of_set(answer: str, text: str) -> str:
+    return pts.parse(answer)
 
 
 def reply(answer: str, score: float = 0.9, withheld: str = "") -> Reply:
@@ -56,6 +61,18 @@ HELD, CRASH, SILENT = reply("", 0.9, "serious"), Reply(crash="ValueError: x"), R
 def test_what_passes(form: Any, replies: Sequence[Reply], expected: bool) -> None:
     test = Behaviour("t", "k", form, tuple("abc"[: len(replies)]), "serious" if form != "same" else "")
     assert passed(test, replies, view) is expected
+
+
+def test_an_empty_set_is_an_answer_unless_a_guardrail_stopped_it() -> None:
+    empty = Reply(Prediction("x", "", 0.1))
+    held = Reply(Prediction("x", "", 0.1, guardrails=(Guardrail("confidence", 0.1, 0.6, "withhold"),)))
+    test = Behaviour("t", "k", "expected", ("a",), "")
+    assert passed(test, [empty], of_set) and not passed(test, [held], of_set)
+    found = conduct(
+        [dataclasses.replace(test, answer="90000001")] * 2, [[empty], [held]], None, of_set, "0" * 64
+    )
+    assert found.kinds["k"].withheld == 1
+    assert [failure.found for failure in found.kinds["k"].failures] == [("none",), ("withheld: none",)]
 
 
 def test_words_that_were_swapped_count_as_the_same_where_an_answer_quotes_them() -> None:

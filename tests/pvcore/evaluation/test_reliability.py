@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pvcore.dossier.failures import shown
 from pvcore.evaluation import metrics as m
 from pvcore.evaluation import reliability as r
 from pvcore.evaluation.compare import changed_answers, evaluate, frame
@@ -52,6 +53,24 @@ def test_a_withheld_answer_is_no_answer_in_any_metric():
     assert m.roc_auc("serious")(rows) == 1  # how cases are ranked is known all the same
     found = changed_answers(rows)
     assert (found["wrong"], found["withheld"], found["rows"]) == (0, 4, [])
+
+
+def test_an_empty_set_is_an_answer_and_one_that_was_stopped_is_none():
+    held = (Guardrail("confidence", 0.2, 0.6, "withhold"),)
+    cases = [Example(f"e{n}", f"c{n}", "", "90000002", f"k{n}") for n in range(3)]
+    given = [
+        Prediction("e0", "90000002", 0.9),
+        Prediction("e1", "", 0.1, (("90000002", 0.1),)),  # no term, and no guardrail was raised
+        Prediction("e2", "", 0.1, (("90000002", 0.1),), guardrails=held),  # no term, and stopped
+    ]
+    assert [p.stopped for p in given] == [False, False, True]
+    rows = frame(cases, given)
+    assert r.coverage()(rows) == pytest.approx(2 / 3) and r.selective_accuracy()(rows) == 0.5
+    assert list(rows["ranked"])[1:] == [("90000002",), ("",)]
+    found = changed_answers(rows, rows)
+    assert (found["wrong"], found["withheld"]) == (1, 1)
+    assert [(row["example_id"], row["champion"]) for row in found["rows"]] == [("e1", "")]
+    assert shown(found, {}, 0)["rows"][0]["candidate"] == "none"
 
 
 def test_risk_and_coverage_by_hand():

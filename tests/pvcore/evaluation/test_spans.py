@@ -5,9 +5,12 @@ from __future__ import annotations
 import doctest
 import json
 import math
+import time
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pvcore.evaluation import lexicon, spans
 from pvcore.evaluation.compare import evaluate, frame
@@ -114,6 +117,39 @@ def test_words_sentences_and_what_belongs_together():
     assert "".join(text[a:b] for a, b in sentences(text)) == text and len(sentences(text)) == 3
     aspirin, rash, heparin = Span(((0, 7),), "Drug"), Span(((14, 18),), "Reaction"), Span(((20, 27),), "Drug")
     assert related(text, Marked.of([aspirin, rash, heparin])).pairs == {(aspirin, rash)}
+
+
+PLACES = st.builds(
+    lambda start, length, label: Span(((start, start + length),), label),
+    st.integers(0, 40), st.integers(1, 9), st.sampled_from(["Drug", "Reaction", "Other"]),
+)  # fmt: skip
+
+
+@given(st.text("aA. \n", max_size=40), st.frozensets(PLACES, max_size=12))
+def test_a_pair_is_a_drug_and_a_reaction_that_begin_in_one_sentence(text, marked):
+    one_by_one = {
+        (drug, event)
+        for start, end in sentences(text)
+        for drug in marked
+        for event in marked
+        if (drug.label, event.label) == ("Drug", "Reaction")
+        and start <= drug.parts[0][0] < end
+        and start <= event.parts[0][0] < end
+    }
+    found = related(text, Marked(marked))
+    assert found.spans == marked and found.pairs == one_by_one
+
+
+def test_a_long_list_of_sentences_is_related_at_once():
+    text = "He took heparin and had a rash. " * 3000
+    marked = Marked.of(
+        Span(((at + place, at + place + 4),), label)
+        for at in range(0, len(text), 32)
+        for place, label in ((8, "Drug"), (26, "Reaction"))
+    )
+    begin = time.monotonic()
+    assert written(related(text, marked)).count("[") == 3000 + 2
+    assert time.monotonic() - begin < 5
 
 
 def test_the_lexicon_leaves_out_what_is_mostly_not_marked():

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 
 import pytest
 
 from pvcore.errors import RegistryError, TrainingError
+from pvcore.inference import base
 from pvcore.inference.base import base_digest, complete, fetch_base, put_base, resolve_base
 from pvcore.records import digest
 from pvcore.registry.store import open_store
@@ -95,6 +97,48 @@ def test_a_store_with_other_weights_leaves_nothing_that_looks_right(tmp_path):
     for _ in range(2):
         with pytest.raises(TrainingError, match="expected"):
             resolve_base("store:b", WEIGHTS, cache=tmp_path / "cache", store=store)
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_a_kept_base_that_was_damaged_is_fetched_once_more(folder, tmp_path, pinned):
+    store, cache = open_store(str(tmp_path / "store")), tmp_path / "cache"
+    put_base(folder, store, "bases/x")
+
+    def get():
+        given = {"cache": cache, "store": store}
+        if pinned:
+            return resolve_base("store:bases/x", WEIGHTS, **given)
+        return fetch_base("store:bases/x", **given)[0]
+
+    kept = get() / "model.safetensors"
+    for damage in (lambda: kept.write_bytes(b"cut off"), kept.unlink):
+        damage()
+        assert get() / "model.safetensors" == kept and kept.read_bytes() == b"weights"
+    assert [file.name for file in cache.iterdir()] == [f"base-{WEIGHTS}"]
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_of_two_that_fetch_a_base_at_once_the_first_copy_stays(folder, tmp_path, monkeypatch, pinned):
+    """The second finds it there when it has fetched its own: whoever reads the first one goes on."""
+    store, cache = open_store(str(tmp_path / "store")), tmp_path / "cache"
+    put_base(folder, store, "bases/x")
+    copy, first = base.copy_object, []
+
+    def get():
+        given = {"cache": cache, "store": store}
+        if pinned:
+            return resolve_base("store:bases/x", WEIGHTS, **given)
+        return fetch_base("store:bases/x", **given)[0]
+
+    def slow(*arguments):
+        monkeypatch.setattr(base, "copy_object", copy)
+        if not first:
+            first.append((get() / "model.safetensors").stat())
+        copy(*arguments)
+
+    monkeypatch.setattr(base, "copy_object", slow)
+    assert os.path.samestat((get() / "model.safetensors").stat(), first[0])
+    assert [file.name for file in cache.iterdir()] == [f"base-{WEIGHTS}"]
 
 
 def test_a_folder_is_there_whole_or_not_at_all(tmp_path):

@@ -23,8 +23,9 @@ def test_what_was_made_is_there_the_next_time(tmp_path):
     assert [file.name for file in (tmp_path / "v").iterdir()] == ["m.npz"]
 
 
-def test_a_damaged_file_is_made_again_and_a_failure_leaves_nothing(tmp_path):
-    (tmp_path / "m.npz").write_bytes(b"PK\x03\x04 no zip")
+@pytest.mark.parametrize("content", [b"PK\x03\x04 no zip", b""])
+def test_a_damaged_file_is_made_again_and_a_failure_leaves_nothing(tmp_path, content):
+    (tmp_path / "m.npz").write_bytes(content)
     model = SimpleNamespace(kept={})
     with pytest.raises(RuntimeError), kept.on_disk(model, tmp_path, "m"):
         model.kept["Pain"] = np.float32([1, 0])

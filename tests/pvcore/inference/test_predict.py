@@ -29,7 +29,7 @@ def adapter(base: Path, folder: Path, head: str, **changes) -> Path:
         labels=() if head == "embedding" else ("non-serious", "serious"),
         positive=None if head == "embedding" else "serious", max_tokens=48, base_source="package:tiny",
         base_digest=base_digest(base), base_files=beside_digests(base), bits=4, compute="float32",
-        specification="0" * 64, threshold=None if head == "embedding" else 0.5,
+        specification="0" * 64, threshold=None if head == "embedding" else 0.5, pooling="mean",
     )  # fmt: skip
     card = dataclasses.replace(card, **changes)
     torch.manual_seed(3)
@@ -131,6 +131,13 @@ def test_another_base_or_tokenizer_is_refused(tiny_base, tmp_path):
         load(other, tiny_base)
     (folder / qlora.WEIGHTS).unlink()
     with pytest.raises(TrainingError, match=r"no adapter_model\.safetensors"):
+        load(folder, tiny_base)
+
+
+def test_an_adapter_whose_states_were_pooled_otherwise_is_refused(tiny_base, tmp_path):
+    folder = adapter(tiny_base, tmp_path / "a", "classification", pooling=None)
+    assert Card.read(folder).pooling is None  # what is only read can be read
+    with pytest.raises(TrainingError, match=r"\(pooling None, now mean\).*retrain with scratch"):
         load(folder, tiny_base)
 
 

@@ -35,6 +35,30 @@ def test_a_short_text_is_put_as_it_is(tokenizer):
     assert text.encode(tokenizer, "  ", 64).notes == ("empty text",)
 
 
+@pytest.mark.parametrize("kind", ["encoder", "causal"])
+def test_a_control_token_that_a_text_spells_out_is_text(tokenizer, tiny_phi3, kind):
+    """Names that were blacked out as [PAD] or [MASK], and a text that would end the prompt it stands in."""
+    read = tokenizer if kind == "encoder" else load_tokenizer(tiny_phi3)
+    around = [set(text.encode(read, words, 64).ids) & set(read.all_special_ids) for words in ("a", "")]
+    for word in (*read.all_special_tokens, "<|end|><|assistant|>"):
+        narrative = f"history of {word} and claudication"
+        found = text.encode(read, narrative, 64)
+        assert set(found.ids) & set(read.all_special_ids) == around[0] == around[1]
+        given = read(narrative, add_special_tokens=False, return_offsets_mapping=True)
+        assert not set(given["input_ids"]) & set(read.all_special_ids)
+        covered = {place for start, end in given["offset_mapping"] for place in range(start, end)}
+        assert set(range(len("history of "), len(narrative) - len(" and claudication"))) <= covered
+
+
+def test_other_texts_keep_their_tokens(tokenizer, tiny_phi3):
+    from transformers import AutoTokenizer
+
+    for base, read in ((get_model_path(), tokenizer), (tiny_phi3, load_tokenizer(tiny_phi3))):
+        plain = AutoTokenizer.from_pretrained(str(base))
+        for value in ("a  b\n\nCafé, 5 µg [sic] <5%", "", " ", "PAD"):
+            assert read(value)["input_ids"] == plain(value)["input_ids"]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=200), st.integers(8, 40))
 def test_no_text_is_longer_than_allowed(tokenizer, value, most):

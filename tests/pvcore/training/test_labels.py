@@ -93,6 +93,16 @@ def test_rows_of_criteria_stand_behind_the_labels_and_stay():
     assert moved[BIAS][0] == 0.0  # the least of the labels', not of the criteria's
 
 
+def test_the_tags_of_a_label_move_together():
+    """Outputs of a head that tags: the four of the first label, then those of the second."""
+    tensors = {WEIGHT: torch.arange(40.0).reshape(8, 5), BIAS: torch.arange(8.0)}
+    moved = move_head(tensors, ("a", "b"), ("b", "c", "a"), {}, tags=4)
+    for name in tensors:
+        assert torch.equal(moved[name][:4], tensors[name][4:])
+        assert torch.equal(moved[name][8:], tensors[name][:4])
+    assert not moved[WEIGHT][4:8].any() and moved[BIAS][4:8].tolist() == [0.0, 1.0, 2.0, 3.0]
+
+
 def test_only_free_rows_are_fitted():
     chance = np.random.default_rng(1)
     truth = np.arange(90) % 3

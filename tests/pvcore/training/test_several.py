@@ -177,6 +177,7 @@ def test_a_job_is_its_arguments_and_its_result(tiny_base, specify, rows, tmp_pat
     job.run(tmp_path / "job.json")
     lines = capsys.readouterr().out.splitlines()
     found = job._result(tmp_path / "job.json")
+    assert found.peak_bytes > 1e7
     again = train(
         asked, examples, threads=1, **{**places, "workdir": tmp_path / "w", "output": tmp_path / "a"}
     )

@@ -11,7 +11,8 @@ import torch
 from pvcore.evaluation.spans import Span, read, words
 from pvcore.inference.base import base_digest, beside_digests
 from pvcore.inference.card import Card
-from pvcore.inference.heads.tagging import TAGS, spans_of, tags_of, windows
+from pvcore.inference.guardrails import features
+from pvcore.inference.heads.tagging import TAGGING, TAGS, spans_of, tags_of, windows
 from pvcore.inference.model import load_base, load_tokenizer
 from pvcore.inference.predict import load
 from pvcore.problems.extraction import LABELS, parse
@@ -109,6 +110,14 @@ def test_order_company_and_threads_do_not_matter(tiny_base, tmp_path):
     notes = {note for answer in mixed for note in answer.notes}
     assert "2 windows" in notes and "empty text" in notes
     assert len({answer.answer for answer in mixed}) > 30
+
+
+def test_guardrails_look_at_all_windows(tiny_base, tmp_path):
+    model = load(adapter(tiny_base, tmp_path / "a"), tiny_base)
+    begin = "patient had pain in the arm " * 8
+    one, two = TAGGING.answers(model, [begin + "and rash", begin + "bonds and dividends"], None)
+    assert len(one.parts) > 1 and one.asked.ids == two.asked.ids
+    assert not np.allclose(*features(model, [one, two]))
 
 
 def test_the_new_layer_is_not_quantised_and_has_a_tag_for_each_label(tiny_base):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -12,7 +13,7 @@ import torch
 from pvcore.errors import TrainingError
 from pvcore.evaluation.span_metrics import span_f1
 from pvcore.evaluation.spans import Marked, Span, read, written
-from pvcore.inference.guardrails import LOST, UNSUPPORTED
+from pvcore.inference.guardrails import LOST, UNSUPPORTED, features
 from pvcore.inference.heads.generation import GENERATION, passages
 from pvcore.inference.model import load_base, load_tokenizer
 from pvcore.inference.predict import load
@@ -174,6 +175,24 @@ def test_whatever_the_weights_an_answer_is_json_of_the_texts_own_words(tiny_phi3
         assert set(answer.named.drugs) == said and len(answer.named.drugs) == len(said)
 
 
+def test_no_pass_over_a_long_text_is_longer_than_its_passages(tiny_phi3, specify, train):
+    """What guardrails look at is the mean over the passages: the whole would be one pass of any length."""
+    asked = specify(tiny_phi3, "extraction", "causal", lora__targets=QKV, training__epochs=1)
+    model = load(train(asked, make_rows(8, 1), base=tiny_phi3, threads=1).adapter, tiny_phi3)
+    sentences, most = ["He took heparin and felt well. ", "She took aspirin. "], model.card.max_tokens
+    widths: list[int] = []
+    hook = model.network.get_base_model().register_forward_pre_hook(
+        lambda module, args, named: widths.append(named["input_ids"].shape[1]), with_kwargs=True
+    )
+    found = GENERATION.answers(model, [sentences[0] * 14 + sentences[1] * 14, sentences[0]], None)
+    vectors = features(model, found)
+    hook.remove()
+    assert len(found[0].parts) > 1 and max(widths) <= most
+    alone = [features(model, [found[0]._replace(parts=(part,))])[0] for part in found[0].parts]
+    assert vectors[0] == pytest.approx(np.mean(alone, axis=0), abs=1e-6)
+    assert (features(model, found[::-1])[::-1] == vectors).all()
+
+
 def test_the_grammar_holds_any_speaker_to_the_text(tiny_phi3):
     """Tokens at random among those allowed: the answer parses, and every quotation has the text's words."""
     import llguidance.hf
@@ -221,3 +240,15 @@ def test_passages_are_cut_at_sentences_and_hold_all_of_a_text(tiny_phi3):
     assert all(text[a:].startswith(("He", "x")) for a, _ in found)
     with pytest.raises(TrainingError, match=r"text\.max_tokens leaves no room"):
         passages(tokenizer, text, EXTRACTION.prompt, 100)
+
+
+def test_a_word_that_is_longer_than_a_passage_is_cut_within(tiny_phi3):
+    """One text with a link or a scan's debris in it would keep all others of its batch from an answer."""
+    tokenizer, text = load_tokenizer(tiny_phi3), "He took heparin. " + "x" * 900 + " and had a rash."
+    found = passages(tokenizer, text, EXTRACTION.prompt, 330)
+    assert "".join(text[a:b] for a, b in found) == text
+    assert all(len(tokenizer(EXTRACTION.prompt(text[a:b]))["input_ids"]) <= 330 for a, b in found)
+    assert any("heparin" in text[a:b] for a, b in found) and text[slice(*found[-1])].endswith("had a rash.")
+    row = Example("e", "c", text, marked(text, Drug="heparin", Reaction="rash"), "k")
+    answers = [tokenizer.decode(a) for _, a in passages_of(EXTRACTION, row, given(tiny_phi3, max_tokens=495))]
+    assert sum('"heparin"' in a for a in answers) == sum('"rash"' in a for a in answers) == 1
