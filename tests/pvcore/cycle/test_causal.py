@@ -71,11 +71,7 @@ def written(town: Any, dictionary: Any, problem: str, name: str, n: int) -> Path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "problem",
-    # It reads all 20,000 letters of a behaviour test.
-    [pytest.param(name, marks=[pytest.mark.long] if name == "extraction" else []) for name in METRICS],
-)
+@pytest.mark.parametrize("problem", METRICS)
 def test_a_cycle_with_a_causal_base(
     problem: str, tiny_phi3: Path, town_module: Any, telling: Any, tmp_path: Path
 ) -> None:
