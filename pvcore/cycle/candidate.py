@@ -14,7 +14,7 @@ from typing import Any
 from pvcore.config import Workspace
 from pvcore.cycle import data
 from pvcore.cycle.bases import places, read_before, source_of
-from pvcore.cycle.lineage import consumed, unseen
+from pvcore.cycle.lineage import trained_on, unseen
 from pvcore.errors import NotFound
 from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.problems import PROBLEMS
@@ -93,14 +93,14 @@ def fresh_rows(
 
     Of what its dataset holds that is what it, or a run before it, was trained on: what `training.max_rows` cut off
     comes with the next update. A start from the base (not `continued`) cuts off anew, so there the dataset counts, as
-    it does for a run of a time that did not record its cases.
+    it does for a run of a time that did not record what it read.
     """
     theirs = load_specification(workspace, parent.manifest.specification).settings
     before = data.examples(workspace, problem, parent.manifest.dataset, theirs)["train"]
     if continued:
         with suppress(NotFound):
-            read = consumed(workspace, parent.manifest.specification)
-            before = [example for example in before if example.case_id in read]
+            learned = trained_on(workspace, parent.manifest.specification)
+            before = [example for example in before if learned(example)]
     known = {_identity(e) for e in before}
     return [example for example in train if _identity(example) not in known]
 
@@ -181,6 +181,7 @@ def train(
         "adapter": result.digest,
         "files": files,
         "consumed": put_blob(workspace.store, canonical(result.consumed)),
+        "examples": put_blob(workspace.store, canonical(sorted(example.example_id for example in mixed))),
         "fitted": put_blob(workspace.store, canonical(result.fitted)),
         "pretrained": put_blob(
             workspace.store, canonical(read_before(workspace, base, asked.settings["base"]["digest"]))

@@ -31,7 +31,7 @@ def sentences(report: Mapping[str, Any]) -> list[str]:
     if report["unseen"]:
         named = ", ".join(f"{name} ({count})" for name, count in report["unseen"][:SHOWN])
         found.append(f"Named, and never trained on: {named}.")
-    new = f"{asked['new_rows']:,} new labelled rows and {asked['waiting_batches']} batches wait"
+    new = f"{asked['new_rows']:,} labelled rows that it has not learned and {asked['waiting_batches']} batches wait"
     found.append(
         {
             "nothing": f"No drift: no update is needed for it; {new}.",

@@ -178,8 +178,10 @@ def _proposal(
     workspace: Workspace, version: Version, found: Drift, train: list[Example], waiting: int
 ) -> dict[str, Any]:
     """What to do: `action` is nothing, annotate or retrain; with the gain that the curve expects, and the cost."""
-    continued = workspace.recipe(version.problem).mixture.start == "champion"
+    recipe = workspace.recipe(version.problem)
+    continued = recipe.mixture.start == "champion"
     fresh = len(candidate.fresh_rows(workspace, version.problem, train, version, continued=continued))
+    fresh = min(fresh, recipe.training.max_rows or fresh)  # those that the next update would learn
     trained = workspace.ledger.find("Trained", version.manifest.specification)
     cost = {"seconds": trained.body["seconds"], "rows": trained.body["rows"]} if trained else None
     action = "nothing" if not found.drifted else "retrain" if fresh or waiting else "annotate"

@@ -7,7 +7,7 @@ held-out one joins them into one cluster. No model may then be judged by any cas
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 
 from pvcore.annotations import dataset as datasets
 from pvcore.config import Workspace
@@ -28,6 +28,17 @@ def consumed(workspace: Workspace, specification: str) -> set[str]:
     Raises NotFound for a specification that was not trained.
     """
     return _cases(workspace, specification, {"consumed"})
+
+
+def trained_on(workspace: Workspace, specification: str) -> Callable[[Example], bool]:
+    """Whether a finished training run, or one that it continued, was trained on an example: of a case with several,
+    a bound on the rows may have left some out. Raises NotFound as `consumed`.
+    """
+    examples, cases = set[str](), set[str]()
+    for trained in runs(workspace, specification):
+        part, found = ("examples", examples) if "examples" in trained.body else ("consumed", cases)
+        found |= _recorded(workspace, trained, {part})  # a run of before recorded the cases alone
+    return lambda example: example.example_id in examples or example.case_id in cases
 
 
 def read(workspace: Workspace, specification: str) -> set[str]:
@@ -54,11 +65,18 @@ def runs(workspace: Workspace, specification: str) -> Iterator[Entry]:
 def _cases(workspace: Workspace, specification: str, parts: Set[str]) -> set[str]:
     found: set[str] = set()
     for trained in runs(workspace, specification):
-        if absent := sorted(parts - set(trained.body)):
-            raise NotFound(f"training run {trained.key[:12]} did not record its {', '.join(absent)} cases")
-        for blob in {trained.body[part] for part in parts}:
-            found.update(json.loads(get_blob(workspace.store, blob)))
+        found |= _recorded(workspace, trained, parts)
     return found
+
+
+def _recorded(workspace: Workspace, trained: Entry, parts: Set[str]) -> set[str]:
+    if absent := sorted(parts - set(trained.body)):
+        raise NotFound(f"training run {trained.key[:12]} did not record its {', '.join(absent)} cases")
+    return {
+        name
+        for blob in {trained.body[part] for part in parts}
+        for name in json.loads(get_blob(workspace.store, blob))
+    }
 
 
 def unseen(

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from pvcore.evaluation.metrics import Bools, Floats, Metric, ratio
 from pvcore.records import Example
 
-NOTHING = "none"
-"""An empty set as a person reads it."""
-
 if TYPE_CHECKING:
     import pandas as pd
+
+NOTHING = "none"
+"""An empty set as a person reads it."""
 
 
 def micro_f1() -> Metric:

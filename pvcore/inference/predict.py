@@ -123,7 +123,7 @@ def load(adapter: Path, base: Path) -> Model:
     if card.pooling != (pooling := HEADS[card.head].pooling):
         raise TrainingError(
             f"{adapter} is of a pv that pooled a text's states otherwise (pooling {card.pooling}, now {pooling}): "
-            "its answers would mean nothing. Train once from the base (retrain with scratch)."
+            "its answers would mean nothing, and no candidate can be judged beside it. Begin a new workspace."
         )
     found = base_digest(base)
     if found != card.base_digest:

@@ -291,12 +291,12 @@ def least_loss(found: Json, support: int, level: float) -> float:
 
 
 class Row(NamedTuple):
-    """A held-out example, and what a model said of it: "" where the answer was withheld."""
+    """A held-out example, and what a model said of it: None where the answer was withheld."""
 
     case: str
     cluster: str
     label: str
-    answer: str
+    answer: str | None
     ranked: list[str]
     score: float
 
@@ -322,14 +322,17 @@ def held_out(folder: Folder, entry: Json) -> Held:
         if [answer["example_id"] for answer in answers] != [example for example, _, _ in held]:
             raise Wrong(f"the answers of {who} are not to the held-out examples")
         models[who] = [
-            Row(groups[example]["case"], cluster, label, said["answer"], ranking(said), said["score"])
+            Row(groups[example]["case"], cluster, label, *told(said), said["score"])
             for (example, cluster, label), said in zip(held, answers)
         ]
     return Held(models, [groups[example]["slices"] for example, _, _ in held])
 
 
-def ranking(said: Json) -> list[str]:
-    return [label for label, _ in said["ranked"] if not said["withheld"]] or [said["answer"]]
+def told(said: Json) -> tuple[str | None, list[str]]:
+    """Answer and ranking. "" alone is no sign that a guardrail stopped the answer: it may be an empty set."""
+    if said["withheld"] or any(check["outcome"] == "withhold" for check in said["guardrails"]):
+        return None, [said["answer"]]
+    return said["answer"], [label for label, _ in said["ranked"]] or [said["answer"]]
 
 
 def right(metric: str, row: Row, positive: str) -> bool | None:
@@ -338,7 +341,7 @@ def right(metric: str, row: Row, positive: str) -> bool | None:
     if metric == "recall":
         return said if true else None
     if metric == "specificity":  # an answer that was withheld is none: somebody has to look
-        return None if true else not said and row.answer != ""
+        return None if true else not said and row.answer is not None
     if metric == "precision":
         return true if said else None
     if metric.startswith("accuracy_at_"):
@@ -418,12 +421,10 @@ def forbidden(gate: Gate, held: Held, positive: str) -> Iterator[str]:
     for name, rule in gate.rules().items() if gate.policy else ():
         if name not in gate.report["slices"] or not KNOWN.fullmatch(rule["metric"]):
             continue
-        metric, rows = (
-            rule["metric"] if PAIRED.fullmatch(rule["metric"]) else "accuracy",
-            held.of("candidate", name),
-        )
+        metric = rule["metric"] if PAIRED.fullmatch(rule["metric"]) else "accuracy"
+        rows = held.of("candidate", name)
         before = held.of("champion", name) if "champion" in held.models else []
-        wrong = [row.answer != "" and right(metric, row, positive) is False for row in rows]
+        wrong = [row.answer is not None and right(metric, row, positive) is False for row in rows]
         if rule["zero_tolerance"] == "newly_wrong":
             wrong = [new and bool(right(metric, row, positive)) for new, row in zip(wrong, before)]
         cases = sorted({row.case for bad, row in zip(wrong, rows) if bad and rule["zero_tolerance"]})

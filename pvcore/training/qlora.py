@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -31,6 +32,14 @@ NO_TARGETS = "dummy-target-modules"
 """PEFT's own name for an adapter without matrices (peft.utils.constants)."""
 
 
+def require_targets(model: Any, targets: Sequence[str]) -> None:
+    """Raises TrainingError for a target that no layer is called: PEFT does so only where none has a layer."""
+    if lost := [name for name in targets if not layers_named(model, name)]:
+        raise TrainingError(
+            f"lora.targets: no layer is called {', '.join(lost)}. The base has {', '.join(linear_layers(model))}"
+        )
+
+
 def attach(model: Any, lora: Lora, head: str, *, method: str = "lora") -> Any:
     """New LoRA matrices (and a trainable head) on every layer of `lora.targets`. Draws from torch's random state.
 
@@ -39,12 +48,6 @@ def attach(model: Any, lora: Lora, head: str, *, method: str = "lora") -> Any:
     """
     from peft import LoraConfig, get_peft_model
 
-    # PEFT refuses only where no target has a layer.
-    lost = [name for name in lora.targets if method == "lora" and not layers_named(model, name)]
-    if lost:
-        raise TrainingError(
-            f"lora.targets: no layer is called {', '.join(lost)}. The base has {', '.join(linear_layers(model))}"
-        )
     whole = sorted(
         {name.rpartition(".")[2] for name, m in model.named_modules() if list(m.parameters(False))}
     )

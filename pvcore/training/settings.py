@@ -132,7 +132,8 @@ class MixtureSettings(Section):
     replay: float = Field(
         default=0.5,
         ge=0.0,
-        description="replayed rows of the parent's dataset per new row; above 0 at least one of each class",
+        description="replayed rows of the parent's dataset per new row; above 0 at least one of a class "
+        "that the new rows lack",
     )
     rate: float = Field(
         default=0.3, gt=0, description="learning rate of an update, times that of a start from the base"

@@ -220,6 +220,8 @@ def _network(
         keep_cache_when_recomputing(network)
     tokenizer = load_tokenizer(base)
     method = settings.training.method
+    if method == "lora":
+        qlora.require_targets(network, settings.lora.targets)
     if parent is None:
         return qlora.attach(network, settings.lora, card.head, method=method), tokenizer
     continued = qlora.continue_from(

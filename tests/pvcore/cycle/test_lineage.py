@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -94,14 +95,28 @@ def test_a_run_that_was_not_trained_is_not_taken_for_an_innocent_one(tmp_path: P
         lineage.consumed(found_town(tmp_path, tiny_base).workspace, "0" * 64)
 
 
+@pytest.mark.parametrize("of_a_case", [1, 3])
 def test_what_a_bound_cut_off_is_learned_by_the_next_update(
-    tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch, of_a_case: int
 ) -> None:
+    """Whether a case has one row or, as in coding, several of which a bound may leave some out."""
     ws = found_town(tmp_path, tiny_base, ["seriousness"]).workspace
     recipe = ws.root / "recipes" / "seriousness.yaml"
     said = yaml.safe_load(recipe.read_text())
     recipe.write_text(yaml.safe_dump({**said, "training": {**said["training"], "max_rows": 8}}))
     dataset = build(ws, "first", [Case(f"c{n:02d}", story(n, 0)) for n in range(30)])
+    read = data.examples
+
+    def examples(*asked: Any) -> Any:
+        """The rows, as if so many in turn were of one case."""
+        found = read(*asked)
+        train = [replace(row, case_id=f"c{n // of_a_case:02d}") for n, row in enumerate(found["train"])]
+        return {**found, "train": train}
+
+    monkeypatch.setattr(data, "examples", examples)
+    monkeypatch.setattr(
+        data, "refuse_leakage", lambda *_: None
+    )  # the rows are not of the cases that they say
     rows = data.examples(ws, "seriousness", dataset)["train"]
     versions: dict[str, Any] = {}
 
@@ -117,7 +132,9 @@ def test_what_a_bound_cut_off_is_learned_by_the_next_update(
         body, name = candidate.train(ws, specification), str(update)
         new = min(8, len(rows) - 8 * update)
         assert (body["new_rows"], body["replayed"]) == (new, -(-new // 2) if update else 0)
-        assert len(lineage.consumed(ws, specification)) == min(len(rows), 8 * (update + 1))
+        trained = [row for row in rows if lineage.trained_on(ws, specification)(row)]
+        assert len(trained) == min(len(rows), 8 * (update + 1))
+        assert {row.case_id for row in trained} == lineage.consumed(ws, specification)
         adapter, made = {"files": body["files"]}, {"specification": specification, "dataset": dataset}
         versions[name] = SimpleNamespace(digest=name, manifest=SimpleNamespace(**made, adapter=adapter))
     assert candidate.specify(ws, "seriousness", dataset) is None, "all was learned"
