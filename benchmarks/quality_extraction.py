@@ -1,7 +1,7 @@
 """Extraction of drugs and adverse events beside a word list, by span F1, on two corpora.
 
     python benchmarks/quality_extraction.py phee FOLDER [--rows 1000] [--epochs 4] [--seeds 5]
-    python benchmarks/quality_extraction.py tac FILE [--epochs 2] [--folds 5]
+    python benchmarks/quality_extraction.py tac FILE [--epochs 4] [--folds 5]
 
 phee: sentences of published case reports. The recipe learns from ROWS sentences of train.json, another draw for each
 seed, and is asked all of dev.json. A drug is the Drug of any event, a reaction the Effect of an adverse event; they
@@ -82,7 +82,7 @@ def phee(options: argparse.Namespace) -> None:
     pool = sorted(sentences(options.path / "train.json"), key=lambda r: digest(r.example_id))
     known = {row.cluster for row in pool}
     asked = [row for row in sentences(options.path / "dev.json") if row.cluster not in known]
-    settings = recipe("extraction", training__epochs=options.epochs or 4, training__checkpoint_every=10_000)
+    settings = recipe("extraction", training__epochs=options.epochs, training__checkpoint_every=10_000)
     made: dict[str, list[pd.DataFrame]] = {"recipe": [], "word list": []}
     seconds = []
     for seed in range(options.seeds):
@@ -122,7 +122,7 @@ def tac(options: argparse.Namespace) -> None:
         f"{len(rows)} sections of {len(drugs)} drug labels, {sum(map(len, said.values())):,} wordings, {spans:,} spans"
     )
     settings = recipe(
-        "extraction", training__epochs=options.epochs or 2, training__checkpoint_every=500,
+        "extraction", training__epochs=options.epochs, training__checkpoint_every=500,
         quantisation__compute="bfloat16",
     )  # fmt: skip
     found: dict[str, list[pd.DataFrame]] = {"recipe": [], "word list": []}
@@ -222,7 +222,7 @@ def main() -> None:
         "path", type=Path, help="folder with train.json and dev.json, or the file of TAC 2017"
     )
     parser.add_argument("--rows", type=int, default=1000, help="phee")
-    parser.add_argument("--epochs", type=int, help="4 of phee, 2 of tac")
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--seeds", type=int, default=SEEDS, help="phee")
     parser.add_argument("--folds", type=int, default=FOLDS, help="tac")
     parser.add_argument("--threads", type=int, default=1)
