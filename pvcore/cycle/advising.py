@@ -25,7 +25,7 @@ from pvcore.cycle import (
 )
 from pvcore.cycle import learned as curves
 from pvcore.cycle.curves import RECALL
-from pvcore.cycle.learned import MORE, WORTHWHILE, Learned, first_metric
+from pvcore.cycle.learned import MORE, WORTHWHILE, Learned, first_metric, require_rising
 from pvcore.cycle.pricing import prices as completed_prices
 from pvcore.cycle.situation import Situation
 from pvcore.errors import ConfigError, GateError, NotFound
@@ -131,6 +131,7 @@ def _require_metric(problem: str, metric: str) -> None:
     known = PROBLEMS[problem].metrics
     if metric and metric not in known and not metric.startswith(RECALL):
         raise ConfigError(f"{problem} has no metric {metric}. It has: {', '.join(known)}.")
+    require_rising(problem, metric)
 
 
 def agreed(report: Mapping[str, Any], problem: str) -> dict[str, Interval]:

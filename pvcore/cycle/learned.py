@@ -76,26 +76,27 @@ def readings(largest: int) -> tuple[int, ...]:
     return tuple(sorted({largest, largest + MORE, 2 * largest, 4 * largest}))
 
 
-def learned(
-    workspace: Workspace,
-    problem: str,
-    metric: str = "",
-    target: float | None = None,
-    entries: Sequence[Entry] | None = None,
-) -> Learned:
-    """The newest curve that was measured of a problem, out of these entries of the ledger (default: all).
+def learned(workspace: Workspace, problem: str, metric: str = "", target: float | None = None) -> Learned:
+    """The newest curve that was measured of a problem.
 
     `metric` is the first that the policy asks for, if empty. Raises NotFound; GateError for a metric it does
-    not have, ConfigError for a target that is no score.
+    not have, ConfigError for one of which less is better, and for a target that is no score.
     """
     known_problem(problem)
     require_target(target)
-    rows = _newest(workspace.ledger.entries() if entries is None else entries, problem)
+    require_rising(problem, metric)
+    metric = metric or first_metric(workspace, problem)
+    return _read(workspace, problem, metric, workspace.ledger.entries(), target)
+
+
+def _read(
+    workspace: Workspace, problem: str, metric: str, entries: Sequence[Entry], target: float | None = None
+) -> Learned:
+    rows = _newest(entries, problem)
     if not rows:
         raise NotFound(f"no learning curve of {problem} was measured. Measure one: pv curve {problem}")
     last = rows[-1].body
     bodies = [row.body for row in rows]
-    metric = metric or first_metric(workspace, problem)
     known = sorted(set.intersection(*(set(body["scores"]) for body in bodies)))
     if metric not in known:
         raise GateError(f"the curve of {problem} has no {metric}. It has: {', '.join(known)}.")
@@ -126,6 +127,20 @@ def require_target(target: float | None) -> None:
         raise ConfigError(f"a target is a score above 0 and at most 1, found {target:g}.")
 
 
+def rising(problem: str) -> list[str]:
+    """The problem's metrics of which more is better: what a curve rises by and a target is reached by from below."""
+    return [name for name, metric in PROBLEMS[problem].metrics.items() if metric.higher_is_better]
+
+
+def require_rising(problem: str, metric: str) -> None:
+    """Raise ConfigError for a metric of the problem of which less is better."""
+    if metric in PROBLEMS[problem].metrics and metric not in (usable := rising(problem)):
+        raise ConfigError(
+            f"less {metric} is better, and a learning curve and a target are of a score that rises. "
+            f"Take one of: {', '.join(usable)}."
+        )
+
+
 def _newest(entries: Sequence[Entry], problem: str) -> list[Entry]:
     """The points of the newest curve with sizes enough to be fitted; of the newest at all where none has."""
     of_curve: dict[str, list[Entry]] = {}
@@ -139,10 +154,19 @@ def _newest(entries: Sequence[Entry], problem: str) -> list[Entry]:
 
 
 def first_metric(workspace: Workspace, problem: str, policy: PolicyDocument | None = None) -> str:
-    """The first metric that the policy (default: today's) has a floor for, else the problem's first."""
-    policy = policy or workspace.policy(workspace.recipe(problem).policy)
+    """The problem's first metric that the policy (default: today's) has a floor for, else its first.
+
+    In the problem's order, not in the policy's, which its stored form does not keep. Never one of which less is better.
+    """
+    floors = _floors(policy or workspace.policy(workspace.recipe(problem).policy), problem)
+    usable = rising(problem)
+    of_dictionary = sorted(floors.keys() - PROBLEMS[problem].metrics.keys())
+    return ([name for name in usable if name in floors] or of_dictionary or usable)[0]
+
+
+def _floors(policy: PolicyDocument, problem: str) -> Mapping[str, float]:
     asked = policy.gate.problems.get(problem)
-    return next(iter(asked.floors if asked else ()), "") or next(iter(PROBLEMS[problem].metrics))
+    return asked.floors if asked else {}
 
 
 def _points(rows: Sequence[Mapping[str, Any]], of: str, metric: str) -> list[Point]:
@@ -153,13 +177,16 @@ def _points(rows: Sequence[Mapping[str, Any]], of: str, metric: str) -> list[Poi
 
 
 def then(
-    workspace: Workspace, problem: str, policy: PolicyDocument, entries: Sequence[Entry]
+    workspace: Workspace, problem: str, policy: PolicyDocument, entries: Sequence[Entry], metric: str = ""
 ) -> dict[str, Any] | None:
-    """The curve of a problem as JSON values, as it was after these entries of the ledger; None without one."""
+    """The curve of a problem as JSON values, as it was after these entries of the ledger; None without one.
+
+    By `metric` where the policy has a floor for it (or none for any), else by the first.
+    """
+    if metric not in (_floors(policy, problem) or PROBLEMS[problem].metrics):
+        metric = first_metric(workspace, problem, policy)
     try:
-        return learned(
-            workspace, problem, first_metric(workspace, problem, policy), entries=entries
-        ).to_json()
+        return _read(workspace, problem, metric, entries).to_json()
     except (NotFound, GateError):
         return None
 

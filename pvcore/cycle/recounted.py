@@ -121,12 +121,16 @@ def _require_baselines(
 
 
 def _require_curve(workspace: Workspace, entry: Entry, policy: PolicyDocument, before: State) -> None:
-    """The learning curve that was kept is the one that the ledger's points gave until then."""
+    """The learning curve that was kept is the one that the ledger's points gave until then.
+
+    By the metric that was kept, if the policy has a floor for it: which of them was read has changed with the program.
+    """
     kept = entry.body.get("learning")
     if kept is None and later_program(entry):
         return
     said = stored.blob(workspace, kept) if kept else {}
-    made = plain(learned.then(workspace, entry.body["problem"], policy, before.entries)) or {}
+    metric = str(said.get("metric", ""))
+    made = plain(learned.then(workspace, entry.body["problem"], policy, before.entries, metric)) or {}
     if later_program(entry):  # it may put a sentence into other words, and read the curve anew
         said, made = ({part: of.get(part) for part in learned.MEASURED} for of in (said, made))
     if wrong := differences(said, made):

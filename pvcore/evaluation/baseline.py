@@ -14,8 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvcore.errors import GateError
+from pvcore.evaluation.metrics import Bools
 from pvcore.evaluation.sets import best_cut, members
 from pvcore.records import Example, Prediction, digest
+
+ROWS, CONTROLS = 10_000_000, 10
+"""Training rows of all regressions of sets together (500 codes of 20,000 rows), and the others a row of a code."""
 
 
 def tfidf(
@@ -111,7 +115,9 @@ def tfidf_sets(
     """Answers to `test`, in its order, where labels are sets of codes: one logistic regression a code of `train`.
 
     Codes are answered from one probability on for all of them, that of the best micro F1 on `tune` (0.5 without
-    tune rows). The score is the largest probability. Raises GateError if no training row has a code.
+    tune rows). The score is the largest probability. All regressions together learn from about ROWS rows: with
+    more rows and codes than that each sees all rows of its code and a sample of the others, weighed up to their
+    number (case-control sampling: King and Zeng 2001). Raises GateError if no training row has a code.
     """
     ordered = sorted(train, key=lambda example: example.example_id)
     codes = sorted({code for example in ordered for code in example.label.split()})
@@ -124,8 +130,9 @@ def tfidf_sets(
     scores = np.zeros((len(asked), len(codes)))
     if asked:
         features = words.transform([example.text for example in asked])
+        drawn = np.random.default_rng(0).permutation(len(ordered))
         for column in range(len(codes)):
-            scores[:, column] = _probability(given, truth[:, column], features)
+            scores[:, column] = _probability(given, truth[:, column], features, drawn, ROWS // len(codes))
     cut = best_cut(scores[: len(tune)].ravel(), members(tune, codes).ravel())
     cut = 0.5 if cut is None else cut
     answers = []
@@ -144,13 +151,22 @@ def tfidf_sets(
     return answers
 
 
-def _probability(given: Any, truth: NDArray[np.bool_], asked: Any) -> NDArray[np.float64]:
-    """P(true) of each row of `asked`; 1 where all rows given are true."""
+def _probability(
+    given: Any, truth: Bools, asked: Any, drawn: NDArray[np.int64], others: int
+) -> NDArray[np.float64]:
+    """P(true) of each row of `asked`; 1 where all rows given are true.
+
+    Learned from all true rows and the first of the others as they are `drawn`: `others`, or CONTROLS a true row.
+    """
     from sklearn.linear_model import LogisticRegression
 
     if truth.all():
         return np.ones(asked.shape[0])
-    model = LogisticRegression(C=10.0, solver="liblinear").fit(given, truth)
+    false = drawn[~truth[drawn]]
+    kept = false[: max(others, CONTROLS * int(truth.sum()))]
+    rows = np.sort(np.concatenate([np.flatnonzero(truth), kept]))
+    weights = np.where(truth[rows], 1.0, len(false) / len(kept))
+    model = LogisticRegression(C=10.0, solver="liblinear").fit(given[rows], truth[rows], weights)
     found: NDArray[np.float64] = model.predict_proba(asked)[:, 1]
     return found
 

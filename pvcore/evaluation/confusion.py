@@ -1,5 +1,8 @@
 """Metrics of a confusion matrix: ordered classes that err in two directions, and rare positives.
 
+An answer that was withheld ("") has a column of its own. It is not right, it is no class that was called, and neither
+too low nor too high: somebody has to look. Where an error has a weight, it weighs as the worst answer to its label.
+
 >>> import pandas as pd
 >>> order = ("non-expedited", "expedited 15 days", "expedited 7 days")
 >>> rows = pd.DataFrame({"label": order, "answer": (order[0], order[0], order[2])})
@@ -14,13 +17,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pvcore.evaluation.metrics import Floats, Metric, proportion
+from pvcore.evaluation.metrics import Bools, Floats, Metric, proportion
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Kernel = Callable[[Floats], Floats]
-"""Confusion matrices, shape (resamples, labels, answers), to values, shape (resamples,); NaN where undefined."""
+"""Confusion matrices, shape (resamples, labels, labels and withheld), to values, shape (resamples,); NaN: undefined."""
 
 
 def under_triage(order: Sequence[str], name: str = "under_triage") -> Metric:
@@ -36,12 +39,14 @@ def under_triage(order: Sequence[str], name: str = "under_triage") -> Metric:
 
 def over_triage(order: Sequence[str], name: str = "over_triage") -> Metric:
     """Of the rows that are less urgent than the last of `order`, the share answered as more urgent than they are."""
-    place = _places(order)
+    place, withheld = _places(order), len(order)
+
+    def higher(frame: pd.DataFrame) -> Bools:
+        answer = place(frame, "answer")
+        return np.asarray((answer > place(frame, "label")) & (answer < withheld), dtype=bool)
+
     return proportion(
-        name,
-        lambda frame: place(frame, "answer") > place(frame, "label"),
-        lambda frame: place(frame, "label") < len(order) - 1,
-        higher_is_better=False,
+        name, higher, lambda frame: place(frame, "label") < len(order) - 1, higher_is_better=False
     )
 
 
@@ -49,12 +54,16 @@ def cost(order: Sequence[str], *, under: float, over: float = 1.0, name: str = "
     """Mean cost of an answer: `under` a class that it is too low, `over` a class that it is too high.
 
     As a share of the dearest answer there is, so that 0 is perfect and 1 is every row answered at its worst.
+    One that was withheld costs as much as the dearest to its label.
     """
-    place, worst = _places(order), max(under, over) * (len(order) - 1)
+    place = _places(order)
+    above = _above(order)
+    costs = _with_withheld(
+        np.where(above < 0, -above * under, above * over) / (max(under, over) * (len(order) - 1))
+    )
 
     def parts(frame: pd.DataFrame) -> tuple[Floats, Floats]:
-        above = (place(frame, "answer") - place(frame, "label")).astype(float)
-        return np.where(above < 0, -above * under, above * over) / worst, np.ones(len(frame))
+        return costs[place(frame, "label"), place(frame, "answer")], np.ones(len(frame))
 
     def mean(frame: pd.DataFrame) -> float:
         return float(parts(frame)[0].mean()) if len(frame) else float("nan")
@@ -65,10 +74,9 @@ def cost(order: Sequence[str], *, under: float, over: float = 1.0, name: str = "
 def weighted_kappa(order: Sequence[str], name: str = "weighted_kappa") -> Metric:
     """Agreement beyond chance, a confusion weighing as the square of its distance (Cohen 1968).
 
-    Its support is the rows outside of the commonest class.
+    One that was withheld is as far off as the farthest class. Its support is the rows outside of the commonest class.
     """
-    steps = np.arange(len(order), dtype=float)
-    far = (steps[:, None] - steps[None, :]) ** 2
+    far = _with_withheld(_above(order) ** 2)
 
     def kernel(counts: Floats) -> Floats:
         total = counts.sum(axis=(1, 2))
@@ -89,7 +97,7 @@ def macro_f1(labels: Sequence[str], name: str = "macro_f1") -> Metric:
 
     def kernel(counts: Floats) -> Floats:
         right = np.diagonal(counts, axis1=1, axis2=2)
-        either = counts.sum(axis=1) + counts.sum(axis=2)
+        either = counts.sum(axis=1)[:, :-1] + counts.sum(axis=2)
         there = either > 0
         with np.errstate(invalid="ignore", divide="ignore"):
             each = np.where(there, 2 * right / either, 0.0)
@@ -119,12 +127,12 @@ def over_confusion(
     name: str, labels: Sequence[str], kernel: Kernel, support: Callable[[pd.DataFrame], int] | None = None
 ) -> Metric:
     """A metric of the confusion matrix of `labels`; its support is the smallest class that there is, unless given."""
-    place, number = _places(labels), len(labels)
+    place, rows, columns = _places(labels), len(labels), len(labels) + 1
 
     def weighted(frame: pd.DataFrame) -> Callable[[Floats], Floats]:
-        cells = np.zeros((len(frame), number * number))
-        cells[np.arange(len(frame)), place(frame, "label") * number + place(frame, "answer")] = 1.0
-        return lambda weights: kernel((weights @ cells).reshape(-1, number, number))
+        cells = np.zeros((len(frame), rows * columns))
+        cells[np.arange(len(frame)), place(frame, "label") * columns + place(frame, "answer")] = 1.0
+        return lambda weights: kernel((weights @ cells).reshape(-1, rows, columns))
 
     def smallest(frame: pd.DataFrame) -> int:
         return int(frame["label"].value_counts().min()) if len(frame) else 0
@@ -135,7 +143,22 @@ def over_confusion(
     return Metric(name, once, weighted=weighted, support=support or smallest)
 
 
+def _above(order: Sequence[str]) -> Floats:
+    """How many classes an answer (column) lies above a label (row)."""
+    steps = np.arange(len(order), dtype=float)
+    return np.asarray(steps[None, :] - steps[:, None])
+
+
+def _with_withheld(table: Floats) -> Floats:
+    """Weights by label and answer, with the column of withheld answers: each as the worst of its label."""
+    return np.c_[table, table.max(axis=1)]
+
+
 def _places(order: Sequence[str]) -> Callable[[pd.DataFrame, str], np.ndarray]:
-    """The position of each row's label or answer in `order`. Raises KeyError for one that is not in it."""
-    known = {label: place for place, label in enumerate(order)}
-    return lambda frame, column: np.array([known[value] for value in frame[column]], dtype=np.int64)
+    """The position of each row's label or answer in `order`, after the last for an answer that was withheld.
+
+    Raises KeyError for one that is neither.
+    """
+    labels = {label: place for place, label in enumerate(order)}
+    known = {"label": labels, "answer": {**labels, "": len(order)}}
+    return lambda frame, column: np.array([known[column][value] for value in frame[column]], dtype=np.int64)

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from pvcore.evaluation.spans import WORD, Marked, Span, read, related, words, written
 from pvcore.records import Example, Prediction, digest
@@ -31,17 +31,27 @@ def lexicon(train: Sequence[Example], test: Sequence[Example]) -> list[Predictio
             if len(span.parts) == 1:
                 start, end = span.parts[0]
                 marked.setdefault(span.label, Counter())[_wording(example.text[start:end])] += 1
-    longest = max((len(wording) for counts in marked.values() for wording in counts), default=0)
-    seen = Counter(wording for example in train for _, wording in _stretches(example.text, longest))
+    known = _by_length(wording for counts in marked.values() for wording in counts)
+    seen = Counter(wording for example in train for _, wording in _stretches(example.text, known))
     entries = {
-        label: {wording for wording, count in counts.items() if wording and 2 * count >= seen[wording]}
+        label: {wording for wording, count in counts.items() if 2 * count >= seen[wording]}
         for label, counts in sorted(marked.items())
     }
-    return [_tagged(example, entries, longest) for example in test]
+    return [_tagged(example, entries, known) for example in test]
 
 
-def _tagged(example: Example, entries: dict[str, set[Wording]], longest: int) -> Prediction:
-    found = [*_stretches(example.text, longest)]
+def _by_length(wordings: Iterable[Wording]) -> dict[int, set[Wording]]:
+    """Number of words -> the wordings of so many, the longest first; none without a word."""
+    found: dict[int, set[Wording]] = {}
+    for wording in wordings:
+        found.setdefault(len(wording), set()).add(wording)
+    return {length: found[length] for length in sorted(found, reverse=True) if length}
+
+
+def _tagged(
+    example: Example, entries: Mapping[str, Set[Wording]], known: Mapping[int, Set[Wording]]
+) -> Prediction:
+    found = [*_stretches(example.text, known)]
     spans = []
     for label, wordings in entries.items():
         until = 0
@@ -55,13 +65,13 @@ def _tagged(example: Example, entries: dict[str, set[Wording]], longest: int) ->
     )
 
 
-def _stretches(text: str, longest: int) -> Iterable[tuple[tuple[int, int], Wording]]:
-    """Place and words of all that stands side by side, from left to right, the longest first."""
-    places = words(text)
-    folded = _wording(text)
+def _stretches(text: str, known: Mapping[int, Set[Wording]]) -> Iterator[tuple[tuple[int, int], Wording]]:
+    """Place and words of each known wording that stands in the text, from left to right, the longest first."""
+    places, folded = words(text), _wording(text)
     for first in range(len(folded)):
-        for last in range(min(first + longest, len(folded)), first, -1):
-            yield (places[first][0], places[last - 1][1]), folded[first:last]
+        for length, wordings in known.items():
+            if (wording := folded[first : first + length]) in wordings:
+                yield (places[first][0], places[first + length - 1][1]), wording
 
 
 def _wording(text: str) -> Wording:

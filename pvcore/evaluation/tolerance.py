@@ -20,7 +20,8 @@ def intolerable(
     """Ids of the cases of a slice that its rule's zero tolerance forbids, sorted; () where it asks for none.
 
     Both frames hold the slice's rows in one order. Right is what the rule's metric counts as right where it
-    counts rows (recall looks at the positive ones alone), else an answer that is the label.
+    counts rows (recall looks at the positive ones alone), else an answer that is the label. An answer that was
+    withheld is neither right nor wrong.
     """
     if rule is None or rule.zero_tolerance is None:
         return ()
@@ -29,7 +30,7 @@ def intolerable(
     if rule.zero_tolerance == "newly_wrong":
         if champion is None:
             return ()
-        forbidden &= _right(metric, champion)
+        forbidden &= answered(champion) & _right(metric, champion)
     return tuple(sorted(set(candidate["case_id"][forbidden])))
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from pvcore.errors import GateError
 from pvcore.evaluation import metrics as m
@@ -94,3 +95,29 @@ def test_sets_without_codes_are_refused_and_a_code_of_all_rows_is_certain():
     )
     assert answer.ranked[0] == ("7", 1.0) and "7" in answer.answer.split()
     assert tfidf_sets(rows(["rash"], ["7"], "a"), [], []) == []
+
+
+def many(rows_of: dict[str, int], others: int, prefix: str) -> list[Example]:
+    """Rows that name their code, and others, each with words of its own."""
+    texts = [(f"{code} at day {n % 7}", code) for code, number in rows_of.items() for n in range(number)]
+    texts += [(f"well {n % 11} at day {n % 7}", "") for n in range(others)]
+    return rows(*zip(*texts, strict=True), prefix)
+
+
+def test_with_many_rows_and_codes_each_code_learns_from_a_sample_of_the_others(monkeypatch):
+    train, test = many({"11": 6, "22": 40}, 600, "a"), rows(["11", "22", "well 3"], ["11", "22", ""], "t")
+    learned: list[int] = []
+    fit = LogisticRegression.fit
+
+    def counted(self, given, *arguments):
+        learned.append(given.shape[0])
+        return fit(self, given, *arguments)
+
+    monkeypatch.setattr(LogisticRegression, "fit", counted)
+    whole = tfidf_sets(train, [], test)
+    monkeypatch.setattr("pvcore.evaluation.baseline.ROWS", 300)
+    few = tfidf_sets(train, [], test)
+    assert learned == [646, 646, 6 + 150, 40 + 400]
+    assert few == tfidf_sets(train[::-1], [], test)
+    for one, other in zip(whole, few, strict=True):  # weighed up, so that a probability is one of all rows
+        assert dict(one.ranked) == pytest.approx(dict(other.ranked), abs=0.05)

@@ -72,3 +72,20 @@ def test_what_rows_do_not_define_is_nan():
         and c.weighted_kappa(("no", "yes")).support(none) == 0
     )
     assert math.isnan(c.under_triage(("no", "yes"))(none)) and not c.under_triage(ORDER).higher_is_better
+
+
+def test_a_withheld_answer_is_no_class_and_weighs_as_the_worst_to_its_label():
+    held = pd.DataFrame({"label": [*ORDER, "high"], "answer": ["low", "", "high", ""]})
+    wrong = held.assign(answer=["low", "high", "high", "low"])
+    assert c.under_triage(ORDER)(held) == c.over_triage(ORDER)(held) == 0.0
+    assert c.cost(ORDER, under=5)(held) == pytest.approx(
+        (0.5 + 1.0) / 4
+    )  # as middle called low, high called low
+    # low 1 of 1; middle missed; high 1 of 2, and nothing was called so wrongly
+    assert c.macro_f1(ORDER)(held) == pytest.approx((1 + 0 + 2 / 3) / 3)
+    assert c.macro_f1(ORDER)(held) > c.macro_f1(ORDER)(wrong)
+    assert c.weighted_kappa(ORDER)(held.assign(answer="")) == 0.0
+    found = c.precision_at("high", "low", prevalence=0.5, name="p")
+    assert found(pd.DataFrame({"label": ["high", "low", "low"], "answer": ["high", "", "low"]})) == 1.0
+    with pytest.raises(KeyError):
+        c.under_triage(ORDER)(held.assign(label=""))

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pvcore.errors import GateError
 from pvcore.evaluation import metrics as m
 from pvcore.evaluation.compare import evaluate, frame
+from pvcore.evaluation.confusion import under_triage
 from pvcore.evaluation.gate import Decision, Policy, decide
 from pvcore.records import Example, Prediction
 
@@ -230,6 +231,17 @@ def test_an_answer_that_was_withheld_is_not_a_wrong_one(examples, answers, metri
         rows = frame(cases, [first, *given[1:]])
         found = evaluate("seriousness", metrics, rows, None, asked, 1)
         assert found.slices["death"].intolerable == forbidden
+
+
+@pytest.mark.parametrize("name", ["accuracy", "under_triage"])
+def test_a_champion_that_withheld_its_answer_was_not_right(name, examples, answers, policy):
+    metric = m.accuracy() if name == "accuracy" else under_triage(("non-serious", "serious"))
+    rule = {**RULE, "metric": name, "required": False, "zero_tolerance": "newly_wrong"}
+    asked, cases, before = policy(slices={"death": rule}), examples(HALF, {"death": [0, 2]}), answers(HALF)
+    held = [dataclasses.replace(before[0], answer="", withheld=before[0].answer), *before[1:]]
+    for champion, forbidden in ((before, ("c0",)), (held, ())):
+        rows = [frame(cases, given) for given in (answers(wrong(HALF, 1)), champion)]
+        assert evaluate("seriousness", [metric], *rows, asked, 1).slices["death"].intolerable == forbidden
 
 
 def test_a_slice_that_is_required_has_to_be_there_at_a_first_promotion(judge):

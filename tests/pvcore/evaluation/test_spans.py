@@ -6,6 +6,7 @@ import doctest
 import json
 import math
 import time
+import tracemalloc
 
 import pandas as pd
 import pytest
@@ -158,3 +159,59 @@ def test_the_lexicon_leaves_out_what_is_mostly_not_marked():
     train += [Example(f"b{n}", f"b{n}", "no pain", answer(), f"b{n}") for n in range(2)]
     assert read(lexicon.lexicon(train[:2], [train[0]])[0].answer).spans
     assert not read(lexicon.lexicon(train, [train[0]])[0].answer).spans
+
+
+def plainly(train: list[Example], asked: str) -> Marked:
+    """What the lexicon marks, with every stretch of every text looked at."""
+
+    def stretches(text: str) -> list[tuple[int, int, str]]:
+        places = words(text)
+        return [
+            (start, end, " ".join(text[a:b] for a, b in places[first : last + 1]).casefold())
+            for first, (start, _) in enumerate(places)
+            for last, (_, end) in reversed([*enumerate(places)][first:])
+        ]
+
+    def wording(text: str) -> str:
+        return " ".join(text[a:b] for a, b in words(text)).casefold()
+
+    said = [(span, row.text) for row in train for span in read(row.label).spans if len(span.parts) == 1]
+    seen = [found for row in train for _, _, found in stretches(row.text)]
+    spans = []
+    for label in sorted({span.label for span, _ in said}):
+        marked = [wording(text[slice(*span.parts[0])]) for span, text in said if span.label == label]
+        until = 0
+        for start, end, found in stretches(asked):
+            if start >= until and found in marked and 2 * marked.count(found) >= seen.count(found):
+                spans.append(Span(((start, end),), label))
+                until = end
+    return related(asked, Marked.of(spans))
+
+
+@st.composite
+def marked_texts(draw: st.DrawFn) -> Example:
+    text = draw(st.text("aB -é", min_size=1, max_size=14))
+    ends = st.tuples(*[st.integers(0, len(text))] * 2).map(sorted).filter(lambda pair: pair[0] < pair[1])
+    marks = draw(st.lists(st.tuples(ends.map(tuple), st.sampled_from(["Drug", "Reaction"])), max_size=3))
+    return Example("a", "a", text, answer(*{Span((pair,), label) for pair, label in marks}), "a")
+
+
+@given(st.lists(marked_texts(), max_size=6), st.text("abB -é", max_size=20))
+def test_the_lexicon_marks_what_a_plain_one_marks(train, asked):
+    (found,) = lexicon.lexicon(train, [Example("b", "b", asked, answer(), "b")])
+    assert found.answer == written(plainly(train, asked))
+
+
+def test_a_lexicon_with_a_long_wording_holds_no_more_than_its_wordings():
+    text = " ".join(f"w{n}" for n in range(120))
+    long = answer(Span(((0, words(text)[39][1]),), "Reaction"))
+    train = [
+        Example(str(n), str(n), text.replace("w", "v" * n), long if n == 1 else answer(), "a")
+        for n in range(1, 30)
+    ]
+    tracemalloc.start()
+    (found,) = lexicon.lexicon(train, train[:1])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(read(found.answer).spans) == 1
+    assert peak < 1e6  # 29 rows, 120 words and 40 lengths: over 20 MB of stretches

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from pvcore.errors import InputError, NotFound
+from pvcore.evaluation.compare import frame
 from pvcore.problems import PROBLEMS, coding, ddi, problem, pts, seriousness, triage
 from pvcore.problems.problem import example_id
-from pvcore.records import CRITERIA
+from pvcore.records import CRITERIA, Example, Prediction
 
 
 @pytest.mark.parametrize("module", [seriousness, coding, pts, triage, ddi])
@@ -159,3 +160,31 @@ def test_metrics_with_and_without_a_dictionary(dictionary):
     assert values == {"accuracy_at_1": 0.0, "accuracy_at_5": 1.0, "pt_accuracy": 1.0}
     assert "pt_accuracy" not in PROBLEMS["coding"].metrics_for(None)
     assert {"average_precision", "recall", "accuracy"} <= set(PROBLEMS["seriousness"].metrics_for(None))
+
+
+ANSWERS = {
+    "coding": ("90000001", "90000002"),
+    "pts": ("90000001 90000002", "", "90000002"),
+    "extraction": (
+        '{"relations":[],"spans":[{"end":4,"label":"Reaction","start":0}]}',
+        '{"relations":[],"spans":[]}',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_withheld_answer_is_never_better_than_a_right_one_and_every_metric_takes_it(name):
+    asked = PROBLEMS[name]
+    labels = ANSWERS.get(name, asked.labels) * 3
+    examples = [Example(str(n), str(n), "Rash", label, str(n)) for n, label in enumerate(labels)]
+    right = [Prediction(str(n), label, 0.9, ((label, 0.9),)) for n, label in enumerate(labels)]
+    for n, label in enumerate(labels):
+        held = [
+            *right[:n],
+            Prediction(str(n), "", 0.9, ((label, 0.9),), withheld=label or "none"),
+            *right[n + 1 :],
+        ]
+        for metric in asked.metrics.values():
+            best, value = (metric(frame(examples, given, asked.judged)) for given in (right, held))
+            better = value > best if metric.higher_is_better else value < best
+            assert not better, metric.name
