@@ -68,8 +68,8 @@ def together(
     pool = Pool(None, [])
     if base:
         before = datasets.load(workspace.store, base)
-        of_cases = (frame[frame["case_id"].isin(asked)] for frame in (before.cases, before.annotations))
-        pool.start(*of_cases)
+        cases, said = (frame[frame["case_id"].isin(asked)] for frame in (before.cases, before.annotations))
+        pool.start(cases, said, datasets.open_items(workspace.store, before.info))
     for batch in batches:
         pool.add(batch.digest, batch.cases, batch.annotations)
     return [a for key in sorted(pool.said) if key[0] in asked for a in pool.said[key]]
