@@ -14,6 +14,7 @@ import pandas as pd
 from pvcore.annotations.agreement import consensus
 from pvcore.annotations.batch import case_from_dict, case_to_dict
 from pvcore.annotations.leakage import EXCLUDED, SplitSettings, check_leakage
+from pvcore.annotations.pairs import DDI
 from pvcore.annotations.passage import Moved, Passage, carried, coded_as
 from pvcore.annotations.places import places
 from pvcore.annotations.reactions import carry, stopped
@@ -84,6 +85,7 @@ class Pool:
         self.once_held_out: Sequence[tuple[str, str, str]] = ()
         self.said: dict[tuple[str, str, str, str], list[Annotation]] = {}
         self.earlier: set[tuple[str, str, str]] = set()
+        self.pairs: dict[str, str] = {}
         self.counts: Counter[str] = Counter(
             {"cases repeated": 0, "cases replaced": 0, "annotations superseded": 0}
         )
@@ -95,7 +97,7 @@ class Pool:
             if row["split"] != EXCLUDED:
                 self.known[row["case_id"]] = row["split"]
         for row in annotations.to_dict("records"):
-            self._take(Annotation(**{**row, "value": json.loads(row["value"])}))
+            self._take(self._of_pair(Annotation(**{**row, "value": json.loads(row["value"])})))
         self.earlier = {_thing(item.annotation) for item in waiting if item.reason.endswith(EARLIER)}
 
     def hold_out(self, once: Sequence[tuple[str, str, str]]) -> None:
@@ -106,6 +108,11 @@ class Pool:
         self.once_held_out = once
         for case_id, _, split in once:
             self.known.setdefault(case_id, split)
+
+    def _of_pair(self, a: Annotation) -> Annotation:
+        """A case of ddi is one pair, however its drugs are spelled: all that is said of it has the first target."""
+        target = self.pairs.setdefault(a.case_id, a.target) if a.problem == DDI else a.target
+        return a if target == a.target else dataclasses.replace(a, target=target)
 
     def _take(self, a: Annotation) -> None:
         self.said.setdefault((a.case_id, a.problem, a.target, a.annotator), []).append(a)
@@ -118,6 +125,7 @@ class Pool:
         are of one narrative: they wait until somebody marks the new one. Where only white space is
         another, the narrative stays and the places of new marks become its own.
         """
+        annotations = list(map(self._of_pair, annotations))
         asked = set(map(_thing, annotations))
         again = self.earlier & asked
         self.earlier -= again
