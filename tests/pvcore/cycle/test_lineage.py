@@ -17,7 +17,18 @@ from pvcore.annotations import label_studio
 from pvcore.annotations.batch import make_batch
 from pvcore.annotations.leakage import SplitSettings
 from pvcore.config import Workspace
-from pvcore.cycle import admission, building, candidate, data, inbox, judging, lineage, registration
+from pvcore.cycle import (
+    admission,
+    building,
+    candidate,
+    data,
+    hearing,
+    inbox,
+    judging,
+    lineage,
+    registration,
+    stored,
+)
 from pvcore.errors import NotFound
 from pvcore.problems import PROBLEMS
 from pvcore.records import Annotation, Case, canonical, digest
@@ -96,6 +107,18 @@ def test_a_case_that_a_bridge_moves_into_the_test_split(
     assert judged.report.overall.rows == len(held) - 3
     seen = {e.case_id for e in held} - {e.case_id for e in lineage.unseen(ws, second, held, [new, old])}
     assert seen == {f"a{family:02d}", f"c{family:02d}", "bridge"}
+    assert {example.case_id for example in stored.read(ws, judged.entry).test} == {
+        e.case_id for e in held
+    } - seen
+
+    rules: list[bool] = []
+    monkeypatch.setattr(hearing, "asked_of", lambda *_, by_text: rules.append(by_text) or ({}, []))
+    before = {name: said for name, said in judged.entry.body.items() if name not in lineage.BY_TEXT}
+    for body in (judged.entry.body, before):
+        stored.read(ws, replace(judged.entry, body=body))
+    assert rules == [True, False], "an evaluation of before is counted again as it was"
+    trained = ws.ledger.find("Trained", new)
+    assert trained and lineage.told_by_text(trained.body)
 
 
 WORDS = [digest(n)[:6] for n in range(40)]
