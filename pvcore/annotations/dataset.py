@@ -8,8 +8,8 @@ a blob of canonical JSON that names the blobs of the tables, so one digest stand
     labels.parquet  case_id, problem, target, value (JSON), annotators, meddra_version, time
     annotations.parquet  everything that was said, one row each, codes carried over where they could be
     aside.parquet   cases that the split has no place for now; a dataset with another split may have one
-    open            annotations that made no label (disagreement, review, no mapping, aside), with the
-                    reason; they wait in this and every following dataset, so nothing is dropped
+    open            annotations that made no label (disagreement, review, no mapping, narrative, aside),
+                    with the reason; they wait in this and every following dataset, so nothing is dropped
 """
 
 from __future__ import annotations
@@ -110,7 +110,8 @@ def build(
     pool = Pool(meddra_version, [_get(store, name) for name in mappings])
     if base is not None:
         before = load(store, base)
-        pool.start(pd.concat([before.cases, set_aside(store, before.info)]), before.annotations)
+        cases = pd.concat([before.cases, set_aside(store, before.info)])
+        pool.start(cases, before.annotations, open_items(store, before.info))
         pool.hold_out(once_held_out(store, before))
     for batch in loaded:
         pool.add(batch.digest, batch.cases, batch.annotations)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +14,17 @@ import pandas as pd
 from pvcore.annotations.agreement import consensus
 from pvcore.annotations.batch import case_from_dict, case_to_dict
 from pvcore.annotations.leakage import EXCLUDED, SplitSettings, check_leakage
+from pvcore.annotations.pairs import DDI
 from pvcore.annotations.passage import Moved, Passage, carried, coded_as
 from pvcore.annotations.places import places
 from pvcore.annotations.reactions import carry, stopped
+from pvcore.annotations.spans import shifted
 from pvcore.records import Annotation, Case, canonical
 
 JSON_FIELDS = ("drugs", "reactions")
 CASE_FIELDS = tuple(Case.__dataclass_fields__)
+EARLIER = "marked on an earlier text"
+"""How the reason of marked words ends whose places are those of a narrative that a follow-up has replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,10 @@ class Merged:
 def _row(a: Annotation) -> dict[str, Any]:
     row = {name: getattr(a, name) for name in a.__dataclass_fields__}
     return {**row, "value": canonical(dict(a.value)).decode()}
+
+
+def _thing(a: Annotation) -> tuple[str, str, str]:
+    return a.case_id, a.problem, a.target
 
 
 def _place(a: Annotation) -> bytes:
@@ -76,18 +84,21 @@ class Pool:
         self.known: dict[str, str] = {}
         self.once_held_out: Sequence[tuple[str, str, str]] = ()
         self.said: dict[tuple[str, str, str, str], list[Annotation]] = {}
+        self.earlier: set[tuple[str, str, str]] = set()
+        self.pairs: dict[str, str] = {}
         self.counts: Counter[str] = Counter(
             {"cases repeated": 0, "cases replaced": 0, "annotations superseded": 0}
         )
 
-    def start(self, cases: pd.DataFrame, annotations: pd.DataFrame) -> None:
-        """Begin with the tables of an earlier dataset."""
+    def start(self, cases: pd.DataFrame, annotations: pd.DataFrame, waiting: Sequence[Open]) -> None:
+        """Begin with the tables of an earlier dataset and what is open in it."""
         for row in cases.to_dict("records"):
             self.cases[row["case_id"]] = (case_of(row), row["batch"])
             if row["split"] != EXCLUDED:
                 self.known[row["case_id"]] = row["split"]
         for row in annotations.to_dict("records"):
-            self._take(Annotation(**{**row, "value": json.loads(row["value"])}))
+            self._take(self._of_pair(Annotation(**{**row, "value": json.loads(row["value"])})))
+        self.earlier = {_thing(item.annotation) for item in waiting if item.reason.endswith(EARLIER)}
 
     def hold_out(self, once: Sequence[tuple[str, str, str]]) -> None:
         """(case id, narrative, split) that earlier datasets held out, newest first, also those replaced since.
@@ -98,6 +109,11 @@ class Pool:
         for case_id, _, split in once:
             self.known.setdefault(case_id, split)
 
+    def _of_pair(self, a: Annotation) -> Annotation:
+        """A case of ddi is one pair, however its drugs are spelled: all that is said of it has the first target."""
+        target = self.pairs.setdefault(a.case_id, a.target) if a.problem == DDI else a.target
+        return a if target == a.target else dataclasses.replace(a, target=target)
+
     def _take(self, a: Annotation) -> None:
         self.said.setdefault((a.case_id, a.problem, a.target, a.annotator), []).append(a)
 
@@ -105,9 +121,16 @@ class Pool:
         """One batch more. What an annotator says in it takes the place of what he said of the same before.
 
         A case with another narrative than before is a follow-up: it replaces the case, and judgements
-        of the whole case that were made on the old narrative go, if the batch brings new ones.
+        of the whole case that were made on the old narrative go, if the batch brings new ones. Marked words
+        are of one narrative: they wait until somebody marks the new one. Where only white space is
+        another, the narrative stays and the places of new marks become its own.
         """
-        judged = {(a.case_id, a.problem) for a in annotations if not a.target}
+        annotations = list(map(self._of_pair, annotations))
+        asked = set(map(_thing, annotations))
+        again = self.earlier & asked
+        self.earlier -= again
+        self._drop(key for key in self.said if key[:3] in again)
+        arrived = {case.case_id: case.narrative for case in cases}
         for case in cases:
             before = self.cases.get(case.case_id)
             if before is None:
@@ -118,17 +141,23 @@ class Pool:
             else:
                 self.counts["cases replaced"] += 1
                 self.cases[case.case_id] = (case, batch)
-                stale = [
-                    key for key in self.said if key[0] == case.case_id and not key[2] and key[:2] in judged
-                ]
-                for key in stale:
-                    self.counts["annotations superseded"] += len(self.said.pop(key))
+                old = [key for key in self.said if key[0] == case.case_id]
+                marked = {key[:3] for key in old if "spans" in self.said[key][0].value}
+                self._drop(key for key in old if key[:3] in asked and (not key[2] or key[:3] in marked))
+                self.earlier |= marked - asked
         fresh: dict[tuple[str, str, str, str], list[Annotation]] = {}
         for a in annotations:
+            if "spans" in a.value and a.case_id in arrived:
+                text, kept = arrived[a.case_id], self.cases[a.case_id][0].narrative
+                a = a if text == kept else dataclasses.replace(a, value=shifted(a.value, text, kept))
             fresh.setdefault((a.case_id, a.problem, a.target, a.annotator), []).append(a)
         for key, said in fresh.items():
             self.counts["annotations superseded"] += len(self.said.get(key, ()))
             self.said[key] = said
+
+    def _drop(self, keys: Iterable[tuple[str, str, str, str]]) -> None:
+        for key in list(keys):
+            self.counts["annotations superseded"] += len(self.said.pop(key))
 
     def finish(self, split: SplitSettings, seed: int) -> Merged:
         """Migrate, find what is agreed on, cluster and split. Raises LeakageError never, by construction."""
@@ -192,8 +221,12 @@ class Pool:
         waiting: list[Open] = []
         for key in sorted(self.said):
             for a in self.said[key]:
+                earlier = key[:3] in self.earlier
                 if key[0] in gone:
-                    waiting.append(Open(a, "aside: the split has no place for the case"))
+                    why = "aside: the split has no place for the case"
+                    waiting.append(Open(a, f"{why}; {EARLIER}" if earlier else why))
+                elif earlier:
+                    waiting.append(Open(a, f"narrative: {EARLIER}"))
                 elif a.problem != "coding" or a.meddra_version == self.passage.version:
                     usable.append(a)
                 elif isinstance(moved := self._carry(a), str):
@@ -201,7 +234,8 @@ class Pool:
                 else:
                     carried.append((a, moved))
         anew = {(a.case_id, a.target) for a in usable if a.problem == "coding"}
-        stuck = {(o.annotation.case_id, o.annotation.target) for o in waiting} - anew
+        coded = (o.annotation for o in waiting if o.annotation.problem == "coding")
+        stuck = {(a.case_id, a.target) for a in coded} - anew
         for a, moved in carried:
             if (a.case_id, a.target) in stuck:
                 waiting.append(

@@ -112,6 +112,31 @@ def spans_of(said: Iterable[Annotation], narrative: str, dropped: dict[str, int]
     return made
 
 
+def shifted(value: Mapping[str, Any], text: str, to: str) -> Mapping[str, Any]:
+    """The value with its places in `to`, which differs from `text` in white space only.
+
+    What is no list of spans stays as it is: who reads it says what is wrong with it.
+    """
+    at = [place for place, sign in enumerate(to) if not sign.isspace()]
+
+    def part(start: int, end: int) -> list[int]:
+        before, until = (len("".join(text[:place].split())) for place in (start, end))
+        first = at[before] if before < len(at) else len(to)
+        return sorted(
+            (first, at[until - 1] + 1 if until else 0)
+        )  # of white space alone, that between two words
+
+    def span(item: Mapping[str, Any]) -> dict[str, Any]:
+        parts = [part(start, end) for start, end in item.get("parts", [[item["start"], item["end"]]])]
+        places = {"start": parts[0][0], "end": parts[-1][1]}
+        return {**item, **places, **({"parts": parts} if "parts" in item else {})}
+
+    try:
+        return {**value, "spans": [span(item) for item in value["spans"]]}
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+        return value
+
+
 def _span(item: Mapping[str, Any]) -> Span:
     pairs: Sequence[Sequence[int]] = item.get("parts", [[item["start"], item["end"]]])
     return Span(tuple((start, end) for start, end in pairs), item["label"])

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pvcore.annotations.dataset import Blobs, load, migrations, open_items
-from pvcore.annotations.merge import case_of
+from pvcore.annotations.merge import EARLIER, case_of
 from pvcore.annotations.passage import Moved, Passage, carried, coded_as
 from pvcore.records import Annotation, Case
 
@@ -45,7 +45,8 @@ def work_list(store: Blobs, name: str) -> WorkList:
     for item in waiting:
         passed = _passed(item.annotation, passage)
         suggestions = passed[-1].suggestions if passed and passed[-1].after is None else ()
-        said.append(_shown(item.annotation, passage.version, passed))
+        if not item.reason.endswith(EARLIER):  # places in another text would mark other words
+            said.append(_shown(item.annotation, passage.version, passed))
         if suggestions:
             ranked[item.annotation.case_id, item.annotation.target] = tuple(suggestions)
         where = f"{item.annotation.target}: " if item.annotation.target else ""

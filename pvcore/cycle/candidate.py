@@ -14,7 +14,7 @@ from typing import Any
 from pvcore.config import Workspace
 from pvcore.cycle import data
 from pvcore.cycle.bases import places, read_before, source_of
-from pvcore.cycle.lineage import trained_on, unseen
+from pvcore.cycle.lineage import BY_TEXT, told_by_text, trained_on, unseen
 from pvcore.errors import NotFound
 from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.problems import PROBLEMS
@@ -127,9 +127,10 @@ def train(
     from pvcore.training.several import wanted
 
     kind = "Rebuilt" if rebuild else "Trained"
-    done = None if rebuild else workspace.ledger.find(kind, specification)
-    if done:
+    done = workspace.ledger.find("Trained", specification)
+    if done and not rebuild:
         return done.body
+    by_text = done is None or told_by_text(done.body)  # a run of before is rebuilt as it was
     asked = load_specification(workspace, specification)
     examples = data.examples(workspace, asked.problem, asked.dataset, asked.settings)
     data.refuse_leakage(workspace, asked.dataset, examples["train"])
@@ -143,7 +144,8 @@ def train(
             new = fresh_rows(workspace, asked.problem, examples["train"], parent)
             ids = {e.example_id for e in new}
             learned = [e for e in examples["train"] if e.example_id not in ids]
-            tune = unseen(workspace, asked.dataset, tune, [parent.manifest.specification])
+            learned_by = [parent.manifest.specification]
+            tune = unseen(workspace, asked.dataset, tune, learned_by, by_text=by_text)
         mixed = mix(
             new,
             learned,
@@ -181,6 +183,7 @@ def train(
         "adapter": result.digest,
         "files": files,
         "consumed": put_blob(workspace.store, canonical(result.consumed)),
+        **(BY_TEXT if by_text else {}),
         "examples": put_blob(workspace.store, canonical(sorted(example.example_id for example in mixed))),
         "fitted": put_blob(workspace.store, canonical(result.fitted)),
         "pretrained": put_blob(

@@ -90,8 +90,8 @@ def _of_batch(workspace: Workspace, batch: Batch, name: str) -> Material:
         base = dataset_name(workspace)
     except NotFound:
         base = None
-    asked = {(a.case_id, a.problem, a.target) for a in batch.annotations}
     said = holding.together(workspace, waiting, base, {case.case_id for case in batch.cases})
+    asked = {(a.case_id, a.problem, a.target) for a in holding.brought(batch, said)}
     versions = {a.meddra_version for a in batch.annotations if a.problem == "coding"}
     known = versions & set(dictionaries.known_releases(workspace))
     dictionary = dictionaries.of_version(workspace, known.pop()) if len(known) == 1 else None

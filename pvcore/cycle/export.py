@@ -18,6 +18,7 @@ from typing import Any
 from pvcore.config import Workspace
 from pvcore.cycle import data, hearing, judging
 from pvcore.cycle.candidate import load_specification
+from pvcore.cycle.lineage import told_by_text
 from pvcore.errors import ConfigError, RegistryError
 from pvcore.evaluation.comparing import CHAMPION
 from pvcore.records import canonical
@@ -143,7 +144,8 @@ def _held_out(workspace: Workspace, version: Version) -> Iterator[tuple[str, Any
         asked = load_specification(workspace, judged.body["specification"])
         policy = judging.stored_policy(workspace, judged.body["policy"]).gate
         beside = [resolve(workspace.store, workspace.ledger, d) for d in judged.body["references"].values()]
-        _, test = hearing.asked_of(workspace, asked, [v.manifest.specification for v in beside], policy)
+        theirs = [v.manifest.specification for v in beside]
+        _, test = hearing.asked_of(workspace, asked, theirs, policy, by_text=told_by_text(judged.body))
         held = sorted(test, key=lambda example: example.example_id)
         rows = [[example.example_id, example.cluster, example.label] for example in held]
         if sha256(canonical(rows)) != judged.body["held_out"]:

@@ -79,14 +79,21 @@ def questions_to(
 
 
 def asked_of(
-    workspace: Workspace, asked: Specification, beside: Sequence[str], policy: Policy
+    workspace: Workspace,
+    asked: Specification,
+    beside: Sequence[str],
+    policy: Policy,
+    *,
+    by_text: bool = True,
 ) -> tuple[Splits, list[Example]]:
     """All examples of a candidate's dataset, and those it is judged by, in their groups.
 
-    These are held out, and none of the candidate and the specifications `beside` it has learned from their like.
+    These are held out, and none of the candidate and the specifications `beside` it has learned from their like
+    (`by_text` as in `lineage.unseen`).
     """
     examples = data.examples(workspace, asked.problem, asked.dataset, asked.settings)
-    test = unseen(workspace, asked.dataset, examples.get("test", []), [asked.digest, *beside])
+    held = examples.get("test", [])
+    test = unseen(workspace, asked.dataset, held, [asked.digest, *beside], by_text=by_text)
     return examples, grouped(workspace, asked.problem, asked.dataset, test, policy)
 
 

@@ -7,6 +7,7 @@ place of the old ones and may lift the agreement; or a person releases it, with 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Collection, Sequence
 
@@ -16,6 +17,7 @@ from pvcore.annotations.agreement import Thing, judgements
 from pvcore.annotations.batch import Batch
 from pvcore.annotations.consistency_tables import markdown
 from pvcore.annotations.merge import Pool
+from pvcore.annotations.pairs import DDI
 from pvcore.config import Workspace
 from pvcore.errors import NotFound
 from pvcore.plain import inert
@@ -46,7 +48,7 @@ def hold(
     passed: list[Arrived] = []
     held: list[Entry] = []
     for entry, batch in arrived:
-        own = [(_thing(a), a.annotator) for a in batch.annotations]
+        own = [(_thing(a), a.annotator) for a in brought(batch, said)]
         released = workspace.ledger.find(RELEASED, entry.body["digest"])
         reasons = [
             reason
@@ -68,11 +70,20 @@ def together(
     pool = Pool(None, [])
     if base:
         before = datasets.load(workspace.store, base)
-        of_cases = (frame[frame["case_id"].isin(asked)] for frame in (before.cases, before.annotations))
-        pool.start(*of_cases)
+        cases, said = (frame[frame["case_id"].isin(asked)] for frame in (before.cases, before.annotations))
+        pool.start(cases, said, datasets.open_items(workspace.store, before.info))
     for batch in batches:
         pool.add(batch.digest, batch.cases, batch.annotations)
     return [a for key in sorted(pool.said) if key[0] in asked for a in pool.said[key]]
+
+
+def brought(batch: Batch, said: Sequence[Annotation]) -> list[Annotation]:
+    """What a batch says, as it stands `together`: there all that is said of a pair of drugs has one target."""
+    targets = {a.case_id: a.target for a in said if a.problem == DDI}
+    return [
+        dataclasses.replace(a, target=targets.get(a.case_id, a.target)) if a.problem == DDI else a
+        for a in batch.annotations
+    ]
 
 
 def _thing(a: Annotation) -> Thing:
@@ -83,7 +94,7 @@ def _record(
     workspace: Workspace, entry: Entry, batch: Batch, said: Sequence[Annotation], reasons: Sequence[str]
 ) -> Entry:
     """Once for a batch and what was found of it."""
-    asked = {(a.case_id, a.problem, a.target) for a in batch.annotations}
+    asked = {(a.case_id, a.problem, a.target) for a in brought(batch, said)}
     own = [a for a in said if (a.case_id, a.problem, a.target) in asked]
     report = consistency.measure(entry.body["name"], own)
     blob = put_blob(workspace.store, report.to_json())

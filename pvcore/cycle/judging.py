@@ -12,6 +12,7 @@ from pvcore.config import PolicyDocument, Workspace
 from pvcore.cycle import behaviours, dictionaries, effects, learned, mending
 from pvcore.cycle.candidate import champion_of, load_specification, train
 from pvcore.cycle.hearing import Answers, Questions, hear, questions_to
+from pvcore.cycle.lineage import BY_TEXT
 from pvcore.cycle.predictions import lines
 from pvcore.cycle.program import program_digest
 from pvcore.cycle.spending import cases_blob, spending
@@ -123,6 +124,7 @@ def _kept(questions: Questions, answers: Answers, frames: Frames) -> dict[str, A
     return {
         "cases": cases_blob(store, test),
         "seen": len(questions.examples.get("test", [])) - len(test),
+        **BY_TEXT,
         "allowed": policy.gate.evaluation.maximum_uses,
         "policy": put_blob(store, canonical(dict(policy.raw))),
         "loaded": policy.loaded.required,

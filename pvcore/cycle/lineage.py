@@ -1,15 +1,21 @@
 """Which cases a model has learned from: those of its own training and of all that it was continued from.
 
 A case that was trained on can be held out later: a new report that is nearly the same as it and as a
-held-out one joins them into one cluster. No model may then be judged by any case of that cluster.
+held-out one joins them into one cluster. No model may then be judged by any case of that cluster, nor by
+one that is nearly what a case said when it was trained on.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from typing import Any
+
+import pandas as pd
 
 from pvcore.annotations import dataset as datasets
+from pvcore.annotations import leakage
+from pvcore.annotations.pairs import drugs_of
 from pvcore.config import Workspace
 from pvcore.errors import NotFound
 from pvcore.records import Example
@@ -18,6 +24,8 @@ from pvcore.registry.ledger import Entry
 from pvcore.registry.names import resolve
 from pvcore.training.specification import Specification
 
+BY_TEXT = {"unseen": "by text"}
+"""What a Trained or Evaluated entry says of how `unseen` told its cases, since it looks at their texts."""
 READ = frozenset({"consumed", "fitted", "pretrained"})
 """Fields of a Trained entry: blobs of the ids of cases that were read, and for what."""
 
@@ -80,10 +88,59 @@ def _recorded(workspace: Workspace, trained: Entry, parts: Set[str]) -> set[str]
 
 
 def unseen(
-    workspace: Workspace, dataset: str, examples: Sequence[Example], specifications: Iterable[str]
+    workspace: Workspace,
+    dataset: str,
+    examples: Sequence[Example],
+    specifications: Iterable[str],
+    *,
+    by_text: bool = True,
 ) -> list[Example]:
-    """Those of a dataset's examples of whose cluster none of these training runs, nor a run before, had a case."""
-    seen = {case for name in specifications for case in consumed(workspace, name)}
-    cases = datasets.load(workspace.store, dataset).cases
+    """Those of a dataset's examples of whose cluster none of these training runs, nor a run before, had a case.
+
+    A case may be set aside since, or say something else by now: then what it said as it was trained on counts
+    as well. A record of before is counted again as it was made, without either (`told_by_text`).
+    """
+    names = list(specifications)
+    loaded = datasets.load(workspace.store, dataset)
+    cases = pd.concat(
+        [loaded.cases, *([datasets.set_aside(workspace.store, loaded.info)] if by_text else [])]
+    )
+    seen = {case for name in names for case in consumed(workspace, name)}
     clusters = set(cases.loc[cases["case_id"].isin(seen), "cluster"].astype(str))
+    if by_text:
+        said = dict(zip(cases["case_id"], cases["narrative"], strict=True))
+        former = sorted(_former(workspace, dataset, names, said))
+        clusters |= _like(former, [(e.cluster, said[e.case_id]) for e in examples]) if former else set()
     return [example for example in examples if example.cluster not in clusters]
+
+
+def told_by_text(body: Mapping[str, Any]) -> bool:
+    """Whether the record of a training run or an evaluation is of a time in which `unseen` looked at texts."""
+    return BY_TEXT.items() <= body.items()
+
+
+def _former(
+    workspace: Workspace, dataset: str, specifications: Iterable[str], said: Mapping[str, str]
+) -> set[str]:
+    """Narratives that these training runs, or a run before, had of cases that do not say that any more.
+
+    A pair of drugs is known by its drugs, however they are described.
+    """
+    every = {run.body["specification"]: run for name in specifications for run in runs(workspace, name)}
+    found: set[str] = set()
+    for name, run in every.items():
+        trained_in = Specification.from_json(get_blob(workspace.store, name)).dataset
+        if trained_in == dataset:
+            continue
+        then = datasets.load(workspace.store, trained_in).cases
+        then = then[then["case_id"].isin(_recorded(workspace, run, {"consumed"}))]
+        rows = zip(then["case_id"], then["narrative"], strict=True)
+        found |= {text for case_id, text in rows if said.get(case_id) != text and drugs_of(text) is None}
+    return found
+
+
+def _like(former: Sequence[str], examples: Sequence[tuple[str, str]]) -> set[str]:
+    """The clusters of examples, each with its narrative, that are nearly one of these texts."""
+    rows = sorted(set(examples))
+    first = leakage.clusters([*former, *(text for _, text in rows)])[len(former) :]
+    return {cluster for (cluster, _), place in zip(rows, first, strict=True) if place < len(former)}

@@ -13,6 +13,7 @@ from pvcore.cycle.baselines import Splits
 from pvcore.cycle.candidate import load_specification
 from pvcore.cycle.checks import NotChecked
 from pvcore.cycle.claims import registered_version
+from pvcore.cycle.lineage import told_by_text
 from pvcore.cycle.predictions import read_answers
 from pvcore.errors import RegistryError
 from pvcore.evaluation import compare
@@ -59,7 +60,7 @@ def read(workspace: Workspace, entry: Entry) -> Stored:
     policy = judging.stored_policy(workspace, body["policy"])
     beside = [registered_version(workspace, name) for name in body["references"].values()]
     theirs = [version.manifest.specification for version in beside if version]
-    examples, test = hearing.asked_of(workspace, asked, theirs, policy.gate)
+    examples, test = hearing.asked_of(workspace, asked, theirs, policy.gate, by_text=told_by_text(body))
     answered, *others = (
         read_answers(get_blob(workspace.store, blob))
         for blob in (body["predictions"], *body["answers"].values())

@@ -15,6 +15,7 @@ from pvcore.annotations.batch import make_batch, stored
 from pvcore.annotations.dataset_diff import compare
 from pvcore.annotations.generate import generate_cases
 from pvcore.annotations.leakage import SplitSettings, check_leakage
+from pvcore.annotations.work_list import work_list
 from pvcore.errors import BatchError, ConfigError
 from pvcore.meddra.generate import Truth
 from pvcore.meddra.mapping import Migration, columns
@@ -160,6 +161,65 @@ def test_cases_that_come_again(store) -> None:
     assert json.loads(labels.loc["c2", "value"])["serious"] is False and list(
         labels.loc["c2", "annotators"]
     ) == ["b"]
+
+
+def marked(name: str, text: str, *words: str, who: str = "a") -> Annotation:
+    spans = [{"start": text.index(w), "end": text.index(w) + len(w), "label": "Drug"} for w in words]
+    return Annotation(name, "extraction", {"spans": spans}, who)
+
+
+def words_of(store, name: str) -> dict[str, list[str]]:
+    """Case -> the words that its label marks in its narrative."""
+    loaded = dataset.load(store, name)
+    text = loaded.cases.set_index("case_id")["narrative"]
+    labels = loaded.labels[loaded.labels["problem"] == "extraction"].set_index("case_id")["value"]
+    return {
+        case_id: [text[case_id][span["start"] : span["end"]] for span in json.loads(value)["spans"]]
+        for case_id, value in labels.items()
+    }
+
+
+def test_marks_of_a_text_in_other_white_space_keep_their_words(store) -> None:
+    known, now = "After  aspirin she had\n\na  rash .", "After aspirin she had a rash ."
+    first = build(store, make_batch("1", "x", [case("c1", known), case("c2", known)], []))
+    both = [case("c1", now), case("c2", now)]
+    parts = [[6, 13], [24, 28]]
+    said = {"spans": [{"start": 6, "end": 28, "label": "Drug", "parts": parts}], "relations": []}
+    marks = [marked("c1", now, "aspirin", "rash", " ", "."), Annotation("c2", "extraction", said, "a")]
+    second = build(store, make_batch("2", "x", both, marks), base=first.digest)
+    loaded = dataset.load(store, second.digest)
+    assert words_of(store, second.digest)["c1"] == ["aspirin", "rash", "  ", "."]
+    value = json.loads(loaded.labels.set_index("case_id").loc["c2", "value"])
+    assert [known[slice(*part)] for part in value["spans"][0]["parts"]] == ["aspirin", "rash"]
+    assert known[value["spans"][0]["start"] : value["spans"][0]["end"]].split() == known.split()[1:-1]
+    no_spans = Annotation("c1", "extraction", {"spans": [{"start": 0}]}, "a")
+    build(store, make_batch("3", "x", both, [no_spans]), base=first.digest)
+
+
+def test_marks_of_an_earlier_text_wait_until_the_new_one_is_marked(store) -> None:
+    old, new = "After aspirin she had a rash.", "Follow-up: she recovered. After aspirin she had a rash."
+    years = SplitSettings(by="time", test_years=(2003,))
+    said = [marked("c1", old, "aspirin"), marked("c1", old, "aspirin", who="b"), judged("c1", True)]
+    first = build(store, make_batch("1", "x", [case("c1", old)], said), split=years)
+    second = build(store, make_batch("2", "x", [case("c1", new)], []), base=first.digest, split=years)
+    third = build(store, make_batch("3", "x", [case("c1", new)], []), base=second.digest, split=years)
+    for info in (second, third):
+        assert info.excluded == {"narrative": 2} and info.counts["labels"] == {"seriousness": 1}
+    (lost,) = [c for c in compare(store, first.digest, second.digest).labels if c.problem == "extraction"]
+    assert (lost.change, lost.reason, lost.detail) == ("lost", "narrative", "marked on an earlier text")
+    waiting = work_list(store, third.digest)
+    assert [c.case_id for c in waiting.cases] == ["c1"] and waiting.suggestions == ()
+    twin = dataclasses.replace(case("c2", new), received="2003-01-01")
+    aside = build(store, make_batch("twin", "x", [twin], []), base=third.digest, split=years)
+    assert aside.excluded == {"aside": 3} and work_list(store, aside.digest).cases == ()
+    back = build(store, base=aside.digest)
+    assert back.excluded == {"narrative": 2}
+    again = make_batch("4", "x", [case("c1", new)], [marked("c1", new, "aspirin", who="c")])
+    for base in (first, second, back):
+        settled = build(store, again, base=base.digest)
+        assert settled.excluded == {} and settled.counts["annotations superseded"] == 2
+        assert words_of(store, settled.digest) == {"c1": ["aspirin"]}
+        assert build(store, base=settled.digest).excluded == {}
 
 
 def test_a_work_list_that_comes_back_settles_the_matter(store) -> None:

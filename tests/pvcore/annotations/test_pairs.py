@@ -6,11 +6,11 @@ import doctest
 
 import pytest
 
-from pvcore.annotations import dataset, generate_pairs, pairs
+from pvcore.annotations import dataset, generate_pairs, merge, pairs
 from pvcore.annotations.batch import make_batch
 from pvcore.annotations.leakage import EXCLUDED, SplitSettings
 from pvcore.annotations.pairs import Described, drugs_of, pair_annotation, pair_case, pair_text
-from pvcore.records import Case
+from pvcore.records import Annotation, Case
 
 A = Described("abacol", "CC(=O)O", ("Humans", "HIV-1"), ("CYP3A4", "ABCB1"))
 B = Described("Zelafib")
@@ -89,6 +89,44 @@ def test_pairs_with_a_drug_in_common_are_no_duplicates(store) -> None:
         "tune",
         "test",
     }
+
+
+def test_one_pair_has_one_label_however_its_drugs_are_spelled(store) -> None:
+    loud = Described("ABACOL"), Described("ZELAFIB")
+    case = pair_case(A, B)
+    said = [
+        [pair_annotation(A, B, True, "x")],
+        [pair_annotation(*loud, False, "y")],
+        [Annotation(case.case_id, "ddi", {"interaction": False}, "z")],
+    ]
+    options = {"meddra_version": None, "split": SplitSettings(), "seed": 17}
+
+    def build(*given: list[Annotation], base: str | None = None) -> tuple[dataset.DatasetInfo, list[str]]:
+        batches = [make_batch("b", "pairs", [case], annotations) for annotations in given]
+        info = dataset.build(store, batches=batches, base=base, **options)
+        labels = dataset.load(store, info.digest).labels
+        return info, [f"{row.target}: {row.value}" for row in labels.itertuples()]
+
+    one, labels = build(said[0])
+    assert labels == ['abacol + Zelafib: {"interaction":true}']
+    for both in (build(said[1], base=one.digest), build(said[0], said[1]), build([*said[0], *said[1]])):
+        assert both[0].excluded == {"disagreement": 2} and both[1] == []
+    assert build(said[2], base=both[0].digest)[1] == ['ABACOL + ZELAFIB: {"interaction":false}']
+    assert build([pair_annotation(*loud, False, "x")], base=one.digest)[1] == [
+        'abacol + Zelafib: {"interaction":false}'
+    ]
+
+
+def test_a_dataset_of_before_with_two_labels_of_a_pair(store, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = [pair_annotation(A, B, True, "x"), pair_annotation(Described("ABACOL"), B, False, "y")]
+    options = {"meddra_version": None, "split": SplitSettings(), "seed": 17}
+    batch = make_batch("b", "pairs", [pair_case(A, B)], said)
+    with monkeypatch.context() as before:
+        before.setattr(merge, "DDI", "")
+        old = dataset.build(store, batches=[batch], **options)
+    now = dataset.build(store, batches=[], base=old.digest, **options)
+    assert old.counts["labels"] == {"ddi": 2}
+    assert now.counts["labels"] == {} and now.excluded == {"disagreement": 2}
 
 
 def test_generated_pairs() -> None:

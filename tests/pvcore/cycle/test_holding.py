@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from pvcore.annotations import label_studio
+from pvcore.annotations import label_studio, pair_files
+from pvcore.annotations.pairs import Described, pair_annotation, pair_case
 from pvcore.config import Workspace, init_workspace, open_workspace
 from pvcore.cycle import admission, arrivals, building, consistency, data, holding, inbox, overview
 from pvcore.errors import ConfigError, InputError, NotFound
@@ -114,6 +115,26 @@ def test_a_batch_is_compared_with_what_the_dataset_holds(ws: Workspace) -> None:
     arrive(ws, "few", answers("cat", 20, cases=CASES[:25]))
     assert building.build_dataset(ws, None, [])
     assert [e.body["name"] for e in held(ws)] == ["bob.json"]
+
+
+def test_pairs_of_drugs_are_compared_however_they_are_spelled(ws: Workspace) -> None:
+    policy = ws.root / "recipes" / "policy.yaml"
+    policy.write_text(re.sub(r"minimum_kappa: \{.*?\}", "minimum_kappa: {ddi: 0.6}", policy.read_text()))
+    for who, spelled in (("ann", str.title), ("bob", str.upper)):
+        drugs = [(Described(spelled(f"drug a{n}")), Described(spelled(f"drug b{n}"))) for n in range(40)]
+        said = [pair_annotation(a, b, (n % 2 == 0) ^ (who == "bob" and n < 20), who)
+                for n, (a, b) in enumerate(drugs)]  # fmt: skip
+        file = ws.root / f"{who}.csv"
+        pair_files.write([pair_case(a, b) for a, b in drugs], said, file)
+        inbox.put(ws, "annotations", [file])
+        for found in inbox.look(ws, "annotations"):
+            admission.admit_batch(ws, found, inbox.read_batch(ws, found), b"{}")
+        assert building.build_dataset(ws, None, [])
+    (entry,) = held(ws)
+    assert entry.body["reason"] == (
+        "kappa 0.00 below 0.6 on ddi (ann and bob, 40 judged by both): batch held, here are the 20 pairs to talk about"
+    )
+    assert len(consistency.material(ws, entry.body["batch"]).annotations) == 80
 
 
 def test_without_a_minimum_nothing_is_held(ws: Workspace) -> None:

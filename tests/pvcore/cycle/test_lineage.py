@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,12 +12,30 @@ import pytest
 import yaml
 from town import found_town
 
+from pvcore.annotations import dataset as datasets
 from pvcore.annotations import label_studio
+from pvcore.annotations.batch import make_batch
+from pvcore.annotations.leakage import SplitSettings
 from pvcore.config import Workspace
-from pvcore.cycle import admission, building, candidate, data, inbox, judging, lineage, registration
+from pvcore.cycle import (
+    admission,
+    building,
+    candidate,
+    data,
+    hearing,
+    inbox,
+    judging,
+    lineage,
+    registration,
+    stored,
+)
 from pvcore.errors import NotFound
-from pvcore.records import Annotation, Case, digest
+from pvcore.problems import PROBLEMS
+from pvcore.records import Annotation, Case, canonical, digest
+from pvcore.registry.blobs import put_blob
+from pvcore.registry.disk import LocalStore
 from pvcore.registry.names import resolve
+from pvcore.training.specification import Specification
 
 FAMILIES = 30
 
@@ -88,6 +107,77 @@ def test_a_case_that_a_bridge_moves_into_the_test_split(
     assert judged.report.overall.rows == len(held) - 3
     seen = {e.case_id for e in held} - {e.case_id for e in lineage.unseen(ws, second, held, [new, old])}
     assert seen == {f"a{family:02d}", f"c{family:02d}", "bridge"}
+    assert {example.case_id for example in stored.read(ws, judged.entry).test} == {
+        e.case_id for e in held
+    } - seen
+
+    rules: list[bool] = []
+    monkeypatch.setattr(hearing, "asked_of", lambda *_, by_text: rules.append(by_text) or ({}, []))
+    before = {name: said for name, said in judged.entry.body.items() if name not in lineage.BY_TEXT}
+    for body in (judged.entry.body, before):
+        stored.read(ws, replace(judged.entry, body=body))
+    assert rules == [True, False], "an evaluation of before is counted again as it was"
+    trained = ws.ledger.find("Trained", new)
+    assert trained and lineage.told_by_text(trained.body)
+
+
+WORDS = [digest(n)[:6] for n in range(40)]
+YEARS = SplitSettings(by="time", test_years=(2022,))
+TEXT, SIMILAR, OTHER = (
+    " ".join(WORDS),
+    " ".join([*WORDS, "again"]),
+    " ".join(digest([n, "other"])[:6] for n in range(40)),
+)
+
+
+def judges(
+    root: Path, monkeypatch: pytest.MonkeyPatch, *batches: Sequence[Case], by_text: bool = True
+) -> list[str]:
+    """Who of the test split of the last of datasets judges a run that was trained on the first one."""
+    store = LocalStore(root)
+    built: list[datasets.DatasetInfo] = []
+    for number, cases in enumerate(batches):
+        said = [Annotation(c.case_id, "seriousness", {"serious": True, "criteria": []}, "ann") for c in cases]
+        base = built[-1].digest if built else None
+        batch = make_batch(str(number), "x", cases, said)
+        built.append(
+            datasets.build(store, batches=[batch], meddra_version=None, base=base, split=YEARS, seed=1)
+        )
+    trained = datasets.load(store, built[0].digest).cases
+    learned = trained.loc[trained["split"] == "train", "case_id"].tolist()
+    asked = Specification("seriousness", "encoder", {}, built[0].digest, seed=1)
+    body = {
+        "specification": put_blob(store, asked.to_json()),
+        "consumed": put_blob(store, canonical(learned)),
+    }
+    monkeypatch.setattr(lineage, "runs", lambda *_: [SimpleNamespace(key=body["specification"], body=body)])
+    last = datasets.load(store, built[-1].digest)
+    test = PROBLEMS["seriousness"].examples(last.cases, last.labels)["test"]
+    assert learned and test
+    place: Any = SimpleNamespace(store=store)
+    kept = lineage.unseen(place, built[-1].digest, test, [body["specification"]], by_text=by_text)
+    return [example.case_id for example in kept]
+
+
+def test_a_case_that_was_set_aside_since_it_was_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = [Case("a", TEXT, received="2019-01-01")]
+    second = [Case("b", SIMILAR, received="2022-01-01"), Case("c", OTHER, received="2022-01-01")]
+    assert judges(tmp_path, monkeypatch, first, second) == ["c"]
+    assert judges(tmp_path, monkeypatch, first, second, by_text=False) == ["b", "c"]
+
+
+def test_a_text_that_a_follow_up_replaced_since_it_was_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = [Case("a", TEXT, received="2019-01-01"), Case("d", story(1, 0), received="2019-01-01")]
+    follow_up = [Case("a", OTHER, received="2019-01-01")]
+    third = [Case("b", SIMILAR, received="2022-01-01"), Case("c", story(2, 0), received="2022-01-01")]
+    assert judges(tmp_path, monkeypatch, first, follow_up, third) == ["c"]
+    assert judges(tmp_path, monkeypatch, first, follow_up, third, by_text=False) == ["b", "c"]
+    described = [Case(c.case_id, f"Drug 1: {c.case_id}\n\nDrug 2: x", received="2019-01-01") for c in first]
+    assert judges(tmp_path, monkeypatch, described, follow_up, third) == ["b", "c"]
 
 
 def test_a_run_that_was_not_trained_is_not_taken_for_an_innocent_one(tmp_path: Path, tiny_base: Path) -> None:
