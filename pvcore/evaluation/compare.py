@@ -23,7 +23,7 @@ from pvcore.evaluation.paired import (
 )
 from pvcore.evaluation.policy import Policy, ProblemPolicy
 from pvcore.evaluation.reliability import reliability
-from pvcore.evaluation.report import Comparison, Estimate, Group, Report, Result
+from pvcore.evaluation.report import EDITION, Comparison, Estimate, Group, Report, Result
 from pvcore.evaluation.tolerance import intolerable
 from pvcore.records import Example, Prediction, digest
 
@@ -102,6 +102,7 @@ def evaluate(
     uses: int = 1,
     fresh: int = 0,
     unavailable: Mapping[str, str] | None = None,
+    edition: int = EDITION,
 ) -> Report:
     """Measure `candidate` on all held-out rows and on every slice, beside each reference.
 
@@ -109,7 +110,7 @@ def evaluate(
     dictionary both models are held against the new labels: the champion's answers are carried over
     by the stored mapping first, or the gate would judge the dictionary. `baselines` are further
     references by name ("TF-IDF", a frozen "anchor"); a frame that stands under two names is measured
-    once. `uses`, `fresh` and `unavailable` are those of the report. A slice that holds every row is
+    once. `uses`, `fresh`, `unavailable` and `edition` are those of the report. A slice that holds every row is
     measured only if the policy names it. The same input gives the same report, whatever the order of
     the rows.
     Raises GateError for an empty held-out set or frames that differ, with the names that do.
@@ -155,6 +156,7 @@ def evaluate(
         reliability=reliability(candidate),
         fresh=fresh,
         unavailable=dict(unavailable or {}),
+        edition=edition,
     )
 
 

@@ -197,6 +197,12 @@ def test_another_program_leaves_out_fields_and_nothing_that_was_measured(own: An
     ws, entry = own.workspace, evaluated(own.workspace, "coding@2")
     earlier = reported_so(ws, entry, lambda r: [group.pop("intolerable") for group in r["slices"].values()])
     assert "another state of this program made it" in recounted.report(ws, earlier)
+    first = reported_so(ws, entry, lambda r: r.pop("edition"))
+    assert "another state of this program made it" in recounted.report(ws, first)
+    with pytest.raises(RegistryError, match="edition is in one of them only"):
+        recounted.report(
+            ws, dataclasses.replace(first, body={**first.body, "program": entry.body["program"]})
+        )
     emptied = reported_so(ws, entry, lambda r: r["slices"].clear())
     with pytest.raises(RegistryError, match=r"other numbers: slices\.\w+ is in one of them only"):
         recounted.report(ws, emptied)
