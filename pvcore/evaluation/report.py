@@ -16,7 +16,8 @@ from pvcore.evaluation.reliability import Reliability
 
 EDITION = 2
 """Of the rules by which a report is counted and judged. In the first, which reports of before follow, slices and kinds
-of behaviour tests too small to judge counted in Holm's correction."""
+of behaviour tests too small to judge counted in Holm's correction, and few clusters that differ
+narrowed an interval."""
 
 
 @dataclass(frozen=True, slots=True)
