@@ -2,8 +2,8 @@
 
 Method: Broder 1997 (resemblance of shingle sets), Indyk and Motwani 1998 (banding). Every pair that the
 bands propose is compared by its real Jaccard similarity, so the hash only decides what is compared.
-Hashes are those of the words themselves: whether two texts are compared does not depend on the others,
-nor on the machine. 150,000 narratives of 40 words take some seconds on one core.
+Hashes are those of the words themselves, whatever the other texts and the machine; only in a bucket of many
+do the others decide which of them are compared. 150,000 narratives of 40 words take some seconds on one core.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,8 @@ import pyarrow.compute as pc
 
 PERMUTATIONS, BANDS = 64, 16
 """At a similarity of 0.8 a pair shares a band of 4 with probability 0.9998, at 0.6 with 0.89."""
+STEPS = (1, 5, 7)
+"""The bands are dealt three times, from every first, fifth and seventh number: no two have more than one in common."""
 SHINGLE = 3
 """Words a shingle."""
 _PAD = "#"
@@ -37,7 +40,8 @@ def clusters(texts: Sequence[str], *, threshold: float = 0.8) -> Ints:
 
     Two texts are in one cluster if they have the same words in the same order (case, punctuation and
     spaces aside), if the Jaccard similarity of their sets of word triples is `threshold` or more, or
-    if a chain of such pairs joins them.
+    if a chain of such pairs joins them. A pair is found with the probability of BANDS and more; among thousands
+    of texts of one template, which share most of their bands, a few pairs in a thousand may be passed over.
     """
     plain = [_plain(text) for text in texts]
     first: dict[str, int] = {}
@@ -47,11 +51,15 @@ def clusters(texts: Sequence[str], *, threshold: float = 0.8) -> Ints:
         return same
     shingles, starts = _shingles([plain[i] for i in distinct])
     joined = _Union(len(distinct))
+
+    @cache
+    def triples(text: int) -> Hashes:
+        return np.unique(shingles[starts[text] : starts[text + 1]])
+
     for left, right in _candidates(_signatures(shingles, starts)):
         if joined.find(left) == joined.find(right):
             continue
-        a, b = shingles[starts[left] : starts[left + 1]], shingles[starts[right] : starts[right + 1]]
-        if _similar(a, b, threshold):
+        if _similar(triples(left), triples(right), threshold):
             joined.merge(left, right)
     roots = np.array([joined.find(i) for i in range(len(distinct))], dtype=np.int64)
     return distinct[roots][np.searchsorted(distinct, same)]
@@ -116,13 +124,14 @@ def _signatures(shingles: Hashes, starts: Ints) -> npt.NDArray[np.uint32]:
 def _candidates(signatures: npt.NDArray[np.uint32]) -> list[tuple[int, int]]:
     """Pairs that share a band: of each bucket, every text with its first and with the one before it.
 
-    That is linear in the size of a bucket; a pair that it passes over stands in other bands' buckets too.
+    That is linear in the size of a bucket. A template's own words fill buckets with thousands of texts, so twins
+    among them are found in one of the other bands' buckets, of which there are therefore many.
     """
-    rows, number = PERMUTATIONS // BANDS, signatures.shape[1]
-    pairs = []
-    for band in range(BANDS):
+    number, pairs = signatures.shape[1], []
+    dealt = [np.arange(PERMUTATIONS) * step % PERMUTATIONS for step in STEPS]
+    for band in np.concatenate(dealt).reshape(len(STEPS) * BANDS, -1):
         keys = np.zeros(number, dtype=np.uint64)
-        for row in signatures[band * rows : (band + 1) * rows]:
+        for row in signatures[band]:
             keys = _mix(keys ^ row)
         order = np.argsort(keys, kind="stable")
         found = keys[order]
@@ -136,7 +145,6 @@ def _candidates(signatures: npt.NDArray[np.uint32]) -> list[tuple[int, int]]:
 
 
 def _similar(a: Hashes, b: Hashes, threshold: float) -> bool:
-    a, b = np.unique(a), np.unique(b)
     small, large = sorted((len(a), len(b)))
     if small < threshold * large:
         return False

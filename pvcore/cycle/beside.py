@@ -14,7 +14,7 @@ from pvcore.cycle.predictions import read_answers
 from pvcore.cycle.references import UNASKED, anchor_entry
 from pvcore.errors import NotFound, RegistryError
 from pvcore.evaluation.comparing import ANCHOR, CHAMPION
-from pvcore.evaluation.report import Effects, Report
+from pvcore.evaluation.report import EDITION, Effects, Report
 from pvcore.records import Example, Prediction
 from pvcore.registry.blobs import get_blob
 from pvcore.registry.ledger import Entry
@@ -47,7 +47,8 @@ def _effects(workspace: Workspace, entry: Entry, kept: stored.Stored) -> Effects
     test = telling.asked_again(workspace, kept.asked, theirs, kept.test)
     again = test, _old_answers(workspace, entry, test)
     frames = kept.frame(kept.answered), kept.frame(kept.named[CHAMPION])
-    return telling.of_dictionary(workspace, kept.asked, theirs, *frames, again, kept.policy.gate)
+    edition = int(kept.report.get("edition", 1)) if later_program(entry) else EDITION
+    return telling.of_dictionary(workspace, kept.asked, theirs, *frames, again, kept.policy.gate, edition)
 
 
 def _old_answers(workspace: Workspace, entry: Entry, test: list[Example]) -> list[Prediction]:

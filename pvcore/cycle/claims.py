@@ -35,7 +35,7 @@ DEFAULTS: Mapping[str, Any] = {
     for noun in (Report, Group, Comparison, Check)
     for field in fields(noun)
     if field.default is not MISSING
-} | {"unavailable": {}}
+} | {"unavailable": {}, "edition": 1}
 """Fields that records of an earlier program may lack, and what such a record means by it."""
 
 

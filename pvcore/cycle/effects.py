@@ -10,7 +10,7 @@ from pvcore.cycle import data, dictionaries
 from pvcore.evaluation.compare import frame
 from pvcore.evaluation.effects import Release, told_apart
 from pvcore.evaluation.policy import Policy
-from pvcore.evaluation.report import Effects
+from pvcore.evaluation.report import EDITION, Effects
 from pvcore.problems import PROBLEMS
 from pvcore.records import Example, Prediction
 from pvcore.training.specification import Specification
@@ -41,6 +41,7 @@ def of_dictionary(
     before: pd.DataFrame,
     again: tuple[Sequence[Example], Sequence[Prediction]],
     policy: Policy,
+    edition: int = EDITION,
 ) -> Effects:
     """Both effects between the champion's release and the candidate's.
 
@@ -74,6 +75,7 @@ def of_dictionary(
         resamples=policy.evaluation.resamples,
         seed=asked.seed,
         only_old=len(held - now),
+        edition=edition,
     )
 
 

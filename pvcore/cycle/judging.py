@@ -23,7 +23,7 @@ from pvcore.evaluation.compare import changed_answers, frame
 from pvcore.evaluation.compare import evaluate as measure
 from pvcore.evaluation.comparing import CHAMPION
 from pvcore.evaluation.gate import Decision, Policy, decide
-from pvcore.evaluation.report import Report
+from pvcore.evaluation.report import EDITION, Report
 from pvcore.problems import PROBLEMS
 from pvcore.records import Example, Prediction, canonical, digest
 from pvcore.registry.blobs import get_blob, put_blob
@@ -147,6 +147,7 @@ def reported(
     answered: Sequence[Prediction],
     others: Mapping[str, Sequence[Prediction]],
     policy: Policy,
+    edition: int = EDITION,
 ) -> Report:
     """The numbers of a candidate's answers, beside those of champion, anchor and baselines by name."""
     problem = PROBLEMS[asked.problem]
@@ -161,6 +162,7 @@ def reported(
         policy,
         asked.seed,
         baselines=frames,
+        edition=edition,
     )
 
 

@@ -18,7 +18,7 @@ from pvcore.errors import RegistryError
 from pvcore.evaluation.behaviour import Conduct
 from pvcore.evaluation.compare import changed_answers
 from pvcore.evaluation.comparing import ANCHOR, CHAMPION
-from pvcore.evaluation.report import Report
+from pvcore.evaluation.report import EDITION, Report
 from pvcore.problems import PROBLEMS
 from pvcore.records import Prediction, canonical, digest
 from pvcore.registry.ledger import Entry, State
@@ -38,11 +38,13 @@ def report(workspace: Workspace, entry: Entry) -> str:
     body, kept = entry.body, stored.read(workspace, entry)
     asked, test, gate = kept.asked, kept.test, kept.policy.gate
     said = Report.from_json(kept.report)
+    later = later_program(entry)
+    edition = said.edition if later else EDITION
     _require_references(workspace, entry, kept, said)
     made = dataclasses.replace(
         judging.spent(
             workspace,
-            judging.reported(workspace, asked, test, kept.answered, kept.named, gate),
+            judging.reported(workspace, asked, test, kept.answered, kept.named, gate, edition),
             kept.before,
             test,
             gate,
@@ -50,7 +52,6 @@ def report(workspace: Workspace, entry: Entry) -> str:
         behaviour=_behaviour(workspace, entry, asked) if "tests" in body else said.behaviour,
         **{part: getattr(said, part) for part in ASIDE},
     )
-    later = later_program(entry)
     wrong = differences(kept.report, plain(made.to_json()), defaults=DEFAULTS if later else {})
     if wrong:
         raise RegistryError(f"the answers give other numbers: {told(wrong)}{program(entry)}")

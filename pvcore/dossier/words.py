@@ -59,7 +59,7 @@ RULES = {
     "floor kept": "the value has not fallen below the floor",
     "non-inferiority": "interval of the difference stays above minus the margin",
     "superiority": "interval of the difference lies above the gain that is asked for",
-    "no harm": "no sign of harm where a loss of the margin would have shown (corrected over the slices)",
+    "no harm": "no sign of harm (corrected over the slices) where, uncorrected, a loss of the margin would have shown",
     "zero tolerance": "no case of the slice is answered as the policy does not tolerate",
     "slice": "the slice has held-out cases, and enough of them",
     "uses": "the held-out cases have not decided too often",

@@ -8,6 +8,7 @@ from pvcore.evaluation.behaviour import Conduct, Kind
 from pvcore.evaluation.checks import Check, Outcome, missing
 from pvcore.evaluation.paired import holm
 from pvcore.evaluation.policy import BehaviourRule, EvaluationSettings
+from pvcore.evaluation.report import EDITION
 
 METRIC = "pass_rate"
 ROUNDING = 1e-9
@@ -15,11 +16,22 @@ CHAMPION = "champion"
 
 
 def behaviour_checks(
-    found: Conduct | None, rules: Mapping[str, BehaviourRule], settings: EvaluationSettings, *, first: bool
+    found: Conduct | None,
+    rules: Mapping[str, BehaviourRule],
+    settings: EvaluationSettings,
+    *,
+    first: bool,
+    edition: int = EDITION,
 ) -> Iterator[Check]:
     """One check a kind and criterion. A kind that the policy names and of which no test was asked fails."""
     kinds = found.kinds if found else {}
-    worse = {name: kind.p_worse for name, kind in kinds.items() if name in rules and kind.p_worse is not None}
+    worse = {
+        name: kind.p_worse
+        for name, kind in kinds.items()
+        if name in rules
+        and kind.p_worse is not None
+        and (edition == 1 or (rules[name].margin is not None and kind.tests >= rules[name].tests))
+    }
     adjusted = holm(worse) if settings.multiple == "holm" else worse
     for name, rule in rules.items():
         kind = kinds.get(name)

@@ -14,16 +14,17 @@ from pvcore.errors import GateError
 from pvcore.evaluation.comparing import CHAMPION
 from pvcore.evaluation.metrics import Bools, Floats, Metric, answered
 from pvcore.evaluation.paired import (
+    FEW,
     Resamples,
-    effective_trials,
+    clustered_tango,
+    clustered_wilson,
+    few_of,
     percentile_interval,
     sign_test,
-    tango_interval,
-    wilson_interval,
 )
 from pvcore.evaluation.policy import Policy, ProblemPolicy
 from pvcore.evaluation.reliability import reliability
-from pvcore.evaluation.report import Comparison, Estimate, Group, Report, Result
+from pvcore.evaluation.report import EDITION, Comparison, Estimate, Group, Report, Result
 from pvcore.evaluation.tolerance import intolerable
 from pvcore.records import Example, Prediction, digest
 
@@ -102,6 +103,7 @@ def evaluate(
     uses: int = 1,
     fresh: int = 0,
     unavailable: Mapping[str, str] | None = None,
+    edition: int = EDITION,
 ) -> Report:
     """Measure `candidate` on all held-out rows and on every slice, beside each reference.
 
@@ -109,7 +111,7 @@ def evaluate(
     dictionary both models are held against the new labels: the champion's answers are carried over
     by the stored mapping first, or the gate would judge the dictionary. `baselines` are further
     references by name ("TF-IDF", a frozen "anchor"); a frame that stands under two names is measured
-    once. `uses`, `fresh` and `unavailable` are those of the report. A slice that holds every row is
+    once. `uses`, `fresh`, `unavailable` and `edition` are those of the report. A slice that holds every row is
     measured only if the policy names it. The same input gives the same report, whatever the order of
     the rows.
     Raises GateError for an empty held-out set or frames that differ, with the names that do.
@@ -138,7 +140,7 @@ def evaluate(
         pick = slice(None) if inside is None else inside
         others = {key: other.loc[pick].reset_index(drop=True) for key, other in aligned.items()}
         part = candidate.loc[pick].reset_index(drop=True)
-        found = _group(name, chosen, part, others, policy, seed, same)
+        found = _group(name, chosen, part, others, policy, seed, same, few_of(edition))
         forbidden = intolerable(section.rule_of(name), chosen, part, others.get(CHAMPION))
         return dataclasses.replace(found, intolerable=forbidden)
 
@@ -155,6 +157,7 @@ def evaluate(
         reliability=reliability(candidate),
         fresh=fresh,
         unavailable=dict(unavailable or {}),
+        edition=edition,
     )
 
 
@@ -222,6 +225,7 @@ def _group(
     policy: Policy,
     seed: int,
     same: Mapping[str, str],
+    few: int,
 ) -> Group:
     clusters, codes = np.unique(candidate["cluster"].to_numpy(dtype=str), return_inverse=True)
     # A slice draws from its own clusters: its size then does not vary from one resample to the next.
@@ -233,7 +237,7 @@ def _group(
         rows=len(candidate),
         clusters=len(clusters),
         labels=dict(sorted(labels.items(), key=lambda item: (-item[1], item[0]))[:20]),
-        results={m.name: _result(m, candidate, references, draws, policy, same) for m in metrics},
+        results={m.name: _result(m, candidate, references, draws, policy, same, few) for m in metrics},
     )
 
 
@@ -244,6 +248,7 @@ def _result(
     draws: Resamples,
     policy: Policy,
     same: Mapping[str, str],
+    few: int,
 ) -> Result:
     """`same` names, for each reference, the one of `references` that gave its answers."""
     confidence = policy.evaluation.confidence
@@ -258,24 +263,30 @@ def _result(
         if metric.correct is not None and metric.kind == "proportion":
             inside = _inside(metric, candidate)
             both = metric.correct(candidate)[inside], metric.correct(reference)[inside]
-            difference = _widened_difference(difference, *both, draws.codes[inside], confidence)
+            difference = _widened_difference(difference, *both, draws.codes[inside], confidence, few)
             # What is counted where lower is better is errors: the model with fewer of them is the better one.
             found = sign_test(*(both if metric.higher_is_better else both[::-1]), draws.codes[inside])
             test, p_worse = EXACT, found.p_worse
             counts = found.better, found.worse, len(np.unique(draws.codes[inside]))
-        shown = _single(metric, reference, metric(reference), other, draws, confidence)
+        shown = _single(metric, reference, metric(reference), other, draws, confidence, few)
         against[name] = Comparison(shown, difference, p_worse, test, *counts)
     return Result(
         metric=metric.name,
         support=metric.support(candidate),
         higher_is_better=metric.higher_is_better,
-        candidate=_single(metric, candidate, value, drawn, draws, confidence),
+        candidate=_single(metric, candidate, value, drawn, draws, confidence, few),
         against={name: against[first] for name, first in same.items()},
     )
 
 
 def _single(
-    metric: Metric, rows: pd.DataFrame, value: float, drawn: Floats, draws: Resamples, confidence: float
+    metric: Metric,
+    rows: pd.DataFrame,
+    value: float,
+    drawn: Floats,
+    draws: Resamples,
+    confidence: float,
+    few: int,
 ) -> Estimate:
     """A model's own value. A proportion's interval is never narrower than Wilson's.
 
@@ -285,23 +296,22 @@ def _single(
     if metric.correct is None or metric.kind != "proportion" or math.isnan(value):
         return estimate
     inside = _inside(metric, rows)
-    trials, clusters = int(inside.sum()), len(np.unique(draws.codes[inside]))
-    worth = effective_trials(trials, clusters, value * (1 - value) / trials, (estimate.error or 0.0) ** 2)
-    return _wider(estimate, wilson_interval(value * worth, worth, confidence))
+    right, codes = metric.correct(rows)[inside], draws.codes[inside]
+    return _wider(estimate, clustered_wilson(right, codes, estimate.error or 0.0, confidence, few))
 
 
 def _widened_difference(
-    estimate: Estimate, first: np.ndarray, second: np.ndarray, codes: np.ndarray, confidence: float
+    estimate: Estimate,
+    first: np.ndarray,
+    second: np.ndarray,
+    codes: np.ndarray,
+    confidence: float,
+    few: int = FEW,
 ) -> Estimate:
     """A paired difference, its interval never narrower than Tango's (see `tango_interval`)."""
     if estimate.value is None:
         return estimate
-    trials = len(first)
-    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
-    variance = (only_first + only_second - (only_first - only_second) ** 2 / trials) / trials**2
-    worth = effective_trials(trials, len(np.unique(codes)), variance, (estimate.error or 0.0) ** 2)
-    share = worth / trials
-    return _wider(estimate, tango_interval(only_first * share, only_second * share, worth, confidence))
+    return _wider(estimate, clustered_tango(first, second, codes, estimate.error or 0.0, confidence, few))
 
 
 def _estimate(value: float, drawn: Floats, confidence: float) -> Estimate:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pvcore.evaluation.metrics import Floats, Metric
-from pvcore.evaluation.paired import Resamples, effective_trials, percentile_interval, tango_interval
-from pvcore.evaluation.report import Effect, Effects, Estimate
+from pvcore.evaluation.paired import Resamples, clustered_tango, few_of, percentile_interval
+from pvcore.evaluation.report import EDITION, Effect, Effects, Estimate
 from pvcore.records import digest
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def told_apart(
     resamples: int,
     seed: int,
     only_old: int = 0,
+    edition: int = EDITION,
 ) -> Effects:
     """Both effects for the `headline` metrics, on the examples that the first frame holds (of `compare.frame`).
 
@@ -71,7 +72,9 @@ def told_apart(
     clusters, codes = np.unique(third["cluster"].to_numpy(dtype=str), return_inverse=True)
     draws = Resamples(codes, len(clusters), resamples, int(digest([seed, "effects"])[:15], 16))
     results = tuple(
-        _effect((old.metrics[name], new.metrics[name]), (first, second, third), draws, confidence)
+        _effect(
+            (old.metrics[name], new.metrics[name]), (first, second, third), draws, confidence, few_of(edition)
+        )
         for name in headline
         if name in old.metrics and name in new.metrics
     )
@@ -85,6 +88,7 @@ def _effect(
     frames: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame],
     draws: Resamples,
     confidence: float,
+    few: int,
 ) -> Effect:
     of = (metrics[0], metrics[1], metrics[1])
     values = [metric(frame) for metric, frame in zip(of, frames, strict=True)]
@@ -98,7 +102,7 @@ def _effect(
         if shown.value is None or None in right or any(metric.applies for metric in of):
             return shown
         hits = [np.asarray(right[n](frames[n]), bool) for n in (later, earlier)]  # type: ignore[misc]
-        return _not_narrower(shown, hits[0], hits[1], draws, confidence)
+        return _not_narrower(shown, hits[0], hits[1], draws, confidence, few)
 
     old, new, candidate = (_estimate(v, many, confidence) for v, many in zip(values, drawn, strict=True))
     name, better = metrics[1].name, metrics[1].higher_is_better
@@ -112,12 +116,9 @@ def _estimate(value: float, drawn: Floats, confidence: float) -> Estimate:
 
 
 def _not_narrower(
-    shown: Estimate, later: np.ndarray, earlier: np.ndarray, draws: Resamples, confidence: float
+    shown: Estimate, later: np.ndarray, earlier: np.ndarray, draws: Resamples, confidence: float, few: int
 ) -> Estimate:
-    rows, won, lost = len(later), int((later & ~earlier).sum()), int((earlier & ~later).sum())
-    variance = (won + lost - (won - lost) ** 2 / rows) / rows**2
-    worth = effective_trials(rows, draws.clusters, variance, (shown.error or 0.0) ** 2)
-    low, high = tango_interval(won * worth / rows, lost * worth / rows, worth, confidence)
+    low, high = clustered_tango(later, earlier, draws.codes, shown.error or 0.0, confidence, few)
     lows, highs = (
         [x for x in (shown.low, low) if x is not None],
         [x for x in (shown.high, high) if x is not None],

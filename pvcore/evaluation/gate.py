@@ -105,7 +105,9 @@ def _checks(report: Report, policy: Policy, first: bool) -> Iterable[Check]:
             for metric, asked in gains.items():
                 yield superior(report, metric, reference, asked.gain, settings)
     yield from slices(report, problem, settings, first)
-    yield from behaviour_checks(report.behaviour, problem.behaviour, settings, first=first)
+    yield from behaviour_checks(
+        report.behaviour, problem.behaviour, settings, first=first, edition=report.edition
+    )
     yield _uses(report, settings.maximum_uses)
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 CHUNK_CELLS = 4_000_000
 """Bound on the numbers held at once while a metric is recomputed (32 MB)."""
+FEW = 10
+"""Clusters that differ, below which their scatter is not asked how alike the rows of a cluster are."""
 UNDEFINED = 0.05
 """Share of resamples that may leave a metric undefined before its interval is given up."""
 
@@ -165,14 +167,69 @@ def holm(values: Mapping[str, float]) -> dict[str, float]:
     return {name: adjusted[name] for name in values}
 
 
-def effective_trials(trials: float, clusters: int, binomial_variance: float, observed: float) -> float:
+def effective_trials(trials: float, unknown: int, binomial_variance: float, observed: float) -> float:
     """How many independent rows `trials` clustered rows are worth (Kish's design effect).
 
-    Never more than `trials`. Where no variance is left to estimate it from, a cluster counts once.
+    Never more than `trials`; `unknown` where no variance is left to estimate it from.
     """
     if binomial_variance <= 0 or math.isnan(observed) or observed <= 0:
-        return float(clusters)
+        return float(unknown)
     return trials / max(1.0, observed / binomial_variance)
+
+
+def clustered_wilson(
+    right: Bools, codes: NDArray[np.intp], error: float, confidence: float, few: int = FEW
+) -> tuple[float, float]:
+    """Wilson's interval of the share of `right` rows in clusters, by the bootstrap's standard `error`.
+
+    Few clusters with an error are treated as `clustered_tango` treats few that differ.
+    """
+    trials, clusters, value = len(right), len(np.unique(codes)), float(right.mean())
+    worth = effective_trials(trials, trials if few else clusters, value * (1 - value) / trials, error**2)
+    trusted = wilson_interval(value * worth, worth, confidence)
+    rare = right if value < 0.5 else ~right
+    part = _part(rare, codes, few)
+    moved = value * part if value < 0.5 else 1 - (1 - value) * part
+    low, high = wilson_interval(moved * clusters, clusters, confidence)
+    return _both(trusted, (low - moved, high - moved), value, 0.0) if few else trusted
+
+
+def clustered_tango(
+    first: Bools, second: Bools, codes: NDArray[np.intp], error: float, confidence: float, few: int = FEW
+) -> tuple[float, float]:
+    """Tango's interval of a paired difference in clusters, by the bootstrap's standard `error`.
+
+    A few clusters that differ do not show how alike the rows of a cluster are: one row in 30 clusters of 33 seems
+    to say that all 990 are independent. So it is never narrower, about its value, than with `few` of these
+    clusters (or all, if they are fewer) and every cluster counted once: one more error does not narrow it. With one
+    row a cluster that changes nothing. In reports of before (`few` 0) a cluster counts once only where none differs.
+    """
+    trials, clusters = len(first), len(np.unique(codes))
+    won, lost = int((first & ~second).sum()), int((second & ~first).sum())
+    value, variance = (won - lost) / trials, (won + lost - (won - lost) ** 2 / trials) / trials**2
+    worth = effective_trials(trials, trials if few else clusters, variance, error**2)
+    trusted = tango_interval(won * worth / trials, lost * worth / trials, worth, confidence)
+    part = _part(first != second, codes, few)
+    share = part * clusters / trials
+    low, high = tango_interval(won * share, lost * share, clusters, confidence)
+    return _both(trusted, (low - value * part, high - value * part), value, -1.0) if few else trusted
+
+
+def few_of(edition: int) -> int:
+    """`few` by the edition of a report's rules."""
+    return FEW if edition > 1 else 0
+
+
+def _part(rare: Bools, codes: NDArray[np.intp], few: int) -> float:
+    """The share of the clusters with a rare row that are `few`; 1 if there are no more."""
+    return min(1.0, few / max(1, len(np.unique(codes[rare]))))
+
+
+def _both(
+    interval: tuple[float, float], distances: tuple[float, float], value: float, least: float
+) -> tuple[float, float]:
+    low, high = value + distances[0], value + distances[1]
+    return min(interval[0], max(least, low)), max(interval[1], min(1.0, high))
 
 
 def _solve(statistic: Callable[[float], float], low: float, high: float, target: float) -> float:

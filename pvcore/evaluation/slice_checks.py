@@ -122,7 +122,9 @@ def _no_harm(
         )
         why = f"{found}: {reason}{more_cases(needed, result)}"
     else:
-        outcome, why = "pass", f"{found}: no sign of harm, and a loss of {smallest:.3f} would have shown"
+        # Corrected, a loss of that size may not fail: it is then beyond the margin, and inconclusive.
+        at = f" (p <= {level:.2g} before the correction)" if settings.multiple == "holm" else ""
+        outcome, why = "pass", f"{found}: no sign of harm, and a loss of {smallest:.3f} would have shown{at}"
     return make_check(
         RULE, group.name, result, outcome, why, compared.difference, limit(rule.margin, result),
         reference=CHAMPION, p_worse=p, cases_needed=needed,
@@ -153,12 +155,14 @@ def _needed(compared: Comparison, result: Result, margin: float, settings: Evalu
 def _adjusted(
     report: Report, rules: Mapping[str, SliceRule], settings: EvaluationSettings
 ) -> dict[str, float]:
-    """p(worse) of each slice under no_harm, corrected over all of them (Holm 1979)."""
+    """p(worse) of each slice under no_harm, corrected over all that are large enough to judge (Holm 1979)."""
     found: dict[str, float] = {}
     for name, rule in rules.items():
         group = report.slices.get(name)
         result = group.results.get(rule.metric) if group and rule.rule == "no_harm" else None
         compared = result.against.get(CHAMPION) if result else None
+        if result is None or (report.edition > 1 and result.support < rule.minimum):
+            continue
         if compared is not None and compared.p_worse is not None:
             found[name] = compared.p_worse
     return holm(found) if settings.multiple == "holm" else found

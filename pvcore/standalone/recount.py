@@ -149,8 +149,9 @@ class Gate(NamedTuple):
     def slices(self) -> Iterator[Json]:
         """No slice is harmed by more than its margin, too small to tell, or has a case that is not tolerated."""
         rules = self.rules()
-        harmless = {name: rule["metric"] for name, rule in rules.items() if rule["rule"] == "no_harm"}
-        adjusted = self.holm({name: self.result(name, m, "champion") for name, m in harmless.items()})
+        tested = {n: self.result(n, r["metric"]) or {} for n, r in rules.items() if r["rule"] == "no_harm"}
+        small = {n for n, found in tested.items() if found.get("support", 0) < rules[n]["minimum"]}
+        adjusted = self.holm({n: self.result(n, rules[n]["metric"], "champion") for n in tested}, small)
         for name, rule in rules.items():
             metric, group = rule["metric"], self.report["slices"].get(name)
             about = {"group": name, "metric": metric}
@@ -163,7 +164,7 @@ class Gate(NamedTuple):
                 yield {"rule": "zero tolerance", **about, "outcome": outcome}
             if self.first:
                 check = self.measured("slice", name, metric, rule["minimum"])
-            elif name in harmless:
+            elif name in tested:
                 check = self.unharmed(name, rule, adjusted.get(name, 1.0))
             else:
                 check = self.judged(
@@ -175,9 +176,11 @@ class Gate(NamedTuple):
     def behaviour(self) -> Iterator[Json]:
         """Each kind of behaviour test: the share that passed, and how it differs from the champion's."""
         asked, kinds = self.policy.get("behaviour", {}), (self.report.get("behaviour") or {}).get("kinds", {})
-        adjusted = self.holm({name: kinds.get(name) for name in asked})
-        for name, given in asked.items():
-            rule, kind = {**BEHAVIOUR, **given}, kinds.get(name)
+        rules = {name: {**BEHAVIOUR, **given} for name, given in asked.items()}
+        small = {n for n, r in rules.items() if r["margin"] is None or kinds.get(n, r)["tests"] < r["tests"]}
+        adjusted = self.holm({name: kinds.get(name) for name in asked}, small)
+        for name, rule in rules.items():
+            kind = kinds.get(name)
             unsure = "inconclusive" if rule["required"] else "pass"
             check = {"rule": "behaviour", "group": name, "metric": "pass_rate" if kind else ""}
             if kind is None or kind["tests"] < rule["tests"]:
@@ -243,9 +246,8 @@ class Gate(NamedTuple):
             return check
         turn, level = self.turn(group, metric), 1 - self.settings["confidence"]
         beyond = turn * check["value"] < -margin - ROUNDING
-        least = least_loss(
-            self.result(group, metric, "champion"), self.result(group, metric)["support"], level
-        )
+        found = self.result(group, metric)
+        least = least_loss(found["against"]["champion"], found["support"], level)
         if beyond and p <= level:
             outcome = "fail"
         elif min(turn * check["low"], turn * check["high"]) > -margin:
@@ -258,8 +260,9 @@ class Gate(NamedTuple):
         """1, or -1 for a metric of which less is better."""
         return 1 if self.result(group, metric)["higher_is_better"] else -1
 
-    def holm(self, tested: dict[str, Any]) -> dict[str, float]:
-        """p(worse) of each that was tested, corrected over all (Holm 1979) unless the policy says otherwise."""
+    def holm(self, tested: dict[str, Any], small: set[str]) -> dict[str, float]:
+        """p(worse) of each that can be judged (reports of before: of each), corrected over all (Holm 1979)."""
+        tested = {n: one for n, one in tested.items() if n not in small or "edition" not in self.report}
         found = [(p, name) for name, one in tested.items() if one and (p := p_worse(one)) is not None]
         highest, adjusted = 0.0, dict[str, float]()
         for rank, (p, name) in enumerate(sorted(found)):
@@ -444,10 +447,8 @@ def counted(folder: Folder, entry: Json) -> str:
     gate, held = gate_of(folder, entry), held_out(folder, entry)
     groups = [gate.report["overall"], *gate.report["slices"].values()]
     metrics = {metric for group in groups for metric in group["results"]}
-    known, rest = (
-        sorted(filter(KNOWN.fullmatch, metrics)),
-        sorted(m for m in metrics if not KNOWN.fullmatch(m)),
-    )
+    known = sorted(filter(KNOWN.fullmatch, metrics))
+    rest = sorted(metrics - {*known})
     # Which of its labels a problem looks for no record says: it is the one that the report fits best.
     labels = sorted({row.label for row in held.models["candidate"]}) if {*known} & TWO_SIDED else [""]
     tried = {one: [line for group in groups for line in differences(group, held, one)] for one in labels}

@@ -82,6 +82,24 @@ def test_pairs_are_found_among_many() -> None:
     assert np.mean(found[2000:] == np.arange(0, 2000, 4)) == 1.0
 
 
+def test_twins_are_found_among_many_of_one_template() -> None:
+    """The family is alike to .73, its twins to .9: most buckets hold the whole family."""
+    rng = random.Random(2)
+    words = [f"w{number}" for number in range(5000)]
+    template = [rng.choice(words) for _ in range(100)]
+
+    def changed(text: list[str], places: tuple[int, ...]) -> list[str]:
+        return [rng.choice(words) if place in places else word for place, word in enumerate(text)]
+
+    family = [changed(template, (8, 22, 36, 50, 64)) for _ in range(2500)]
+    twins = [changed(text, (78, 90)) for text in family[:500]]
+    texts = [*map(" ".join, family), *map(" ".join, twins)]
+    for _ in range(2):
+        order = rng.sample(range(len(texts)), len(texts))
+        found = dict(zip(order, clusters([texts[place] for place in order]).tolist(), strict=True))
+        assert [twin for twin in range(500) if found[twin] != found[2500 + twin]] == []
+
+
 def test_a_bucket_of_many_takes_linear_time() -> None:
     base = text(9)
     same = [" ".join([*base, f"number{i}"]) for i in range(3000)]

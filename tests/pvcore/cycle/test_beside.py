@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pvcore.cycle import beside, claims, export, recounted
+from pvcore.cycle import beside, claims, export, recounted, stored
 from pvcore.cycle.checks import NotChecked
 from pvcore.errors import GateError, RegistryError
 from pvcore.records import canonical
@@ -81,6 +81,13 @@ def test_an_entry_of_a_time_that_did_not_keep_them_is_not_checked(told: Any) -> 
     assert "another state of this program" in beside.effects(ws, reworded)
     with pytest.raises(RegistryError, match="another effect"):
         beside.effects(ws, other(ws, entry, better, program="0" * 64))
+    # One of before is counted by the rules of then, whose intervals were narrower.
+    first = other(ws, entry, lambda report: report.pop("edition"), program="0" * 64)
+    with pytest.raises(RegistryError, match="another effect"):
+        beside.effects(ws, first)
+    then = beside._effects(ws, first, stored.read(ws, first))
+    counted = other(ws, first, lambda report: report.update(effects=dataclasses.asdict(then)))
+    assert "another state of this program" in beside.effects(ws, counted)
     untold = other(ws, entry, lambda report: report.pop("effects"), program="0" * 64)
     with pytest.raises(NotChecked, match="was not told from the model's"):
         beside.effects(ws, untold)

@@ -12,7 +12,17 @@ import pytest
 from typer.testing import CliRunner
 
 from pvcore.cli import app
-from pvcore.cycle import approval, checkpoints, claims, hearing, judging, recounted, scoring, verification
+from pvcore.cycle import (
+    approval,
+    checkpoints,
+    claims,
+    hearing,
+    judging,
+    recounted,
+    scoring,
+    stored,
+    verification,
+)
 from pvcore.cycle.candidate import load_specification
 from pvcore.cycle.checks import NotChecked, differences
 from pvcore.cycle.predictions import lines, read_answers
@@ -197,6 +207,19 @@ def test_another_program_leaves_out_fields_and_nothing_that_was_measured(own: An
     ws, entry = own.workspace, evaluated(own.workspace, "coding@2")
     earlier = reported_so(ws, entry, lambda r: [group.pop("intolerable") for group in r["slices"].values()])
     assert "another state of this program made it" in recounted.report(ws, earlier)
+    kept = stored.read(ws, entry)
+    named = kept.asked, kept.test, kept.answered, kept.named
+    before = judging.reported(ws, *named, kept.policy.gate, edition=1).to_json()
+    first = reported_so(
+        ws, entry, lambda r: [r.pop("edition"), r.update(overall=before["overall"], slices=before["slices"])]
+    )
+    assert "another state of this program made it" in recounted.report(ws, first)
+    for other in (
+        dataclasses.replace(first, body={**first.body, "program": entry.body["program"]}),
+        reported_so(ws, entry, lambda r: r.pop("edition")),
+    ):
+        with pytest.raises(RegistryError, match="other numbers"):
+            recounted.report(ws, other)
     emptied = reported_so(ws, entry, lambda r: r["slices"].clear())
     with pytest.raises(RegistryError, match=r"other numbers: slices\.\w+ is in one of them only"):
         recounted.report(ws, emptied)

@@ -152,3 +152,17 @@ def test_harm_is_corrected_over_the_kinds() -> None:
     for multiple, outcome in (("holm", "inconclusive"), ("none", "fail")):
         settings = EvaluationSettings(multiple=multiple)  # type: ignore[arg-type]
         assert {c.outcome for c in behaviour_checks(both, rules, settings, first=False)} == {outcome}
+
+
+def test_kinds_that_are_not_compared_do_not_hide_harm_in_another() -> None:
+    one = judge("nnnnnsssss", "ssssssssss")
+    other, small = judge("ssss", "ssss", kind="history"), judge("s", "s", kind="units")
+    found = Conduct("0" * 64, {**one.kinds, **other.kinds, **small.kinds})
+    rules = {
+        "negation": BehaviourRule(margin=0.2),
+        "history": BehaviourRule(minimum=0.5),
+        "units": BehaviourRule(margin=0.2, tests=5, required=False),
+    }
+    for edition, outcome in ((1, "inconclusive"), (2, "fail")):
+        checks = behaviour_checks(found, rules, EvaluationSettings(), first=False, edition=edition)
+        assert next(c.outcome for c in checks if c.group == "negation") == outcome

@@ -75,6 +75,24 @@ def test_perfect_answers_are_no_certainty(examples, answers, metrics, policy):
     assert accuracy.against["champion"].difference.low == pytest.approx(-0.0876, abs=0.001)
 
 
+def test_one_row_that_differs_in_large_clusters_is_no_proof(examples, answers, metrics, policy):
+    cases = [dataclasses.replace(e, cluster=f"k{n // 33}") for n, e in enumerate(examples("s" * 990))]
+    rows = [frame(cases, answers("n" * wrong + "s" * (990 - wrong))) for wrong in (0, 1)]
+    chosen = [m.accuracy()]
+    none, one = (
+        evaluate("seriousness", chosen, r, rows[0], policy(), 1).overall.results["accuracy"] for r in rows
+    )
+    assert none.against["champion"].difference.low == pytest.approx(-0.1135, abs=1e-4)
+    assert one.against["champion"].difference.low < none.against["champion"].difference.low
+    assert one.candidate.low < none.candidate.low < 0.9
+    # A report of before is counted as it was.
+    before = evaluate("seriousness", chosen, rows[1], rows[0], policy(), 1, edition=1)
+    assert before.edition == 1
+    assert before.overall.results["accuracy"].against["champion"].difference.low == pytest.approx(
+        -0.0057, abs=1e-4
+    )
+
+
 def test_the_report_is_the_same_for_any_order_of_rows_and_survives_json(examples, answers, metrics, policy):
     cases = examples("sn" * 50, {"negation": range(20)})
     candidate, champion = frame(cases, answers("ssnn" * 25)), frame(cases, answers("nnss" * 25))

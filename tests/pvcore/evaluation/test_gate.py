@@ -13,6 +13,7 @@ from pvcore.evaluation import metrics as m
 from pvcore.evaluation.compare import evaluate, frame
 from pvcore.evaluation.confusion import under_triage
 from pvcore.evaluation.gate import Decision, Policy, decide
+from pvcore.evaluation.report import Report
 from pvcore.records import Example, Prediction
 
 HALF = "sn" * 100
@@ -162,6 +163,23 @@ def test_holm_corrects_over_the_slices_and_can_be_switched_off(judge):
     assert judge(labels, candidate, labels, groups=groups, **rules).outcome == "inconclusive"
     alone = judge(labels, candidate, labels, groups=groups, evaluation={"multiple": "none"}, **rules)
     assert alone.outcome == "fail"
+
+
+def test_slices_that_are_too_small_to_judge_do_not_hide_harm_in_another(
+    judge, examples, answers, metrics, policy
+):
+    labels = "sn" * 300
+    few = {f"source:{number}": [100 + number] for number in range(40)}
+    optional = {**RULE, "required": False}
+    rules = _with(**{"death": optional, "source:*": optional})
+    harmed = wrong(labels, 8)  # of 60: p = 0.004
+    assert judge(labels, harmed, labels, groups={"death": range(60), **few}, **rules).outcome == "fail"
+    # A report of before keeps the decision that it had.
+    cases, asked = examples(labels, {"death": range(60), **few}), policy(**rules)
+    rows = frame(cases, answers(harmed)), frame(cases, answers(labels))
+    before = evaluate("seriousness", metrics, *rows, asked, 1).to_json()
+    del before["edition"]
+    assert decide(Report.from_json(before), asked, first=False).outcome == "pass"
 
 
 def test_a_slice_can_be_optional_or_ask_for_proof(judge):

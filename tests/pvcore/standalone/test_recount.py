@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pvcore.evaluation.gate import Policy, decide
-from pvcore.evaluation.report import Report
+from pvcore.evaluation.report import EDITION, Report
 from pvcore.standalone import recount
 
 METRICS = ("accuracy", "under_triage", "f1")
@@ -83,6 +83,7 @@ def report(chance: random.Random, *, first: bool) -> dict[str, Any]:
         "resamples": 1000,
         "seed": 1,
         "behaviour": {"tests": "", "kinds": kinds} if chance.random() < 0.9 else None,
+        **chance.choice(({}, {"edition": EDITION})),  # reports of before have none
     }
 
 
