@@ -137,7 +137,7 @@ def test_another_base_or_tokenizer_is_refused(tiny_base, tmp_path):
 def test_an_adapter_whose_states_were_pooled_otherwise_is_refused(tiny_base, tmp_path):
     folder = adapter(tiny_base, tmp_path / "a", "classification", pooling=None)
     assert Card.read(folder).pooling is None  # what is only read can be read
-    with pytest.raises(TrainingError, match=r"\(pooling None, now mean\).*retrain with scratch"):
+    with pytest.raises(TrainingError, match=r"\(pooling None, now mean\).*Begin a new workspace"):
         load(folder, tiny_base)
 
 
