@@ -190,7 +190,7 @@ def _cycle(
     problem = source.problems[0]
     if workspace.ledger.state().champion(problem) is None:
         raise PlatformError(
-            f"no candidate of {problem} passed (the reasons stand above), so nothing was promoted, and nothing can be used"
+            f"no candidate of {problem} passed (the reasons stand above): nothing was promoted, nothing can be used"
         )
     with story.step(
         "In use", "a fresh process resolves, verifies, scores twice; then back and forward once"
