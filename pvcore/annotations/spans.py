@@ -122,9 +122,8 @@ def shifted(value: Mapping[str, Any], text: str, to: str) -> Mapping[str, Any]:
     def part(start: int, end: int) -> list[int]:
         before, until = (len("".join(text[:place].split())) for place in (start, end))
         first = at[before] if before < len(at) else len(to)
-        return sorted(
-            (first, at[until - 1] + 1 if until else 0)
-        )  # of white space alone, that between two words
+        # The ends are the other way round where only white space is marked: it is then that between two words.
+        return sorted((first, at[until - 1] + 1 if until else 0))
 
     def span(item: Mapping[str, Any]) -> dict[str, Any]:
         parts = [part(start, end) for start, end in item.get("parts", [[item["start"], item["end"]]])]

@@ -70,7 +70,8 @@ def _row(
 
 def _prediction(workspace: Workspace, found: Recorded) -> Iterator[Row]:
     record, given = found.record, of_record(found.record)
-    answer = f"withheld: {given.said or NOTHING}" if given.stopped else given.said or NOTHING
+    said = given.said or NOTHING
+    answer = f"withheld: {said}" if given.stopped else said
     yield _row("prediction", f"{found.example}: {answer}", found.digest)
     yield _row("input", "the text as it was put to the model", record["input_digest"])
     if found.entry is None:

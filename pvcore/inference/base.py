@@ -175,8 +175,12 @@ def _folder(source: str, digest: str | None, cache: Path | None, store: Store | 
     scheme, _, rest = source.partition(":")
     if scheme == "store":
         return _store(rest, digest, cache, store)
-    own = {"package": lambda: _package(rest), "hub": lambda: _hub(rest, cache)}
-    folder = own[scheme]() if scheme in own else Path(source).expanduser()
+    if scheme == "package":
+        folder = _package(rest)
+    elif scheme == "hub":
+        folder = _hub(rest, cache)
+    else:
+        folder = Path(source).expanduser()
     return folder, base_digest(folder)
 
 

@@ -114,13 +114,14 @@ def status(workspace: Path) -> dict[str, Any]:
     was = state.load(workspace)
     found = {name: p for name, p in was.processes.items() if processes.alive(p)} if was else {}
     family = processes.marked(str(workspace))
+    standing = {own.pid for own in found.values()}
     platform = Platform(was.api_url) if was and SERVER in found else None
     return {
         "api_url": platform and platform.api_url,
         "ui_url": platform and platform.ui_url,
         "processes": {name: {"pid": p.pid, "log": p.log} for name, p in found.items()},
         "memory": sum(_memory(process) for process in family),
-        "seconds": sum(_seconds(p) for p in family if p.pid not in {own.pid for own in found.values()}),
+        "seconds": sum(_seconds(p) for p in family if p.pid not in standing),
     }
 
 
