@@ -21,6 +21,7 @@ from typing import Any
 
 from pvcore.annotations.fields import case_of, llt_of, require_versions, seriousness_of, version_of
 from pvcore.annotations.label_studio_config import SPANS, SUGGESTED, labeling_config
+from pvcore.annotations.label_studio_places import place_of
 from pvcore.annotations.label_studio_write import write, write_tasks
 from pvcore.annotations.reading import ADJUDICATION, Content, Findings, Source, json_of, refuse, text_of
 from pvcore.annotations.spans import EXTRACTION, Span, annotations_of
@@ -167,14 +168,15 @@ def _results(results: Sequence[Any], data: Mapping[str, Any], where: str, found:
 def _span(value: Mapping[str, Any], data: Mapping[str, Any], where: str, found: Findings) -> list[Span]:
     """A marked place of the narrative; the verbatims that are listed below it are none."""
     labels = value.get("labels")
-    if not _words(value, data, where, found):
+    place = place_of(value, data, where, found)
+    if not place or not data["text"][slice(*place)].strip():
         return []
     if not isinstance(labels, list) or len(labels) != 1:
-        found.fault(where, f"region {value['start']}-{value['end']} has the labels {labels!r:.60}, not one")
-    elif value["end"] > len(data.get("narrative") or data["text"]):
-        found.fault(where, f"region {value['start']}-{value['end']} lies below the narrative")
+        found.fault(where, f"region {place[0]}-{place[1]} has the labels {labels!r:.60}, not one")
+    elif place[1] > len(data.get("narrative") or data["text"]):
+        found.fault(where, f"region {place[0]}-{place[1]} lies below the narrative")
     else:
-        return [Span(((value["start"], value["end"]),), str(labels[0]))]
+        return [Span((place,), str(labels[0]))]
     return []
 
 
@@ -185,20 +187,8 @@ def _marked(spans: Sequence[Span], data: Mapping[str, Any]) -> list[Said]:
 
 def _words(value: Mapping[str, Any], data: Mapping[str, Any], where: str, found: Findings) -> str:
     """The words of a region, from the task's text: some exports leave them out, and text wins over copy."""
-    text, start, end = data.get("text"), value.get("start"), value.get("end")
-    if (
-        isinstance(text, str)
-        and isinstance(start, int)
-        and isinstance(end, int)
-        and 0 <= start < end <= len(text)
-    ):
-        words = text[start:end].strip()
-        if value.get("text") not in (None, text[start:end]):
-            found.fault(where, f"region {start}-{end} is {words!r} in the text, {value['text']!r} in the export",
-                        "the task's text was changed after the annotation")  # fmt: skip
-        return words
-    found.fault(where, f"region {start}-{end} lies outside the text")
-    return ""
+    place = place_of(value, data, where, found)
+    return str(data["text"][slice(*place)]).strip() if place else ""
 
 
 def _codes(value: Mapping[str, Any]) -> list[str]:

@@ -124,6 +124,31 @@ def test_a_version_that_the_task_contradicts() -> None:
         batch(item)
 
 
+FOLDED = "He had a bad  rash\r\nall over \U0001f62e and fever."
+
+
+@pytest.mark.parametrize(
+    ("start", "copy", "words"),
+    [
+        (FOLDED.index("bad"), "bad rash", "bad  rash"),  # as a browser shows it, and so the tool copies it
+        (FOLDED.index("rash"), r"rash\n\nall", "rash\r\nall"),
+        (FOLDED.index("rash"), "rashall", "rash\r\nall"),
+        (FOLDED.index("fever"), "fever", "fever"),
+        (FOLDED.index("fever") + 1, "fever", "fever"),  # older versions count an emoji twice
+    ],
+)
+def test_words_as_versions_of_the_tool_copy_and_count_them(start: int, copy: str, words: str) -> None:
+    place = {"start": start, "end": start + len(words), "text": copy}
+    item = task(
+        *region(**place), {"from_name": "spans", "type": "labels", "value": {**place, "labels": ["Reaction"]}}
+    )
+    item["data"]["text"] = FOLDED
+    coded, marked = batch(item).annotations
+    assert coded.target == words
+    (span,) = marked.value["spans"]
+    assert FOLDED[span["start"] : span["end"]] == words
+
+
 FAULTY = {
     "choice": (task(choice("seriousness", "maybe")), "seriousness maybe"),
     "two choices": (task(choice("seriousness", "serious", "not serious")), "seriousness serious, not serious"),
