@@ -124,11 +124,19 @@ class Source:
 def _names(source: Source) -> tuple[str, ...]:
     try:
         with source.open() as file, zipfile.ZipFile(file) as archive:
-            return tuple(info.filename for info in archive.infolist() if not info.is_dir())
+            return tuple(info.filename for info in _files(archive))
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise refuse(
             source.name, "zip", f"not a complete zip: {error}", "copy or download the file again"
         ) from error
+
+
+def _files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """What somebody packed: neither folders nor what the Finder of macOS adds to a zip and a folder."""
+    listed = (info for info in archive.infolist() if not info.is_dir())
+    return [
+        i for i in listed if not i.filename.startswith("__MACOSX/") and Path(i.filename).name != ".DS_Store"
+    ]
 
 
 def text_of(data: bytes, name: str, where: str = "") -> str:
@@ -197,14 +205,15 @@ def members(archived: Source) -> dict[str, bytes]:
     source = archived.name
     try:
         with archived.open() as file, zipfile.ZipFile(file) as archive:
-            for info in archive.infolist():
+            for info in _files(archive):
                 total += info.file_size
-                if info.is_dir():
-                    continue
                 if total > MAX_BYTES or info.file_size > MAX_RATIO * max(info.compress_size, 1):
                     raise refuse(
                         source, info.filename, f"unpacks to {info.file_size} bytes, which is too large"
                     )
+                if info.filename in found:
+                    faults.append(Fault(info.filename, "stands in the zip twice", "pack it anew"))
+                    continue
                 if info.flag_bits & 1:
                     faults.append(Fault(info.filename, "is protected by a password", "unpack it first"))
                     continue

@@ -20,7 +20,7 @@ START = TEXT.index("bad")
 SPANS = {"spans": [{"start": 6, "end": 13, "label": "Drug"}]}
 
 
-def zipped(**files: str) -> bytes:
+def zipped(**files: str | bytes) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, text in files.items():
@@ -187,6 +187,34 @@ def test_brat_faults(files: dict[str, str], message: str) -> None:
     with pytest.raises(BatchError) as caught:
         read(zipped(**files), name="b", meddra_version="29.0")
     assert message in str(caught.value)
+
+
+BY_FINDER = {
+    "__MACOSX/._a": b"\x00\x05\x16\x07\xff",
+    "__MACOSX/ann/._d.ann": b"\xff",
+    "ann/.DS_Store": b"\x00",
+}
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        {"ann/d.txt": b"A rash.", "ann/d.ann": b"T1\tReaction 2 6\trash\n"},
+        {"ann.jsonl": b'{"text": "A rash.", "case_id": "d", "label": [[2, 6, "Reaction"]]}'},
+        {"mapping.yaml": b"columns: {A: case_id, B: narrative}", "t.csv": b"A,B\nd,A rash.\n"},
+    ],
+)
+def test_a_zip_that_a_mac_made(packed: dict[str, bytes]) -> None:
+    plain, from_finder = read(zipped(**packed)), read(zipped(**packed, **BY_FINDER))
+    assert (plain.digest, plain.dropped) == (from_finder.digest, from_finder.dropped)
+
+
+def test_a_name_that_stands_in_a_zip_twice_hides_no_file() -> None:
+    buffer = io.BytesIO(zipped(**{"ann.jsonl": json.dumps({"text": "A rash.", "case_id": "a", "label": []})}))
+    with zipfile.ZipFile(buffer, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("ann.jsonl", json.dumps({"text": "A rash.", "case_id": "b", "label": []}))
+    with pytest.raises(BatchError, match="stands in the zip twice"):
+        read(buffer.getvalue())
 
 
 def test_spans_come_back_from_every_tool_that_has_them(tmp_path: Path) -> None:
