@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 __all__ = ["RepeatedKeys", "load", "replace"]
-_MERGE = "tag:yaml.org,2002:merge"
+_MERGE, _NULL = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:null"
 
 
 MOST = 100_000
@@ -23,10 +23,11 @@ class RepeatedKeys(yaml.YAMLError):
     """Keys that stand twice in one mapping, with both lines of each."""
 
 
-def load(text: str | bytes) -> Any:
+def load(text: str | bytes, *, as_written: bool = False) -> Any:
     """The value of a YAML document, None for an empty one.
 
-    Raises RepeatedKeys naming all of them, and yaml.YAMLError for what is no YAML.
+    `as_written` takes every scalar for the text that stands there, where YAML 1.1 makes False of `No` and 83 of
+    `0123`; nothing stays None. Raises RepeatedKeys naming all of them, and yaml.YAMLError for what is no YAML.
     """
     loader = yaml.SafeLoader(text)
     try:
@@ -36,9 +37,23 @@ def load(text: str | bytes) -> Any:
         repeated = list(_repeated(node, "", set())) if node else []
         if repeated:
             raise RepeatedKeys("; ".join(repeated))
+        if as_written:
+            return _as_written(node)
         return loader.construct_document(node) if node else None
     finally:
         loader.dispose()
+
+
+def _as_written(node: yaml.Node | None) -> Any:
+    if node is not None and node.tag not in yaml.SafeLoader.yaml_constructors:
+        raise yaml.YAMLError(f"no plain value: {node.tag}")
+    if isinstance(node, yaml.MappingNode):
+        if not all(isinstance(key, yaml.ScalarNode) for key, _ in node.value):
+            raise yaml.YAMLError("a key is no text")
+        return {_as_written(key): _as_written(value) for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [_as_written(item) for item in node.value]
+    return None if node is None or node.tag == _NULL else node.value
 
 
 def replace(text: str, path: Sequence[str], value: str) -> str:

@@ -87,7 +87,8 @@ def _mapped(rows: Rows, mapping: TableMapping, name: str, found: Findings) -> Ro
     for field, value in mapping.constants.items():
         fields[field] = [value] * rows.number
     for field, table in mapping.values.items():
-        fields[field] = [table.get(cell, cell) for cell in fields.get(field, ())]
+        meant = {cell.strip(): value for cell, value in table.items()}
+        fields[field] = [meant.get(cell.strip(), cell) for cell in fields.get(field, ())]
     fields |= {column: rows.columns[column] for column in IGNORED if column in rows.columns}
     for field in ("case_id", "narrative"):
         if field not in fields:

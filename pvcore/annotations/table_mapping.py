@@ -58,7 +58,7 @@ class TableMapping:
 def mapping_of(text: str, found: Findings) -> TableMapping:
     """A mapping from its YAML; what it must not say becomes faults."""
     try:
-        said = yaml_text.load(text)
+        said = yaml_text.load(text, as_written=True)
     except yaml_text.RepeatedKeys as error:
         found.fault(MEMBER, str(error), "remove the one that is not meant")
         return TableMapping()
@@ -100,18 +100,14 @@ def _entries(said: Mapping[Any, Any], key: str, found: Findings) -> dict[Any, An
 
 
 def _texts(said: Mapping[Any, Any], key: str, found: Findings) -> dict[str, str]:
-    """Texts to texts. YAML reads yes, 1 and 29.0 as other things than texts; they are meant as they are written."""
+    """Texts to texts, as they are written."""
     made = {}
     for name, value in _entries(said, key, found).items():
-        if isinstance(value, dict | list) or value is None:
-            found.fault(MEMBER, f"{key}: {name} is {value!r:.50}", "a text is expected")
+        if isinstance(value, str):
+            made[name or ""] = value
         else:
-            made[_yaml_text(name)] = _yaml_text(value)
+            found.fault(MEMBER, f"{key}: {name} is {value!r:.50}", "a text is expected")
     return made
-
-
-def _yaml_text(value: Any) -> str:
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
 def _text(said: Mapping[Any, Any], key: str, default: Any, found: Findings) -> Any:

@@ -58,6 +58,16 @@ def test_a_table_with_its_mapping() -> None:
     ]  # fmt: skip
 
 
+def test_a_mapping_is_meant_as_it_is_written() -> None:
+    mapping = """columns: {No: case_id, On: narrative, Yes: serious}
+constants: {annotator: 0123}
+values: {serious: {1: not serious, 0: serious, No: not serious}}
+"""
+    found = read(packed("No,On,Yes\n1,A rash.,1 \n2,Well again., 0\n3,Nothing.,No\n", mapping))
+    said = [(a.case_id, a.annotator, a.value["serious"]) for a in found.annotations]
+    assert said == [("1", "0123", False), ("2", "0123", True), ("3", "0123", False)]
+
+
 def test_parquet_with_types_of_its_own(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
