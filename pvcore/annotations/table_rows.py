@@ -62,18 +62,21 @@ def _csv(data: bytes, name: str, mapping: TableMapping, found: Findings) -> Rows
     try:
         header = [column.strip() for column in next(reader, [])]
         for row in reader:
+            if not any(map(str.strip, row)):
+                continue  # a spreadsheet keeps rows that were emptied
             if len(row) == len(header):
                 rows.append(row)
                 lines.append(reader.line_num)
-            elif row:
+            else:
                 found.fault(f"{name}, line {reader.line_num}", f"{len(row)} cells under {len(header)} columns",
                             "cells that hold the delimiter or a line's end must be quoted")  # fmt: skip
     except csv.Error as error:
         found.fault(f"{name}, line {reader.line_num}", f"not readable as CSV: {error}", "export again")
         return None
-    for column in sorted(column for column, number in Counter(header).items() if number > 1):
+    used = {i: column for i, column in enumerate(header) if column or any(row[i].strip() for row in rows)}
+    for column in sorted(column for column, number in Counter(used.values()).items() if number > 1):
         found.fault(name, f"two columns named {column!r}", "give each its own name")
-    columns = {column: [unguarded(row[i]) for row in rows] for i, column in enumerate(header)}
+    columns = {column: [unguarded(row[i]) for row in rows] for i, column in used.items()}
     return Rows(columns, len(rows), lambda number: f"line {lines[number]}")
 
 

@@ -68,6 +68,15 @@ values: {serious: {1: not serious, 0: serious, No: not serious}}
     assert said == [("1", "0123", False), ("2", "0123", True), ("3", "0123", False)]
 
 
+def test_rows_and_columns_that_a_spreadsheet_left_empty_say_nothing() -> None:
+    rows = "case_id,narrative,serious,annotator"
+    emptied = f"{rows},,\n1,A rash.,yes,x,,\n,,,,, \n,,\n2,Well again.,no,x,,\n,,,,,\n"
+    plain = read(f"{rows}\n1,A rash.,yes,x\n2,Well again.,no,x\n".encode())
+    assert (read(emptied.encode()).digest, read(emptied.encode()).dropped) == (plain.digest, {})
+    with pytest.raises(BatchError, match="two columns named ''"):
+        read(f"{rows},,\n1,A rash.,yes,x,a,b\n".encode())
+
+
 def test_parquet_with_types_of_its_own(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
