@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,10 +25,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from pvcore.annotations import brat, doccano, e2b_r2, e2b_r3, label_studio, pair_files, prodigy, table, vaers
+from pvcore.annotations.batch_check import check
 from pvcore.annotations.json_stream import read_object
 from pvcore.annotations.reading import Content, Source, refuse
 from pvcore.errors import BatchError, Fault
-from pvcore.plain import CONTROL
 from pvcore.records import Annotation, Case, Drug, Reaction, canonical
 
 FORMAT = 2
@@ -132,32 +131,6 @@ def _no_collection() -> Iterator[None]:
     finally:
         if was:
             gc.enable()
-
-
-def check(content: Content) -> list[Fault]:
-    """What must hold of every batch, whatever its format."""
-    faults = [] if content.cases else [Fault("batch", "holds no case")]
-    seen = Counter(case.case_id for case in content.cases)
-    faults += [
-        Fault(f"case {case_id!r}", f"stands in the batch {number} times", "keep the latest version only")
-        for case_id, number in seen.items()
-        if number > 1
-    ]
-    faults += [Fault(f"case {c.case_id!r}", "has no id") for c in content.cases if not c.case_id.strip()]
-    # Names stand in logs, on pages and in names of files, where a line's end or a terminal's command does harm.
-    names = {("case", case_id) for case_id in seen} | {
-        (what, getattr(a, what) or "")
-        for a in content.annotations
-        for what in ("annotator", "problem", "guideline", "meddra_version")
-    }
-    faults += [
-        Fault(f"{what} {name!r}", "holds control characters", "write it in plain characters")
-        for what, name in sorted(names)
-        if CONTROL.search(name)
-    ]
-    strangers = sorted({a.case_id for a in content.annotations} - set(seen))
-    faults += [Fault(f"case {case_id!r}", "is annotated but not in the batch") for case_id in strangers]
-    return faults
 
 
 def _halves(content: Content) -> list[Fault]:

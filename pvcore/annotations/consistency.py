@@ -22,6 +22,7 @@ from pvcore.annotations.coding_levels import LevelAgreement, level_agreement
 from pvcore.annotations.coefficients import Answers, alpha, cohen, fleiss, observed
 from pvcore.annotations.contradictions import Contradiction, contradictions
 from pvcore.annotations.doubtful_codes import DoubtfulCode, doubtful_codes
+from pvcore.annotations.reading import TIME
 from pvcore.annotations.span_agreement import SpanAgreement, span_agreement, spans_of
 from pvcore.meddra.release import Dictionary
 from pvcore.records import Annotation, canonical
@@ -181,7 +182,8 @@ def _rows(
         yield _row(problem, "annotators", " and ".join(pair), theirs, pair)
     times: dict[str, list[Answers]] = defaultdict(list)
     for thing, said in shared.items():
-        if time := max((a.time for a in said.values() if a.time), default=""):
+        # batches of before could bring a time of any form
+        if time := max((a.time for a in said.values() if a.time and TIME.fullmatch(a.time)), default=""):
             times[PERIODS[period](time)].append(answers[thing])
     for name in sorted(times):
         yield _row(problem, period, name, times[name])

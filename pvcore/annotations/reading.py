@@ -27,6 +27,8 @@ MAX_RATIO = 200
 ADJUDICATION = "adjudication"
 """As the guideline of an annotation: it settles what other annotators disagree on."""
 
+TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?)?", re.ASCII)
+"""When something was said: days and times of ISO 8601, which are in order as texts."""
 LLT_CODE = re.compile(r"[0-9]{8}")
 MEDDRA_VERSION = re.compile(r"[0-9]{1,2}\.[0-9]")
 

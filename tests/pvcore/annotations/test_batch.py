@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from pvcore.annotations import batch as batches
-from pvcore.annotations.batch import check, make_batch, read, read_stored, stored
+from pvcore.annotations.batch import make_batch, read, read_stored, stored
+from pvcore.annotations.batch_check import check
 from pvcore.annotations.reading import Content
 from pvcore.errors import BatchError
 from pvcore.records import Annotation, Case, canonical, digest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -52,6 +53,10 @@ def test_agreement_by_label_pair_and_time(said: list[Annotation]) -> None:
     assert set(rows(report, "label")) == {"serious", "not serious"}
     quarters = rows(report, "quarter")
     assert {name: row.observed for name, row in quarters.items()} == {"2026 Q1": 1.0, "2026 Q2": 0.0}
+    early = measure(
+        "a batch of before", [dataclasses.replace(a, time="3/10/2026") for a in said], period="quarter"
+    )
+    assert rows(early, "quarter") == {}
     assert set(rows(measure("x", said), "month")) == {"2026-02", "2026-04"}
 
 

@@ -77,6 +77,17 @@ def test_rows_and_columns_that_a_spreadsheet_left_empty_say_nothing() -> None:
         read(f"{rows},,\n1,A rash.,yes,x,a,b\n".encode())
 
 
+@pytest.mark.parametrize("time", ["3/10/2026", "10.03.2026 09:00", "2026"])
+def test_a_time_that_is_in_no_order_is_a_fault(time: str) -> None:
+    rows = "case_id,narrative,serious,annotator,time\n1,A rash.,yes,x,3/9/2026\n1,,no,x,{}\n"
+    with pytest.raises(BatchError) as caught:
+        read(rows.format(time).encode())
+    told = sorted(fault.what.partition(" (x)")[0] for fault in caught.value.faults)
+    assert told == sorted(f"time {said!r}" for said in ("3/9/2026", time))
+    right = rows.replace("3/9/2026", "2026-03-09").format("2026-03-10T09:30:00.5+01:00")
+    assert {a.time for a in read(right.encode()).annotations} == {"2026-03-09", "2026-03-10T09:30:00.5+01:00"}
+
+
 def test_parquet_with_types_of_its_own(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
