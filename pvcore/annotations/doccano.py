@@ -23,6 +23,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from pvcore.annotations.fields import (
+    UNKNOWN,
     case_of,
     choices_of,
     fields_of,
@@ -177,7 +178,7 @@ def write(cases: Iterable[Case], annotations: Iterable[Annotation], path: str | 
             archive.writestr(zipfile.ZipInfo(f"{quote(who, safe='@ ')}.jsonl"), text, zipfile.ZIP_DEFLATED)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_bytes(buffer.getvalue())
-    return dict(sorted(dropped.items()))
+    return dict(sorted((reason, number) for reason, number in dropped.items() if number))
 
 
 def _line(
@@ -194,4 +195,5 @@ def _line(
         (start, end), label = span.parts[0], span.llt_code or span.label
         entities.append({"id": len(entities) + 1, "label": label, "start_offset": start, "end_offset": end})
     values = [a.value for a in said if a.problem == "seriousness"]
+    dropped[UNKNOWN] += len(values[0].get("unknown", ())) if values else 0
     return line | {"entities": entities, "cats": choices_of(values[0]) if values else []}

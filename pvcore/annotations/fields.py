@@ -153,6 +153,10 @@ def seriousness_of(
     return {"serious": serious, "criteria": [c for c in CRITERIA if c in criteria]}
 
 
+UNKNOWN = "criterion that is not known"
+"""What forms of choices have no place for: there, a box that is not ticked says no."""
+
+
 def choices_of(value: Mapping[str, Any]) -> list[str]:
     """The choices that `seriousness_of` reads as one list: the class, then the criteria."""
     return ["serious" if value["serious"] else "not serious", *value.get("criteria", ())]

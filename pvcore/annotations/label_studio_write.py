@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pvcore.annotations.fields import UNKNOWN
 from pvcore.annotations.label_studio_config import SPANS, SUGGESTED, extraction_config, labeling_config
 from pvcore.annotations.reading import ADJUDICATION
 from pvcore.annotations.table_write import Ranked
@@ -54,10 +55,12 @@ def _inexpressible(a: Annotation) -> Iterator[str]:
         yield "guideline of an annotation"
     if a.problem == "coding" and "llt_code" not in a.value:
         yield "code without an LLT"
+    elif a.problem == "seriousness":
+        yield from (UNKNOWN for _ in a.value.get("unknown", ()))
     elif a.problem == "extraction":
         yield from ("discontinuous span" for span in a.value["spans"] if "parts" in span)
         yield from ("relation" for _ in a.value.get("relations", ()))
-    elif a.problem not in ("seriousness", "coding"):
+    elif a.problem != "coding":
         yield f"annotation of problem {a.problem}"
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from pvcore.annotations.fields import (
+    UNKNOWN,
     case_of,
     choices_of,
     fields_of,
@@ -201,6 +202,7 @@ def _line(
     values = [a.value for a in said if a.problem == "seriousness"]
     if values:
         line["accept"] = choices_of(values[0])
+        dropped[UNKNOWN] += len(values[0].get("unknown", ()))
     if time:
         stamp = _stamp(time)
         dropped["time that is no ISO 8601"] += stamp is None

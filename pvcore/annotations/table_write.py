@@ -6,6 +6,7 @@ import csv
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def _said(a: Annotation) -> dict[str, str]:
         "guideline": a.guideline or "",
         "verbatim": a.target,
     }
-    if a.problem == "seriousness" and not a.target:
+    if a.problem == "seriousness" and not a.target and "unknown" not in a.value:
         row["serious"] = "serious" if a.value["serious"] else "not serious"
         row["criteria"] = "; ".join(a.value.get("criteria", ()))
     elif a.problem == "coding" and set(a.value) in CODING:
@@ -129,8 +130,9 @@ def write_answers(
 
 
 def _agreed(said: Sequence[Annotation]) -> dict[str, str]:
-    """The cells for what everybody said, or none."""
-    made = [{k: v for k, v in _said(a).items() if k in WORK and k != "annotator"} for a in said]
+    """The cells for what everybody said, or none. Which criteria are not known has no cell."""
+    plain = [replace(a, value={k: v for k, v in a.value.items() if k != "unknown"}) for a in said]
+    made = [{k: v for k, v in _said(a).items() if k in WORK and k != "annotator"} for a in plain]
     return made[0] if made and all(row == made[0] for row in made) else {}
 
 

@@ -133,6 +133,20 @@ def test_any_records_come_back_the_same_from_every_whole_format(tmp_path: Path, 
         assert batch.digest == found["table"].digest, name
 
 
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_criterion_that_is_not_known_is_kept_or_counted(name: str, tmp_path: Path) -> None:
+    write, file = WHOLE[name]
+    value = {"serious": True, "criteria": ["death"], "unknown": ["disabling", "other"]}
+    said = Annotation("c1", "seriousness", value, "ann")
+    dropped = write([Case("c1", "A bad rash.")], [said], tmp_path / file)
+    (found,) = read(tmp_path / file).annotations
+    if name in ("table", "parquet"):
+        assert found == said
+    else:
+        assert found.value == {"serious": True, "criteria": ["death"]}
+        assert dropped == {"criterion that is not known": 2}
+
+
 def test_files_of_one_tool_are_not_taken_for_those_of_another(generated, tmp_path: Path) -> None:
     cases, said = marked(generated)
     e2b_r3.write(cases, said, tmp_path / "r3", "29.0")
