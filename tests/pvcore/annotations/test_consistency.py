@@ -11,7 +11,7 @@ from pvcore.annotations.agreement import judgements
 from pvcore.annotations.consistency import PAIRS, AnnotationPolicy, Consistency, measure, too_low
 from pvcore.annotations.consistency_tables import markdown, tables
 from pvcore.annotations.contradictions import cluster_names
-from pvcore.annotations.span_agreement import span_agreement, spans_of
+from pvcore.annotations.span_agreement import Span, span_agreement, spans_of
 from pvcore.meddra.generate import Truth
 from pvcore.records import Annotation, Case
 
@@ -137,8 +137,30 @@ def test_spans_agree_exactly_or_by_overlap() -> None:
     assert report.spans and not report.agreement and not report.disagreements
 
 
+def test_the_words_between_the_parts_of_a_span_are_not_marked() -> None:
+    apart = {"start": 0, "end": 20, "label": "event", "parts": [[0, 5], [15, 20]]}
+    said = [
+        Annotation("c1", "extraction", {"spans": [apart]}, "ann"),
+        spans("c1", "bob", (0, 20, "event")),
+        spans("c1", "cat", (6, 12, "event")),
+    ]
+    found = {row.annotators: (row.exact, row.overlap) for row in span_agreement(said) if row.label == "all"}
+    assert found == {("ann", "bob"): (0.0, 1.0), ("ann", "cat"): (0.0, 0.0), ("bob", "cat"): (0.0, 1.0)}
+
+
+def test_of_what_somebody_marks_twice_the_latest_counts() -> None:
+    wrong, right = spans("c1", "ann", (0, 5, "drug"), (7, 9, "drug")), spans("c1", "ann", (1, 4, "event"))
+    said = [
+        dataclasses.replace(right, time="2026-03-02"),
+        dataclasses.replace(wrong, time="2026-03-01"),
+        dataclasses.replace(right, annotator="bob"),
+    ]
+    (row,) = (row for row in span_agreement(said) if row.label == "all")
+    assert (row.spans, row.exact) == ((1, 1), 1.0)
+
+
 def test_a_value_is_one_span_a_list_of_them_or_none() -> None:
-    assert spans_of({"start": 1, "end": 2, "label": "x"}) == {(1, 2, "x")}
+    assert spans_of({"start": 1, "end": 2, "label": "x"}) == {Span(1, 2, "x")}
     assert spans_of({"spans": []}) == frozenset()
     for other in ({"serious": True}, {"spans": 3}, {"spans": [{"start": "1", "end": 2, "label": "x"}]}):
         assert spans_of(other) is None
