@@ -82,6 +82,7 @@ def write_tasks(
     returns its path.
     """
     grouped = _by_case(suggestions)
+    offered = _offered(ranked or {})
     tasks = []
     for case in cases:
         said = grouped[case.case_id]
@@ -89,7 +90,7 @@ def write_tasks(
         if reasons and case.case_id in reasons:
             data["reason"] = reasons[case.case_id]
         if ranked is not None:
-            data[SUGGESTED] = _offered(case, ranked)
+            data[SUGGESTED] = offered[case.case_id]
         predictions = [
             {"model_version": name, "result": _result([a for a in said if a.annotator == name], data["text"])}
             for name in sorted({a.annotator for a in said})
@@ -102,14 +103,15 @@ def write_tasks(
     return config
 
 
-def _offered(case: Case, ranked: Ranked) -> list[dict[str, str]]:
-    """Choices as Label Studio takes them from a task: `value` is what the export says."""
-    return [
-        {"value": f"{code} {name}", "hint": f"{place}. for: {verbatim}"}
-        for (case_id, verbatim), terms in ranked.items()
-        if case_id == case.case_id
-        for place, (code, name) in enumerate(terms, 1)
-    ]
+def _offered(ranked: Ranked) -> dict[str, list[dict[str, str]]]:
+    """By case, choices as Label Studio takes them from a task: `value` is what the export says."""
+    found: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for (case_id, verbatim), terms in ranked.items():
+        found[case_id] += [
+            {"value": f"{code} {name}", "hint": f"{place}. for: {verbatim}"}
+            for place, (code, name) in enumerate(terms, 1)
+        ]
+    return found
 
 
 def _by_case(annotations: Iterable[Annotation]) -> dict[str, list[Annotation]]:

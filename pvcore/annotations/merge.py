@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -131,6 +131,9 @@ class Pool:
         self.earlier -= again
         self._drop(key for key in self.said if key[:3] in again)
         arrived = {case.case_id: case.narrative for case in cases}
+        held: dict[str, list[tuple[str, str, str, str]]] = defaultdict(list)
+        for key in self.said:
+            held[key[0]].append(key)
         for case in cases:
             before = self.cases.get(case.case_id)
             if before is None:
@@ -141,7 +144,7 @@ class Pool:
             else:
                 self.counts["cases replaced"] += 1
                 self.cases[case.case_id] = (case, batch)
-                old = [key for key in self.said if key[0] == case.case_id]
+                old = held[case.case_id]
                 marked = {key[:3] for key in old if "spans" in self.said[key][0].value}
                 self._drop(key for key in old if key[:3] in asked and (not key[2] or key[:3] in marked))
                 self.earlier |= marked - asked

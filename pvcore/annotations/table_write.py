@@ -83,15 +83,16 @@ def write_tasks(
     grouped: dict[tuple[str, str, str], list[Annotation]] = defaultdict(list)
     for a in suggestions:
         grouped[a.case_id, a.problem, a.target].append(a)
+    coded: dict[str, list[str]] = defaultdict(list)
+    for case_id, problem, target in grouped:
+        coded[case_id] += [target] if problem == "coding" else []
     rows = []
     for case in cases:
         fields = {name: text for name, text in _fields(case).items() if name in WORK}
         fields |= {"reason": (reasons or {}).get(case.case_id, "")}
         fields |= _agreed(grouped[case.case_id, "seriousness", ""])
-        coded = [
-            target for (case_id, problem, target) in grouped if (case_id, problem) == (case.case_id, "coding")
-        ]
-        verbatims = dict.fromkeys([*(r.verbatim for r in case.reactions if r.verbatim), *coded]) or {"": None}
+        words = [*(r.verbatim for r in case.reactions if r.verbatim), *coded[case.case_id]]
+        verbatims = dict.fromkeys(words) or {"": None}
         for number, verbatim in enumerate(verbatims):
             row = fields if number == 0 else {"case_id": case.case_id}
             terms = (ranked or {}).get((case.case_id, verbatim), ())
