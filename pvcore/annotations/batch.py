@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -108,6 +109,8 @@ def read(source: str | Path | bytes, *, name: str | None = None, meddra_version:
     if reader is None:
         known = "; ".join(f"{reader.NAME} ({reader.DESCRIPTION})" for reader in READERS)
         what = "of no known format" if file.head.strip() else "empty"
+        if file.head[:2] in (BOM_UTF16_LE, BOM_UTF16_BE):  # also what > of PowerShell writes
+            raise refuse(file.name, "file", "is UTF-16", "save it as UTF-8")
         raise refuse(file.name, "file", what, f"known are {known}")
     with _no_collection():
         content = reader.read(file, meddra_version)

@@ -11,7 +11,9 @@ from pvcore.plain import CONTROL
 
 def check(content: Content) -> list[Fault]:
     """Every fault of the records of a batch."""
-    faults = [] if content.cases else [Fault("batch", "holds no case")]
+    left_out = ", ".join(f"{number} x {reason}" for reason, number in content.dropped.items())
+    nothing = Fault("batch", "holds no case", f"left out: {left_out}" if left_out else "")
+    faults = [] if content.cases else [nothing]
     seen = Counter(case.case_id for case in content.cases)
     faults += [
         Fault(f"case {case_id!r}", f"stands in the batch {number} times", "keep the latest version only")

@@ -20,7 +20,15 @@ from typing import Any
 
 from pvcore.annotations.fields import case_of, llt_of, require_versions, seriousness_of, version_of
 from pvcore.annotations.reading import Content, Findings, Source, json_of, members, refuse, text_of
-from pvcore.annotations.table_mapping import CASE, FIELDS, IGNORED, MEMBER, TableMapping, mapping_of
+from pvcore.annotations.table_mapping import (
+    CASE,
+    DELIMITERS,
+    FIELDS,
+    IGNORED,
+    MEMBER,
+    TableMapping,
+    mapping_of,
+)
 from pvcore.annotations.table_rows import PARQUET, Rows, header_of, rows_of
 from pvcore.annotations.table_write import write, write_tasks
 from pvcore.errors import BatchError
@@ -41,7 +49,12 @@ def detect(source: Source) -> bool:
     """Whether the file is Parquet, a zip with a mapping, or CSV with a column `case_id`."""
     if source.members:
         return MEMBER in source.members
-    return source.head[:4] == PARQUET or "case_id" in header_of(source.head)
+    return source.head[:4] == PARQUET or _delimiter(source.head) is not None
+
+
+def _delimiter(head: bytes) -> str | None:
+    """What a CSV has between its columns, one of which is `case_id`; None for no such file."""
+    return next((d for d in DELIMITERS if "case_id" in header_of(head, d)), None)
 
 
 def read(source: Source, meddra_version: str | None = None) -> Content:
@@ -64,7 +77,7 @@ def read(source: Source, meddra_version: str | None = None) -> Content:
 def _unpacked(source: Source, found: Findings) -> tuple[TableMapping, str, bytes]:
     """The mapping, and the name and bytes of the table."""
     if not source.members:
-        return TableMapping(), source.name, source.read()
+        return TableMapping(delimiter=_delimiter(source.head) or ","), source.name, source.read()
     files = members(source)
     mapping = mapping_of(text_of(files.pop(MEMBER), source.name, MEMBER), found)
     if mapping.table is not None and mapping.table in files:

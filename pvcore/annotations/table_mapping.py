@@ -38,6 +38,8 @@ SAID = ("annotator", "time", "guideline", "serious", "criteria", "verbatim", "ll
         "problem", "value")  # fmt: skip
 FIELDS = (*CASE, *SAID)
 """What a column can be. A row is about one case and says at most one thing of each problem of it."""
+DELIMITERS = (",", ";", "\t")
+"""Of a CSV without a mapping: a spreadsheet takes what the settings of its country say."""
 IGNORED = ("reason", "suggested_llt_codes", "suggested_llt_names")
 """Columns of a work list that tell a person something and say nothing themselves."""
 

@@ -28,11 +28,11 @@ class Rows:
     places: Callable[[int], str]
 
 
-def header_of(head: bytes) -> list[str]:
+def header_of(head: bytes, delimiter: str = ",") -> list[str]:
     """The names in the first line of a CSV file; [] for what is none."""
     try:
         line = head.split(b"\n", 1)[0].decode("utf-8-sig").strip()
-        return [name.strip() for name in next(csv.reader([line]), [])]
+        return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
     except (UnicodeDecodeError, csv.Error):
         return []
 

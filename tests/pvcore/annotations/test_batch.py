@@ -85,6 +85,12 @@ def test_unknown_formats_are_named(data: bytes) -> None:
         read(data, name="file")
 
 
+@pytest.mark.parametrize("text", ["case_id\tnarrative\n1\tA rash.\n", '{"text": "A rash.", "label": []}\n'])
+def test_a_file_in_utf_16_is_called_so(text: str) -> None:
+    with pytest.raises(BatchError, match=r"is UTF-16 \(save it as UTF-8\)"):
+        read(text.encode("utf-16"), name="file")
+
+
 def test_a_missing_file_is_a_batch_error(tmp_path: Path) -> None:
     with pytest.raises(BatchError, match="cannot be read"):
         read(tmp_path / "none.xml")
@@ -99,6 +105,8 @@ def test_check_finds_everything() -> None:
         "case 'b': is annotated but not in the batch",
     ]
     assert [f.what for f in check(Content((), ()))] == ["holds no case"]
+    (nothing,) = check(Content((), (), {"nullified case (C.1.11.1)": 2}))
+    assert str(nothing) == "batch: holds no case (left out: 2 x nullified case (C.1.11.1))"
 
 
 def test_path_and_bytes_read_alike(tmp_path: Path) -> None:

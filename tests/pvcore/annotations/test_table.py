@@ -58,6 +58,14 @@ def test_a_table_with_its_mapping() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_table_as_a_spreadsheet_of_another_country_saves_it(delimiter: str) -> None:
+    rows = 'case_id,narrative,serious,annotator\n1,"A rash; and, later, a fever.",yes,x\n2,Well again.,no,x\n'
+    buffer = io.StringIO()
+    csv.writer(buffer, delimiter=delimiter).writerows(csv.reader(io.StringIO(rows)))
+    assert read(b"\xef\xbb\xbf" + buffer.getvalue().encode()).digest == read(rows.encode()).digest
+
+
 def test_a_mapping_is_meant_as_it_is_written() -> None:
     mapping = """columns: {No: case_id, On: narrative, Yes: serious}
 constants: {annotator: 0123}
