@@ -15,6 +15,7 @@ An empty cell is not known. `drugs` and `reactions` are names with separators, o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -43,6 +44,9 @@ SERIOUS = {
     **dict.fromkeys(("not serious", "false", "no", "n", "0"), "not serious"),
 }
 """What `serious` may be without a mapping of its values; E2B's 2 for "no" must be mapped."""
+
+_LIST = re.compile(r'\[\s*[]{"]')
+"""How a list of texts or objects begins in JSON; the name [18F]FDG begins otherwise."""
 
 
 def detect(source: Source) -> bool:
@@ -145,7 +149,7 @@ def _each(rows: Rows) -> Iterator[tuple[str, dict[str, str]]]:
 def _value(name: str, cell: str, separator: str, at: str, found: Findings) -> Any:
     """A cell as the JSON value of a field of a Case."""
     if name in ("drugs", "reactions"):
-        return _json(cell, at, found) if cell.startswith("[") else _several(cell, separator)
+        return _json(cell, at, found) if _LIST.match(cell) else _several(cell, separator)
     if name == "age_years":
         try:
             return float(cell)

@@ -66,6 +66,16 @@ def test_a_table_as_a_spreadsheet_of_another_country_saves_it(delimiter: str) ->
     assert read(b"\xef\xbb\xbf" + buffer.getvalue().encode()).digest == read(rows.encode()).digest
 
 
+def test_a_name_may_begin_with_a_bracket() -> None:
+    rows = """case_id,narrative,drugs
+1,A rash.,[18F]FDG; aspirin
+2,A rash.,"[""[18F]FDG"", {""name"": ""aspirin"", ""role"": ""suspect""}]"
+3,A rash.,[]
+"""
+    drugs = [case.drugs for case in read(rows.encode()).cases]
+    assert drugs == [(Drug("[18F]FDG"), Drug("aspirin")), (Drug("[18F]FDG"), Drug("aspirin", "suspect")), ()]
+
+
 def test_a_mapping_is_meant_as_it_is_written() -> None:
     mapping = """columns: {No: case_id, On: narrative, Yes: serious}
 constants: {annotator: 0123}
