@@ -1,4 +1,4 @@
-"""doccano: a JSON Lines export, or the zip of one file an annotator that it offers for several.
+"""doccano: a JSON Lines or JSON export, or the zip of one file an annotator that it offers for several.
 
 A line has `text`, and `case_id` with other fields of a Case and `meddra_version` beside it, where doccano
 keeps a document's own fields (or under `meta`). doccano's exports name no user (a rewrite dropped user and
@@ -33,20 +33,30 @@ from pvcore.annotations.fields import (
     version_of,
 )
 from pvcore.annotations.prodigy import merged
-from pvcore.annotations.reading import LLT_CODE, Content, Findings, Source, first_object, json_lines, members
+from pvcore.annotations.reading import (
+    LLT_CODE,
+    Content,
+    Findings,
+    Source,
+    first_object,
+    json_lines,
+    json_of,
+    members,
+    text_of,
+)
 from pvcore.annotations.spans import Span, annotations_of, parts_of, spans_of, words_of
 from pvcore.records import Annotation, Case
 
 NAME = "doccano"
-DESCRIPTION = "doccano JSON Lines, or a zip of them"
+DESCRIPTION = "doccano JSON Lines or JSON, or a zip of JSON Lines"
 KEYS = {"entities", "label", "labels", "cats", "relations", "Comments"}
 NOBODY = ("all", "unknown")
 """What doccano calls the file of a project that all annotators share: no annotator's name."""
 
 
 def detect(source: Source) -> bool:
-    """Whether the first line is an object as doccano writes it, or the file a zip of .jsonl files only."""
-    first = first_object(source.head)
+    """Whether the first object is one as doccano writes it, or the file a zip of .jsonl files only."""
+    first = first_object(source.head) or _first_listed(source.head)
     if "text" in first and "data" not in first:
         return not KEYS.isdisjoint(first)
     return bool(source.members) and all(name.lower().endswith(".jsonl") for name in source.members)
@@ -86,12 +96,34 @@ def read(source: Source, meddra_version: str | None = None) -> Content:
 def _lines(source: Source, found: Findings) -> Iterator[tuple[str, str | None, dict[str, Any]]]:
     """(place, annotator if the file's name is one, document)."""
     if not source.members:
-        for at, line in json_lines(source.read(), found):
+        documents = _json_list if _first_listed(source.head) else json_lines
+        for at, line in documents(source.read(), found):
             yield at, None, line
     for name, data in members(source).items() if source.members else ():
         stem = unquote(PurePosixPath(name).stem)
         for at, line in json_lines(data, found, name):
             yield at, None if stem.lower() in NOBODY else stem, line
+
+
+def _first_listed(head: bytes) -> dict[str, Any]:
+    """The first object of a JSON list, or {} for any other file."""
+    text = head.decode("utf-8-sig", "ignore").lstrip()
+    if text[:1] != "[":
+        return {}
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text[1:].lstrip())
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _json_list(data: bytes, found: Findings) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place, object) of each item of a JSON list; what is no JSON object becomes a fault."""
+    for number, value in enumerate(json_of(text_of(data, found.source), found.source), 1):
+        if isinstance(value, dict):
+            yield f"document {number}", value
+        else:
+            found.fault(f"document {number}", "is no JSON object", "export again")
 
 
 def _said(

@@ -126,6 +126,18 @@ def test_doccano_one_file_an_annotator() -> None:
     assert read(lines(judged), name="b").annotations[0].value == {"serious": False, "criteria": []}
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+def test_doccano_as_one_json_list(indent: int | None) -> None:
+    said = [
+        {"id": n, "text": f"{TEXT} {n}", "case_id": f"A-{n}", "annotator": "ann", "label": ["serious"]}
+        for n in (1, 2)
+    ]
+    listed = read(b"\xef\xbb\xbf" + json.dumps(said, indent=indent).encode())
+    assert (listed.format, listed.digest) == ("doccano", read(lines(*said)).digest)
+    with pytest.raises(BatchError, match="document 2: is no JSON object"):
+        read(json.dumps([said[0], 3]).encode())
+
+
 def test_doccano_must_say_who() -> None:
     for data in (lines(document()), zipped(**{"all.jsonl": lines(document()).decode()})):
         with pytest.raises(BatchError, match="does not say who labelled it"):
