@@ -130,6 +130,7 @@ def _report(
         found.fault(at, f"{entity.text} is defined nowhere", "write the character itself")
     if report.get("casenullification") == "1":
         found.drop("nullified case (A.1.13)")
+        found.nullified.add(case_id)
         return None
     patients = [section for tag, section in sections if tag == "patient"]
     if not patients:

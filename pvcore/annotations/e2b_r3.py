@@ -88,6 +88,7 @@ def _message(
         at = f"case {parts.case_id}"
         if parts.nullified:
             found.drop("nullified case (C.1.11.1)")
+            found.nullified.add(parts.case_id)
             continue
         case = case_of(parts, at, meddra_version, found)
         yield case, _annotations(case, annotator, time, found)

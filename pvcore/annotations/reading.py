@@ -44,11 +44,15 @@ class Content:
 
 @dataclass(slots=True)
 class Findings:
-    """Faults and counts as they come up while a file is read; all faults are raised together."""
+    """Faults and counts as they come up while a file is read; all faults are raised together.
+
+    `nullified` are cases that their sender took back, also where the file holds an earlier version of one.
+    """
 
     source: str
     faults: list[Fault] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
+    nullified: set[str] = field(default_factory=set)
 
     def fault(self, where: str, what: str, advice: str = "") -> None:
         self.faults.append(Fault(where, what, advice))
@@ -64,6 +68,10 @@ class Findings:
         for case, said in records:
             cases.append(case)
             annotations += said
+        if self.nullified:
+            kept = [case for case in cases if case.case_id not in self.nullified]
+            self.drop("earlier version of a nullified case", len(cases) - len(kept))
+            cases, annotations = kept, [a for a in annotations if a.case_id not in self.nullified]
         return self.finish(cases, annotations)
 
     def finish(self, cases: list[Case], annotations: list[Annotation]) -> Content:

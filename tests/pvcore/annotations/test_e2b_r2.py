@@ -159,3 +159,11 @@ def test_nullified_reports_are_counted() -> None:
         "<serious>1", "<casenullification>1</casenullification><serious>1"
     )
     assert read(message(REPORT, gone), name="b").dropped == {"nullified case (A.1.13)": 1}
+
+
+def test_no_earlier_version_of_a_nullified_report_stays() -> None:
+    other = REPORT.replace("GB-X-1", "GB-X-2")
+    gone = other.replace("<serious>1", "<casenullification>1</casenullification><serious>1")
+    found = read(message(REPORT, other, gone), name="b")
+    assert found.digest == read(message(REPORT), name="b").digest
+    assert found.dropped == {"earlier version of a nullified case": 1, "nullified case (A.1.13)": 1}

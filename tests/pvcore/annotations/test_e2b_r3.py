@@ -165,3 +165,19 @@ def test_a_code_needs_a_version(tmp_path: Path) -> None:
         read(data, name="b")
     codings = [a for a in read(data, name="b", meddra_version="28.1").annotations if a.problem == "coding"]
     assert [a.meddra_version for a in codings] == ["28.1"]
+
+
+def test_no_earlier_version_of_a_nullified_report_stays(tmp_path: Path) -> None:
+    cases = [Case("A-1", "A bad rash."), Case("A-2", "Well again.")]
+    e2b_r3.write(cases, [], tmp_path / "b.xml", "29.0")
+    text = (tmp_path / "b.xml").read_text("utf-8")
+    last = text[text.rindex("<PORR_IN049016UV>") : text.rindex("</PORR_IN049016UV>")]
+    said = '<investigationCharacteristic><code code="3"/><value code="1"/></investigationCharacteristic>'
+    again = last.replace("</investigationEvent>", f"<subjectOf2>{said}</subjectOf2></investigationEvent>")
+    found = read(text.replace(last, f"{last}</PORR_IN049016UV>{again}").encode(), name="b")
+    assert [case.case_id for case in found.cases] == ["A-1"]
+    assert (
+        found.dropped["earlier version of a nullified case"]
+        == found.dropped["nullified case (C.1.11.1)"]
+        == 1
+    )
