@@ -192,12 +192,15 @@ def _words(value: Mapping[str, Any], data: Mapping[str, Any], where: str, found:
 
 
 def _codes(value: Mapping[str, Any]) -> list[str]:
-    """Codes of a text area, of chosen suggestions, or of the leaves of a taxonomy."""
+    """Codes of chosen suggestions, of the leaves of a taxonomy, or of a text area.
+
+    Beside a choice `text` holds the region's own words; only a text area writes what was typed over them.
+    """
     paths = value.get("taxonomy", [])
     leaves = (
         [path[-1] for path in paths if isinstance(path, list) and path] if isinstance(paths, list) else []
     )
-    texts = value.get("text", value.get("choices", leaves))
+    texts = value.get("choices", leaves if "taxonomy" in value else value.get("text", []))
     return [
         str(text).split()[0] if str(text).split() else ""
         for text in (texts if isinstance(texts, list) else [texts])

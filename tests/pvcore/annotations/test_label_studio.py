@@ -98,7 +98,8 @@ def test_cancelled_and_empty_annotations_are_counted() -> None:
 def test_taxonomy_and_user_objects() -> None:
     item = task(*region(code=None), completed_by={"id": 4, "email": "ann@example.org"})
     leaf = {"id": "r1", "from_name": "llt", "type": "taxonomy",
-            "value": {"start": START, "end": START + 8, "taxonomy": [["Skin", "90000007 Rash"]]}}  # fmt: skip
+            "value": {"start": START, "end": START + 8, "text": "bad rash",
+                      "taxonomy": [["Skin", "90000007 Rash"]]}}  # fmt: skip
     item["annotations"][0]["result"].append(leaf)
     said = batch(item).annotations
     assert [(a.annotator, a.value) for a in said] == [("ann@example.org", {"llt_code": "90000007"})]

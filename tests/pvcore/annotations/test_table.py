@@ -205,7 +205,8 @@ def test_label_studio_offers_the_ranked_terms_and_reads_the_chosen_one(tmp_path:
     span = {"start": 2, "end": 10}
     tasks[0]["annotations"] = [{"completed_by": "chief", "result": [
         {"id": "r", "from_name": "reaction", "type": "labels", "value": {**span, "labels": ["Reaction"]}},
-        {"id": "r", "from_name": "suggested", "type": "choices", "value": {**span, "choices": ["90000002 Rash, bad"]}},
+        {"id": "r", "from_name": "suggested", "type": "choices", "value": {
+            **span, "text": "bad rash", "choices": ["90000002 Rash, bad"]}},
     ]}]  # fmt: skip
     found = read(json.dumps(tasks).encode(), name="b", meddra_version="29.0")
     assert [(a.target, a.value) for a in found.annotations] == [("bad rash", {"llt_code": "90000002"})]
