@@ -95,8 +95,8 @@ def table(source: Source, found: Findings) -> Iterator[Said]:
             found.fault(place, "does not say who said it", "a column `annotator`")
         else:
             first, second = (
-                Described(row.get(f"drug_name{n}", ""), row.get(f"smiles{n}", ""), _several(row.get(f"org{n}", "")),
-                          _several(row.get(f"genes{n}", "")))
+                Described(row.get(f"drug_name{n}", ""), re.sub(r"[\r\n]", "", row.get(f"smiles{n}", "")),
+                          _several(row.get(f"org{n}", "")), _several(row.get(f"genes{n}", "")))
                 for n in (1, 2)
             )  # fmt: skip
             said = ANSWERS.get(answer)
@@ -104,8 +104,8 @@ def table(source: Source, found: Findings) -> Iterator[Said]:
 
 
 def _several(cell: str) -> tuple[str, ...]:
-    """Names with ; or , between them, or a JSON list; each once, in their order."""
-    parts = re.split(r"[;,]", cell.strip("[]"))
+    """Names with ; or , or a line's end between them, or a JSON list; each once, in their order."""
+    parts = re.split(r"[;,\r\n]", cell.strip("[]"))
     return tuple(dict.fromkeys(name for part in parts if (name := part.strip().strip("\"'"))))
 
 

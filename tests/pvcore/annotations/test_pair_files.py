@@ -13,7 +13,7 @@ from pvcore.annotations import pair_files
 from pvcore.annotations.batch import make_batch, read
 from pvcore.annotations.generate_pairs import generate_pairs
 from pvcore.annotations.pair_sets import read_sets, set_name
-from pvcore.annotations.pairs import Described, pair_case
+from pvcore.annotations.pairs import Described, drugs_of, pair_case
 from pvcore.errors import BatchError, NotFound
 
 ROW = {
@@ -134,3 +134,11 @@ def test_a_pickle_that_is_no_set_is_refused(tmp_path: Path, capsys, data: bytes,
 def test_an_inbox_never_unpickles() -> None:
     with pytest.raises(BatchError, match="no known format"):
         read(pickle.dumps([("DB1",)]))
+
+
+def test_cells_of_several_lines() -> None:
+    rows = "drug_name1,genes1,org1,smiles1,drug_name2\n"
+    split = read((rows + 'abacol,"CYP3A4\nCYP2D6","Humans\r\nMice","CC\nO",zelafib\n').encode())
+    assert split.digest == read((rows + "abacol,CYP3A4; CYP2D6,Humans; Mice,CCO,zelafib\n").encode()).digest
+    pair = drugs_of(split.cases[0].narrative)
+    assert pair and pair[0] == Described("abacol", "CCO", ("Humans", "Mice"), ("CYP3A4", "CYP2D6"))
