@@ -133,7 +133,9 @@ def _records(
                 value = _value(name, row[name], mapping.separator, at, found)
                 if known.setdefault(name, value) != value:
                     found.fault(at, f"{name} differs from an earlier row of the case", "one value a case")
-        verbatims.setdefault(case_id, {}).update({row["verbatim"]: None} if row.get("verbatim") else {})
+        # words that another problem speaks of, such as a pair of drugs, are no reaction
+        reported = {row.get("verbatim", ""): None} if row.get("problem", "") in ("", "coding") else {}
+        verbatims.setdefault(case_id, {}).update(reported)
         said.setdefault(case_id, []).extend(_said(row, case_id, mapping, meddra_version, at, found))
     cases = [
         _case(case_id, known, said[case_id], verbatims[case_id], found) for case_id, known in fields.items()
@@ -181,7 +183,7 @@ def _case(
     if case is None:
         return None
     known = {reaction.verbatim for reaction in case.reactions}
-    new = tuple(Reaction(verbatim) for verbatim in verbatims if verbatim not in known)
+    new = tuple(Reaction(verbatim) for verbatim in verbatims if verbatim and verbatim not in known)
     values = {name: getattr(case, name) for name in case.__dataclass_fields__}
     return Case(**{**values, "reactions": (*case.reactions, *new)}) if new else case
 

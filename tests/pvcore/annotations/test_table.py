@@ -14,6 +14,7 @@ import yaml
 
 from pvcore.annotations import label_studio, table
 from pvcore.annotations.batch import Batch, read
+from pvcore.annotations.pairs import Described, pair_annotation, pair_case
 from pvcore.errors import BatchError
 from pvcore.records import Annotation, Case, Drug, Reaction
 
@@ -74,6 +75,14 @@ def test_a_name_may_begin_with_a_bracket() -> None:
 """
     drugs = [case.drugs for case in read(rows.encode()).cases]
     assert drugs == [(Drug("[18F]FDG"), Drug("aspirin")), (Drug("[18F]FDG"), Drug("aspirin", "suspect")), ()]
+
+
+def test_what_another_problem_speaks_of_is_no_reaction(tmp_path: Path) -> None:
+    pair = Described("abacol"), Described("zelafib")
+    case, said = pair_case(*pair), pair_annotation(*pair, True, "ann")
+    table.write([case], [said], tmp_path / "b.csv")
+    found = read(tmp_path / "b.csv")
+    assert (found.cases, found.annotations) == ((case,), (said,))
 
 
 def test_a_mapping_is_meant_as_it_is_written() -> None:
