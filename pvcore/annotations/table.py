@@ -200,7 +200,10 @@ def _said(
     code = {name: row[name] for name in ("llt_code", "pt_name") if row.get(name)}
     if code:
         values += _coding(code, row.get("verbatim", ""), at, found)
+    unsigned = not row.get("annotator") and IGNORED[0] in row
     if bool(row.get("problem")) != bool(row.get("value")):
+        if unsigned:
+            return []  # a question of a work list that nobody answered
         found.fault(at, "problem without a value, or value without a problem")
     elif row.get("problem"):
         other = _json(row["value"], at, found)
@@ -210,7 +213,7 @@ def _said(
             values.append((row["problem"], row.get("verbatim", ""), other))
     if not values:
         return []
-    if not row.get("annotator") and IGNORED[0] in row:
+    if unsigned:
         found.drop("row of a work list that nobody signed")
         return []
     if not row.get("annotator"):

@@ -20,6 +20,8 @@ Ranked = Mapping[tuple[str, str], Sequence[tuple[str, str]]]
 CODING = ({"llt_code"}, {"pt_name"}, {"llt_code", "pt_name"})
 WORK = (*CASE[:-1], "reason", "annotator", "serious", "criteria", "verbatim", "llt_code", "meddra_version",
         *IGNORED[1:])  # fmt: skip
+OTHER = ("problem", "value")
+SERIOUSNESS = ("seriousness", "")
 
 
 def write(cases: Iterable[Case], annotations: Iterable[Annotation], path: str | Path) -> None:
@@ -74,37 +76,48 @@ def write_tasks(
     reasons: Mapping[str, str] | None = None,
     ranked: Ranked | None = None,
 ) -> None:
-    """A work list as CSV: a row for each verbatim of a case (one for a case without any) to be filled in.
+    """A work list as CSV: a row for each verbatim of a case, and for each question of a problem without cells of its
+    own (one for a case without any), to be filled in.
 
-    `serious`, `criteria` and `llt_code` hold what was said so far (`suggestions`) where all who said it
+    `serious`, `criteria`, `llt_code` and `value` hold what was said so far (`suggestions`) where all who said it
     agree, and are empty where they do not; `ranked` LLTs stand in columns of their own, best first. Who
     judges a row puts their name into `annotator`: without one, it says nothing.
     """
-    grouped: dict[tuple[str, str, str], list[Annotation]] = defaultdict(list)
+    grouped: dict[str, dict[tuple[str, str], list[Annotation]]] = defaultdict(lambda: defaultdict(list))
     for a in suggestions:
-        grouped[a.case_id, a.problem, a.target].append(a)
-    coded: dict[str, list[str]] = defaultdict(list)
-    for case_id, problem, target in grouped:
-        coded[case_id] += [target] if problem == "coding" else []
+        grouped[a.case_id][a.problem, a.target].append(a)
     rows = []
     for case in cases:
+        said = grouped[case.case_id]
         fields = {name: text for name, text in _fields(case).items() if name in WORK}
-        fields |= {"reason": (reasons or {}).get(case.case_id, "")}
-        fields |= _agreed(grouped[case.case_id, "seriousness", ""])
-        words = [*(r.verbatim for r in case.reactions if r.verbatim), *coded[case.case_id]]
-        verbatims = dict.fromkeys(words) or {"": None}
-        for number, verbatim in enumerate(verbatims):
-            row = fields if number == 0 else {"case_id": case.case_id}
-            terms = (ranked or {}).get((case.case_id, verbatim), ())
-            rows.append(
-                row
-                | {"verbatim": verbatim}
-                | _agreed(grouped[case.case_id, "coding", verbatim])
-                | dict(
-                    zip(IGNORED[1:], ("; ".join(texts) for texts in zip(*terms, strict=True)), strict=False)
-                )
-            )
-    _save(Path(path), WORK, rows)
+        fields |= {"reason": (reasons or {}).get(case.case_id, "")} | _agreed(said[SERIOUSNESS], WORK)
+        asked = [*_coding_rows(case, said, ranked or {}), *_other_rows(said)] or [{"verbatim": ""}]
+        rows.append(fields | asked[0])
+        rows += [{"case_id": case.case_id} | row for row in asked[1:]]
+    other = OTHER if any("problem" in row for row in rows) else ()
+    _save(Path(path), (*WORK, *other), rows)
+
+
+Said = Mapping[tuple[str, str], Sequence[Annotation]]
+"""Problem and target -> what was said so far of a case."""
+
+
+def _coding_rows(case: Case, said: Said, ranked: Ranked) -> list[dict[str, str]]:
+    words = [*(r.verbatim for r in case.reactions if r.verbatim), *(t for p, t in said if p == "coding")]
+    rows = []
+    for verbatim in dict.fromkeys(words):
+        terms = zip(*ranked.get((case.case_id, verbatim), ()), strict=True)
+        suggested = dict(zip(IGNORED[1:], ("; ".join(texts) for texts in terms), strict=False))
+        rows.append({"verbatim": verbatim} | _agreed(said.get(("coding", verbatim), ()), WORK) | suggested)
+    return rows
+
+
+def _other_rows(said: Said) -> list[dict[str, str]]:
+    return [
+        {"verbatim": target, "problem": problem} | _agreed(listed, OTHER)
+        for (problem, target), listed in said.items()
+        if problem != "coding" and (problem, target) != SERIOUSNESS
+    ]
 
 
 def write_answers(
@@ -130,10 +143,10 @@ def write_answers(
     _save(Path(path), (*CASE, "reason", "annotator", "problem", "value"), rows)
 
 
-def _agreed(said: Sequence[Annotation]) -> dict[str, str]:
+def _agreed(said: Sequence[Annotation], cells: Sequence[str]) -> dict[str, str]:
     """The cells for what everybody said, or none. Which criteria are not known has no cell."""
     plain = [replace(a, value={k: v for k, v in a.value.items() if k != "unknown"}) for a in said]
-    made = [{k: v for k, v in _said(a).items() if k in WORK and k != "annotator"} for a in plain]
+    made = [{k: v for k, v in _said(a).items() if k in cells and k != "annotator"} for a in plain]
     return made[0] if made and all(row == made[0] for row in made) else {}
 
 

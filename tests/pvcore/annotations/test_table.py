@@ -200,6 +200,39 @@ def test_a_work_list_is_filled_in_and_comes_back(tmp_path: Path) -> None:
     assert found.cases == tuple(CASES)
 
 
+def test_a_work_list_asks_the_questions_of_every_problem(tmp_path: Path) -> None:
+    said = [
+        Annotation("c1", "triage", {"priority": p}, who) for p, who in (("urgent", "a"), ("routine", "b"))
+    ]
+    said += [Annotation("c2", "triage", {"priority": "urgent"}, who) for who in ("a", "b")]
+    cases = [
+        Case("c1", "A rash.", reactions=(Reaction("rash"),)),
+        Case("c2", "A fever."),
+        Case("c3", "Well."),
+    ]
+    table.write_tasks(cases, tmp_path / "work.csv", suggestions=said)
+    with (tmp_path / "work.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    asked = [(row["case_id"], row["verbatim"], row["problem"], row["value"]) for row in rows]
+    agreed = '{"priority": "urgent"}'
+    expected = [
+        ("c1", "rash", "", ""),
+        ("c1", "", "triage", ""),
+        ("c2", "", "triage", agreed),
+        ("c3", "", "", ""),
+    ]
+    assert asked == expected
+    assert not read(tmp_path / "work.csv").annotations  # nobody signed
+    rows[1] |= {"annotator": "chief", "value": agreed}
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    found = read(buffer.getvalue().encode())
+    assert found.annotations == (Annotation("c1", "triage", {"priority": "urgent"}, "chief"),)
+    assert found.dropped == {"row of a work list that nobody signed": 1}
+
+
 def test_label_studio_offers_the_ranked_terms_and_reads_the_chosen_one(tmp_path: Path) -> None:
     import json
 
