@@ -12,13 +12,14 @@ MARKED = {"Drug": "#0072B2", "Reaction": "#d33"}
 """Labels of SPANS, with their colours."""
 
 
-def labeling_config(*, suggested: bool = False) -> str:
+def labeling_config(*, suggested: bool = False, spans: bool = False) -> str:
     """The XML to paste into a project's settings (Labeling Interface, Code).
 
     Controls: `seriousness` (one choice), `criteria` (several, for a serious case), `reaction` (mark the
     words of each reaction in the text) and, for each marked region, `llt` (its LLT code of 8 digits; a
     Taxonomy of the same name whose leaves begin with the code is read as well). With `suggested`, each
-    task brings ranked LLTs in its field of that name, and one click takes one for the marked words.
+    task brings ranked LLTs in its field of that name, and one click takes one for the marked words. With `spans`
+    drugs and adverse events are marked beside all that.
     """
     criteria = "\n".join(f'      <Choice value="{name}"/>' for name in CRITERIA)
     offered = (
@@ -48,21 +49,25 @@ def labeling_config(*, suggested: bool = False) -> str:
   </Labels>{offered}
   <TextArea name="llt" toName="text" perRegion="true" required="false" maxSubmissions="1"
             placeholder="LLT code, 8 digits" displayMode="region-list"/>
-</View>
+{_spans() if spans else ""}</View>
 """
 
 
 def extraction_config() -> str:
     """The XML of a project of extraction: mark each drug and each adverse event, in one piece each."""
-    labels = "\n".join(
-        f'    <Label value="{name}" background="{colour}"/>' for name, colour in MARKED.items()
-    )
     return f"""<View>
   <Header value="$case_id"/>
   <Text name="text" value="$text"/>
-  <Header value="Mark each drug and each adverse event"/>
+{_spans()}</View>
+"""
+
+
+def _spans() -> str:
+    labels = "\n".join(
+        f'    <Label value="{name}" background="{colour}"/>' for name, colour in MARKED.items()
+    )
+    return f"""  <Header value="Mark each drug and each adverse event"/>
   <Labels name="{SPANS}" toName="text">
 {labels}
   </Labels>
-</View>
 """

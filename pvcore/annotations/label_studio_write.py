@@ -78,10 +78,11 @@ def write_tasks(
     `reasons` says by case why it is put before a person (shown as `data.reason`). `ranked` LLTs are
     offered as choices for the words that a person marks; those of all verbatims of a case stand in one
     list, each with its words, for Label Studio knows choices of a task only. With `spans` the project asks for
-    marked words (extraction) in place of seriousness and codes. The labeling configuration is written beside it;
-    returns its path.
+    marked words (extraction), in place of seriousness and codes unless something is suggested of these. The labeling
+    configuration is written beside it; returns its path.
     """
-    grouped = _by_case(suggestions)
+    suggested = list(suggestions)
+    grouped = _by_case(suggested)
     offered = _offered(ranked or {})
     tasks = []
     for case in cases:
@@ -98,7 +99,8 @@ def write_tasks(
         tasks.append({"data": data, "predictions": predictions})
     _save(Path(path), tasks)
     config = Path(path).with_suffix(".config.xml")
-    text = extraction_config() if spans else labeling_config(suggested=ranked is not None)
+    alone = spans and all(a.problem == "extraction" for a in suggested)
+    text = extraction_config() if alone else labeling_config(suggested=ranked is not None, spans=spans)
     config.write_text(text, "utf-8")
     return config
 

@@ -23,7 +23,8 @@ ASIDE = "aside"
 class WorkList:
     """Cases in order of their ids; `reasons` by case. `aside` counts items that wait for another split.
 
-    `ranked` are the LLT codes that the migration suggests, best first, by case and verbatim.
+    `problems` are those of which something waits. `ranked` are the LLT codes that the migration suggests, best first,
+    by case and verbatim.
     """
 
     cases: tuple[Case, ...]
@@ -31,6 +32,7 @@ class WorkList:
     reasons: dict[str, str]
     ranked: dict[tuple[str, str], tuple[str, ...]]
     aside: int
+    problems: frozenset[str]
 
 
 def work_list(store: Blobs, name: str) -> WorkList:
@@ -59,6 +61,7 @@ def work_list(store: Blobs, name: str) -> WorkList:
         reasons={case_id: "\n".join(found) for case_id, found in reasons.items()},
         ranked=ranked,
         aside=len(items) - len(waiting),
+        problems=frozenset(item.annotation.problem for item in waiting),
     )
 
 

@@ -185,4 +185,5 @@ def write_work_list(workspace: Workspace, name: str, file: Path) -> tuple[WorkLi
         return found, None
     if file.suffix != ".json":
         raise ConfigError(f"{file}: a work list is a .csv file or a .json file for Label Studio.")
-    return found, label_studio.write_tasks(found.cases, file, **said)
+    spans = "extraction" in found.problems
+    return found, label_studio.write_tasks(found.cases, file, **said, spans=spans)
