@@ -1,7 +1,8 @@
 """VAERS yearly public files (US Vaccine Adverse Event Reporting System): a zip of three CSV tables.
 
 Source: VAERS Data Use Guide. `<year>VAERSDATA.csv` (one row a report), `<year>VAERSSYMPTOMS.csv` (five
-Preferred Terms a row, by name, with the MedDRA version), `<year>VAERSVAX.csv` (products), all latin-1.
+Preferred Terms a row, by name, with the MedDRA version), `<year>VAERSVAX.csv` (products), all latin-1. Files of
+2025 and later hold every version of a report, numbered in the column ORDER of each table: the last one counts.
 
 Seriousness is what the regulator derives from the form (21 CFR 600.80): serious if DIED, L_THREAT,
 HOSPITAL, X_STAY, DISABLE (or, since 2017, BIRTH_DEFECT) is ticked. A box that is not ticked is taken
@@ -35,6 +36,8 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "VAERSVAX.csv": ("VAERS_ID", "VAX_NAME"),
 }  # fmt: skip
 """The tables with the columns that are needed."""
+ORDER = "ORDER"
+"""Numbers the versions of a report, in files that have more than one of it."""
 
 
 def detect(source: Source) -> bool:
@@ -49,6 +52,7 @@ def read(source: Source, meddra_version: str | None = None) -> Content:
     tables = _tables(members(source), found)
     if found.faults:
         raise BatchError(source.name, found.faults, "Nothing of this batch was used.")
+    _last_versions(tables, found)
     reports = tables["VAERSDATA.csv"]
     columns = {key: reports[key].str.strip() for key in reports.columns}
     received = _dates(columns, found)
@@ -112,6 +116,23 @@ def _tables(files: Mapping[str, bytes], found: Findings) -> dict[str, pd.DataFra
         if not missing:
             tables[suffix] = frame
     return tables
+
+
+def _last_versions(tables: dict[str, pd.DataFrame], found: Findings) -> None:
+    """Leaves the last version of each report in the tables, with its own terms and products."""
+    reports = tables["VAERSDATA.csv"]
+    if ORDER not in reports.columns:
+        return
+    order = pd.to_numeric(reports[ORDER], errors="coerce")
+    for index in order.index[order.isna()]:
+        found.fault(_at(reports, index), f"{ORDER} {reports[ORDER][index]!r} is no number")
+    last = order.groupby(reports["VAERS_ID"].str.strip()).max()
+    found.drop("earlier version of a report", int((order < reports["VAERS_ID"].str.strip().map(last)).sum()))
+    for name, frame in tables.items():
+        if ORDER in frame.columns:
+            own = frame["VAERS_ID"].str.strip().map(last)
+            kept = own.isna() | (pd.to_numeric(frame[ORDER], errors="coerce") == own)
+            tables[name] = frame[kept].reset_index(drop=True)
 
 
 def _at(columns: Mapping[str, Any], index: int) -> str:

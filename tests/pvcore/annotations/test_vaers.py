@@ -67,6 +67,24 @@ def test_a_year() -> None:
     }
 
 
+def test_of_the_versions_of_a_report_the_last_counts() -> None:
+    def numbered(text: str, *numbers: int) -> str:
+        head, *rows = text.splitlines()
+        return "\n".join(f"{row},{n}" for row, n in zip([head, *rows], ("ORDER", *numbers), strict=True))
+
+    later = "1,01/04/1999,OH,80.2,F,Weak legs; died in March,Y,,,Y,Y,,N\n"
+    data = numbered(DATA + later, 1, 2, 1, 1, 10)
+    symptoms = numbered(SYMPTOMS + f"1,Death,8.10{',' * 8}\n", 1, 9, 1, 10)
+    found = read(year(DATA=data, SYMPTOMS=symptoms, VAX=numbered(VAX, 10, 1, 2)), name="1999")
+    first, second, *_ = found.cases
+    assert (first.narrative, [r.pt_name for r in first.reactions]) == ("Weak legs; died in March", ["Death"])
+    assert [drug.name for case in (first, second) for drug in case.drugs] == ["INFLUENZA (X)", "TETANUS (Y)"]
+    assert found.annotations[0].value == {"serious": True, "criteria": ["death", "hospitalisation"]}
+    assert found.dropped["earlier version of a report"] == 1
+    with pytest.raises(BatchError, match="ORDER 'x' is no number"):
+        read(year(DATA=data.replace(",10", ",x")), name="1999")
+
+
 def test_all_faults_come_together() -> None:
     data = DATA.replace("01/04/1999", "1999-01-04").replace("80.2", "old").replace("OH,", "OH,", 1)
     data = data.replace("2,02/05", "x,02/05").replace(",Y,Y,,N", ",Q,Y,,N")
