@@ -27,6 +27,7 @@ from pvcore.annotations.fields import (
     case_of,
     choices_of,
     fields_of,
+    id_of,
     llt_of,
     require_versions,
     seriousness_of,
@@ -72,7 +73,7 @@ def read(source: Source, meddra_version: str | None = None) -> Content:
     annotations: list[Annotation] = []
     for at, who, line in _lines(source, found):
         fields = {**line["meta"], **line} if isinstance(line.get("meta"), dict) else line
-        case_id = str(fields.get("case_id") or "").strip()
+        case_id = id_of(fields.get("case_id"))
         if not case_id:
             found.fault(at, "no `case_id`", "import the documents with it as a field beside `text`")
             continue

@@ -14,6 +14,7 @@ CASE_FIELDS = ("received", "age_years", "sex", "country", "language", "source", 
 SERIOUSNESS = {"serious": True, "not serious": False}
 """What an annotator chooses -> value of `serious`."""
 
+_WHOLE = re.compile(r"[0-9]{1,2}")
 _DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
 
 
@@ -54,6 +55,11 @@ def case_of(
         language=fields.get("language") or "en", drugs=tuple(drugs),
         reactions=(*reactions, *(Reaction(verbatim=target) for target in marked)),
     )  # fmt: skip
+
+
+def id_of(value: Any) -> str:
+    """The id of a case as a text; "" where there is none. An id that was counted may be 0."""
+    return "" if value is None or isinstance(value, bool) else str(value).strip()
 
 
 def fields_of(case: Case) -> dict[str, Any]:
@@ -108,7 +114,14 @@ def _reaction(item: Any) -> Reaction | None:
 
 
 def version_of(stated: Any, asked: str | None, at: str, found: Findings) -> str | None:
-    """The MedDRA version of the codes at one place: what stands there, or what the reader was told."""
+    """The MedDRA version of the codes at one place: what stands there, or what the reader was told.
+
+    Where a version is a number, in JSON or a spreadsheet, 29.0 may have become 29.
+    """
+    if isinstance(stated, int | float) and not isinstance(stated, bool):
+        stated = f"{stated:g}"
+    if isinstance(stated, str) and _WHOLE.fullmatch(stated):
+        stated = f"{stated}.0"
     version = stated or asked
     if asked and version != asked:
         found.fault(at, f"MedDRA {version}, expected {asked}", "give the version that stands there")

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pvcore.annotations.fields import case_of, llt_of, require_versions, seriousness_of, version_of
+from pvcore.annotations.fields import case_of, id_of, llt_of, require_versions, seriousness_of, version_of
 from pvcore.annotations.label_studio_config import SPANS, SUGGESTED, labeling_config
 from pvcore.annotations.label_studio_places import place_of
 from pvcore.annotations.label_studio_write import write, write_tasks
@@ -52,7 +52,7 @@ def read(source: Source, meddra_version: str | None = None) -> Content:
                 f"task {number}", "is no task: it has no `data`", "export as JSON, not as JSON-MIN or CSV"
             )
             continue
-        case_id = str(task["data"].get("case_id") or "").strip()
+        case_id = id_of(task["data"].get("case_id"))
         at = f"task {task.get('id', number)}, case {case_id}"
         if not case_id:
             found.fault(at, "no `case_id` in `data`")

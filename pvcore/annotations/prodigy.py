@@ -26,6 +26,7 @@ from pvcore.annotations.fields import (
     case_of,
     choices_of,
     fields_of,
+    id_of,
     llt_of,
     require_versions,
     seriousness_of,
@@ -56,7 +57,7 @@ def read(source: Source, meddra_version: str | None = None) -> Content:
     annotations: list[Annotation] = []
     for at, line in json_lines(source.read(), found):
         meta = line.get("meta", {})
-        case_id = str(meta.get("case_id") or "").strip() if isinstance(meta, dict) else ""
+        case_id = id_of(meta.get("case_id")) if isinstance(meta, dict) else ""
         if not case_id:
             found.fault(at, "no `case_id` in `meta`", "put it there when the tasks are made")
             continue

@@ -118,6 +118,14 @@ def test_codes_need_a_version() -> None:
     assert len(batch(task(choice("seriousness", "serious")), version=None).annotations) == 1
 
 
+@pytest.mark.parametrize("stated", ["29.0", "29", 29, 29.0])
+def test_a_version_and_an_id_that_are_numbers(stated: Any) -> None:
+    item = task(*region())
+    item["data"] |= {"meddra_version": stated, "case_id": 0}
+    (said,) = batch(item).annotations
+    assert (said.case_id, said.meddra_version) == ("0", "29.0")
+
+
 def test_a_version_that_the_task_contradicts() -> None:
     item = task(*region())
     item["data"]["meddra_version"] = "28.1"

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -113,6 +114,14 @@ def test_a_time_that_is_in_no_order_is_a_fault(time: str) -> None:
     assert told == sorted(f"time {said!r}" for said in ("3/9/2026", time))
     right = rows.replace("3/9/2026", "2026-03-09").format("2026-03-10T09:30:00.5+01:00")
     assert {a.time for a in read(right.encode()).annotations} == {"2026-03-09", "2026-03-10T09:30:00.5+01:00"}
+
+
+def test_a_version_that_a_spreadsheet_took_for_a_number(tmp_path: Path) -> None:
+    rows = "case_id,narrative,verbatim,llt_code,annotator,meddra_version\n1,A rash.,rash,90000001,x,29\n"
+    assert read(rows.encode()).annotations[0].meddra_version == "29.0"
+    frame = pd.read_csv(io.StringIO(rows)).astype({"meddra_version": float})
+    frame.to_parquet(tmp_path / "b.parquet")
+    assert read(tmp_path / "b.parquet").digest == read(rows.encode()).digest
 
 
 def test_parquet_with_types_of_its_own(tmp_path: Path) -> None:

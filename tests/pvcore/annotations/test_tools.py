@@ -62,6 +62,12 @@ def test_prodigy() -> None:
     assert chosen.annotations[0].value == {"serious": True, "criteria": ["death"]}
 
 
+def test_a_case_that_was_counted_from_0() -> None:
+    assert read(lines(answer(meta={"case_id": 0})), meddra_version="29.0").cases[0].case_id == "0"
+    document = {"text": TEXT, "case_id": 0, "label": ["serious"], "annotator": "ann"}
+    assert read(lines(document)).cases[0].case_id == "0"
+
+
 def test_prodigy_counts_what_says_nothing() -> None:
     batch = read(
         lines(answer(answer="reject"), answer(answer="ignore"), answer(spans=[]), answer(answer=None),
