@@ -23,6 +23,7 @@ from pvcore.annotations.fields import case_of, id_of, llt_of, require_versions, 
 from pvcore.annotations.label_studio_config import SPANS, SUGGESTED, labeling_config
 from pvcore.annotations.label_studio_places import place_of
 from pvcore.annotations.label_studio_write import write, write_tasks
+from pvcore.annotations.prodigy import merged
 from pvcore.annotations.reading import ADJUDICATION, Content, Findings, Source, json_of, refuse, text_of
 from pvcore.annotations.spans import EXTRACTION, Span, annotations_of
 from pvcore.records import Annotation, Case
@@ -44,7 +45,7 @@ def read(source: Source, meddra_version: str | None = None) -> Content:
     Raises BatchError with all faults.
     """
     found = Findings(source.name)
-    cases: list[Case] = []
+    cases: dict[str, Case] = {}
     annotations: list[Annotation] = []
     for number, task in enumerate(_tasks(source), 1):
         if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
@@ -61,11 +62,11 @@ def read(source: Source, meddra_version: str | None = None) -> Content:
         said = _annotations(task, case_id, version, at, found)
         data = task["data"]
         case = case_of(data, case_id, data.get("narrative") or data.get("text"), said, at, found)
-        if case is not None:
-            cases.append(case)
+        if case is not None:  # a project to which two work lists were imported may have two tasks of a case
+            cases[case_id] = merged(cases.get(case_id), case, at, found)
             annotations += said
     require_versions(annotations, found)
-    return found.finish(cases, annotations)
+    return found.finish(list(cases.values()), annotations)
 
 
 def _tasks(source: Source) -> list[Any]:

@@ -81,7 +81,7 @@ def merged(known: Case | None, case: Case, at: str, found: Findings) -> Case:
     whole = {name: getattr(known, name) for name in known.__dataclass_fields__}
     if whole | {"reactions": case.reactions} != {name: getattr(case, name) for name in whole}:
         found.fault(
-            at, "differs from an earlier line on this case", "one case has one text and one set of fields"
+            at, "differs from an earlier one on this case", "one case has one text and one set of fields"
         )
     return Case(**{**whole, "reactions": (*known.reactions, *extra)})
 

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from pvcore.annotations import label_studio
+from pvcore.annotations.agreement import consensus
 from pvcore.annotations.batch import read
 from pvcore.errors import BatchError
 from pvcore.records import Annotation
@@ -124,6 +125,18 @@ def test_a_version_and_an_id_that_are_numbers(stated: Any) -> None:
     item["data"] |= {"meddra_version": stated, "case_id": 0}
     (said,) = batch(item).annotations
     assert (said.case_id, said.meddra_version) == ("0", "29.0")
+
+
+def test_two_tasks_of_one_case() -> None:
+    first = task(*region("90000001"), updated_at="2026-03-01T10:00:00Z")
+    again = task(*region("90000002"), updated_at="2026-03-02T10:00:00Z")
+    found = batch(first, again)
+    assert [case.case_id for case in found.cases] == ["A-1"]
+    (label,) = consensus(found.annotations).resolved
+    assert label.value == {"llt_code": "90000002"}  # what somebody says again takes the place of what he said
+    again["data"]["text"] += " He died."
+    with pytest.raises(BatchError, match="differs from an earlier one on this case"):
+        batch(first, again)
 
 
 def test_a_version_that_the_task_contradicts() -> None:

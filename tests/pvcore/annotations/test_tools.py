@@ -102,7 +102,7 @@ def test_prodigy_faults(changed: dict[str, Any], message: str) -> None:
 
 def test_one_case_has_one_text() -> None:
     assert len(read(lines(answer(), answer(text=TEXT + " ")), name="b", meddra_version="29.0").cases) == 1
-    with pytest.raises(BatchError, match="differs from an earlier line"):
+    with pytest.raises(BatchError, match="differs from an earlier one"):
         read(lines(answer(spans=[]), answer(text="Another.", spans=[])), name="b")
 
 
