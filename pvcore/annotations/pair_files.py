@@ -25,7 +25,7 @@ from pvcore.annotations.pairs import Described, drug_key, drugs_of, pair_annotat
 from pvcore.annotations.reading import Content, Findings, Source, first_object, json_lines
 from pvcore.annotations.spreadsheet import guarded
 from pvcore.annotations.table_mapping import TableMapping
-from pvcore.annotations.table_rows import PARQUET, header_of, rows_of
+from pvcore.annotations.table_rows import PARQUET, delimiter_of, rows_of
 from pvcore.records import Annotation, Case
 
 NAME = "pairs"
@@ -59,7 +59,7 @@ def detect(source: Source) -> bool:
     """Whether the file is a table of pairs, or chats about them."""
     if source.head[:4] == PARQUET:
         return set(NAMES) <= set(_parquet_columns(source))
-    return set(NAMES) <= set(header_of(source.head)) or bool(CHATS & set(first_object(source.head)))
+    return delimiter_of(source.head, *NAMES) is not None or bool(CHATS & set(first_object(source.head)))
 
 
 def _parquet_columns(source: Source) -> list[str]:
@@ -84,7 +84,8 @@ def _is_chat(source: Source) -> bool:
 
 def table(source: Source, found: Findings) -> Iterator[Said]:
     """The rows of a CSV or Parquet table."""
-    rows = rows_of(source.read(), source.name, TableMapping(), found)
+    mapping = TableMapping(delimiter=delimiter_of(source.head, *NAMES) or ",")
+    rows = rows_of(source.read(), source.name, mapping, found)
     for number in range(rows.number if rows else 0):
         row = {name: cells[number].strip() for name, cells in rows.columns.items()}  # type: ignore[union-attr]
         place = rows.places(number)  # type: ignore[union-attr]

@@ -23,14 +23,13 @@ from pvcore.annotations.fields import case_of, llt_of, require_versions, serious
 from pvcore.annotations.reading import Content, Findings, Source, json_of, members, refuse, text_of
 from pvcore.annotations.table_mapping import (
     CASE,
-    DELIMITERS,
     FIELDS,
     IGNORED,
     MEMBER,
     TableMapping,
     mapping_of,
 )
-from pvcore.annotations.table_rows import PARQUET, Rows, header_of, rows_of
+from pvcore.annotations.table_rows import PARQUET, Rows, delimiter_of, rows_of
 from pvcore.annotations.table_write import write, write_tasks
 from pvcore.errors import BatchError
 from pvcore.records import Annotation, Case, Reaction
@@ -53,12 +52,7 @@ def detect(source: Source) -> bool:
     """Whether the file is Parquet, a zip with a mapping, or CSV with a column `case_id`."""
     if source.members:
         return MEMBER in source.members
-    return source.head[:4] == PARQUET or _delimiter(source.head) is not None
-
-
-def _delimiter(head: bytes) -> str | None:
-    """What a CSV has between its columns, one of which is `case_id`; None for no such file."""
-    return next((d for d in DELIMITERS if "case_id" in header_of(head, d)), None)
+    return source.head[:4] == PARQUET or delimiter_of(source.head, "case_id") is not None
 
 
 def read(source: Source, meddra_version: str | None = None) -> Content:
@@ -81,7 +75,7 @@ def read(source: Source, meddra_version: str | None = None) -> Content:
 def _unpacked(source: Source, found: Findings) -> tuple[TableMapping, str, bytes]:
     """The mapping, and the name and bytes of the table."""
     if not source.members:
-        return TableMapping(delimiter=_delimiter(source.head) or ","), source.name, source.read()
+        return TableMapping(delimiter=delimiter_of(source.head, "case_id") or ","), source.name, source.read()
     files = members(source)
     mapping = mapping_of(text_of(files.pop(MEMBER), source.name, MEMBER), found)
     if mapping.table is not None and mapping.table in files:

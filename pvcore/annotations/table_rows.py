@@ -14,7 +14,7 @@ from typing import Any
 
 from pvcore.annotations.reading import MAX_BYTES, Findings
 from pvcore.annotations.spreadsheet import unguarded
-from pvcore.annotations.table_mapping import TableMapping
+from pvcore.annotations.table_mapping import DELIMITERS, TableMapping
 
 PARQUET = b"PAR1"
 
@@ -28,7 +28,12 @@ class Rows:
     places: Callable[[int], str]
 
 
-def header_of(head: bytes, delimiter: str = ",") -> list[str]:
+def delimiter_of(head: bytes, *names: str) -> str | None:
+    """What a CSV with columns of these names has between them; None for any other file."""
+    return next((d for d in DELIMITERS if set(names) <= set(header_of(head, d))), None)
+
+
+def header_of(head: bytes, delimiter: str) -> list[str]:
     """The names in the first line of a CSV file; [] for what is none."""
     try:
         line = head.split(b"\n", 1)[0].decode("utf-8-sig").strip()

@@ -142,3 +142,10 @@ def test_cells_of_several_lines() -> None:
     assert split.digest == read((rows + "abacol,CYP3A4; CYP2D6,Humans; Mice,CCO,zelafib\n").encode()).digest
     pair = drugs_of(split.cases[0].narrative)
     assert pair and pair[0] == Described("abacol", "CCO", ("Humans", "Mice"), ("CYP3A4", "CYP2D6"))
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_table_as_a_spreadsheet_of_another_country_saves_it(delimiter: str) -> None:
+    cells = [["drug_name1", "genes1", "drug_name2"], ["abacol", '"CYP3A4; CYP2D6"', "zelafib"]]
+    files = ["\n".join(d.join(row) for row in cells).encode() for d in (",", delimiter)]
+    assert len({read(file).digest for file in files}) == 1
