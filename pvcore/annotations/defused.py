@@ -27,6 +27,27 @@ def is_xml(head: bytes) -> bool:
     return head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<" or head[:4] in (b"\xff\xfe<\x00", b"\xfe\xff\x00<")
 
 
+def first_element(head: bytes) -> int:
+    """Where the first element begins, after comments, instructions and a document type; the end if it does not.
+
+    A look from left to right: a pattern goes back at every one of a thousand comments that do not end.
+    """
+    at, typed = head.find(b"<"), False
+    while at >= 0:
+        if head.startswith(b"<!--", at):
+            end = head.find(b"-->", at + 4)
+        elif head.startswith(b"<?", at):
+            end = head.find(b"?>", at + 2)
+        elif head.startswith(b"<!DOCTYPE", at) and not typed:
+            end, typed = head.find(b">", at), True
+            if (inner := head.find(b"[", at, end)) >= 0:
+                end = head.find(b">", head.find(b"]", inner))
+        else:
+            return at
+        at = head.find(b"<", end) if end >= 0 else -1
+    return len(head)
+
+
 def root(source: Source, *, external: bool = False) -> str:
     """The name of the root as "namespace name", or "name" where there is no namespace.
 

@@ -51,8 +51,7 @@ def detect(source: Source) -> bool:
     if not defused.is_xml(source.head):
         return False
     head = source.head.replace(b"\0", b"")  # UTF-16, as far as this look is concerned
-    head = re.sub(rb"<!--.*?-->|<\?.*?\?>|<!DOCTYPE[^>\[]*(\[.*?\]\s*)?>", b"", head, flags=re.DOTALL)
-    return re.match(rb"[^<]*<ichicsr[\s/>]", head) is not None
+    return re.match(rb"<ichicsr[\s/>]", head[defused.first_element(head) :][:16]) is not None
 
 
 def read(source: Source, meddra_version: str | None = None) -> Content:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from pvcore.annotations import e2b_r2_write
+from pvcore.annotations import e2b_r2, e2b_r2_write
 from pvcore.annotations.batch import read
+from pvcore.annotations.reading import Source
 from pvcore.errors import BatchError
 from pvcore.records import Reaction
 
@@ -167,3 +168,21 @@ def test_no_earlier_version_of_a_nullified_report_stays() -> None:
     found = read(message(REPORT, other, gone), name="b")
     assert found.digest == read(message(REPORT), name="b").digest
     assert found.dropped == {"earlier version of a nullified case": 1, "nullified case (A.1.13)": 1}
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"<!-- <ichicsr> --><?pi <a> ?>\n",
+        b'<!DOCTYPE ichicsr SYSTEM "icsr21xml.dtd">',
+        b'<!DOCTYPE ichicsr SYSTEM "x" [<!ENTITY a "b>">]>',
+        "<?xml version='1.0' encoding='UTF-16'?>".encode("utf-16"),
+    ],
+)
+def test_the_first_element_tells_the_format(before: bytes) -> None:
+    def found(element: str) -> bool:
+        end = element.encode("utf-16")[2:] if before[:2] == b"\xff\xfe" else element.encode()
+        return e2b_r2.detect(Source.of(before + end))
+
+    assert found("<ichicsr lang='en'>") and found("<ichicsr>")
+    assert not found("<MCCI_IN200100UV01><ichicsr>") and not found("<ichicsrx>") and not found("")

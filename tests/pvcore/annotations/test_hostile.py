@@ -53,6 +53,10 @@ def mapped(mapping: str) -> bytes:
         (b'<?xml version="1.0"?><!DOCTYPE ichicsr SYSTEM "x" [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
          b"<ichicsr>&a;</ichicsr>", "DOCTYPE is not accepted"),
         (b"<ichicsr><safetyreport>" + b"<a>" * 100_000, "Excessive depth"),
+        (b"<!--" * 200_000, "not well-formed XML"),
+        (b"<!DOCTYPE " * 100_000, "not well-formed XML"),
+        (b"<!DOCTYPE a [>" * 70_000, "DOCTYPE is not accepted"),
+        (b"<a" + b"<?" * 400_000, "not well-formed XML"),
     ],
 )  # fmt: skip
 def test_a_hostile_file_is_refused_with_its_reason(data: bytes, reason: str) -> None:
