@@ -11,6 +11,7 @@ encoding: utf-8
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -82,8 +83,8 @@ def mapping_of(text: str, found: Findings) -> TableMapping:
     for where, names in (("columns", columns.values()), ("constants", constants), ("values", values)):
         for name in sorted(set(names) - set(FIELDS)):
             found.fault(f"{MEMBER}, {where}", f"knows no field {name!r}", f"there are {', '.join(FIELDS)}")
-    taken = list(columns.values())
-    for name in sorted({name for name in taken if taken.count(name) > 1} | (set(taken) & set(constants))):
+    taken = Counter([*columns.values(), *constants])
+    for name in sorted(name for name, number in taken.items() if number > 1):
         found.fault(MEMBER, f"the field {name!r} is given twice", "one column or one constant a field")
     texts = {key: _text(said, key, default, found) for key, default in
              (("separator", ";"), ("delimiter", ","), ("encoding", "utf-8-sig"))}  # fmt: skip
