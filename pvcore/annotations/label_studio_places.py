@@ -20,9 +20,10 @@ def place_of(
     if isinstance(text, str) and isinstance(start, int) and isinstance(end, int):
         if _fits(copy, text, start, end):
             return start, end
-        units = _of_units(text, start, end)
-        if copy is not None and _fits(copy, text, *units):
-            return units
+        if copy is not None and max(text, default="") > "\uffff":
+            units = _of_units(text, start, end)
+            if _fits(copy, text, *units):
+                return units
         if 0 <= start < end <= len(text):
             found.fault(where, f"region {start}-{end} is {text[start:end]!r} in the text, {copy!r} in the export",
                         "the task's text was changed after the annotation")  # fmt: skip
