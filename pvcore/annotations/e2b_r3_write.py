@@ -32,6 +32,7 @@ from pvcore.annotations.e2b_r3_codes import (
     WORLDWIDE_ID,
     XSI,
 )  # fmt: skip
+from pvcore.annotations.e2b_r3_lost import lost
 from pvcore.records import Annotation, Case, Drug, Reaction
 
 TYPE = f"{{{XSI}}}type"
@@ -109,7 +110,8 @@ def _message(
     message = etree.Element(f"{{{NS}}}PORR_IN049016UV")
     stamp = (case.received or "2026-01-01").replace("-", "")
     time = next((a.time for a in labels if a.time), None)
-    created = re.sub(r"[^0-9]", "", time)[:14] if time else f"{stamp}000000"
+    dropped.update(lost(case, labels, time))
+    created = re.sub(r"[^0-9]", "", time)[:14].ljust(14, "0") if time else f"{stamp}000000"
     _add(message, "id", extension=str(_uuid(case.case_id, "message")), root=CASE_ID)
     _add(message, "creationTime", value=f"{created}+0000")
     _add(message, "interactionId", extension="PORR_IN049016UV", root="2.16.840.1.113883.1.6")
@@ -135,7 +137,7 @@ def _message(
     assessment = _add(_add(event, "component", typeCode="COMP"), "adverseEventAssessment", classCode="INVSTG",
                       moodCode="EVN")  # fmt: skip
     patient = _add(_add(assessment, "subject1", typeCode="SBJ"), "primaryRole", classCode="INVSBJ")
-    _patient(patient, case, labels, meddra_version, dropped)
+    _patient(patient, case, labels, meddra_version)
     for number, drug in enumerate(case.drugs):
         _role(assessment, case, drug, number)
     return message
@@ -146,9 +148,7 @@ def _uuid(*parts: str) -> uuid.UUID:
     return uuid.uuid5(uuid.NAMESPACE_OID, "/".join(parts))
 
 
-def _patient(
-    patient: Any, case: Case, labels: list[Annotation], meddra_version: str, dropped: Counter[str]
-) -> None:
+def _patient(patient: Any, case: Case, labels: list[Annotation], meddra_version: str) -> None:
     person = _add(patient, "player1", classCode="PSN", determinerCode="INSTANCE")
     _add(person, "name", nullFlavor="MSK")
     code = {name: key for key, name in SEXES.items()}.get(case.sex or "")
@@ -158,7 +158,7 @@ def _patient(
         node = _observation(_add(patient, "subjectOf2", typeCode="SBJ"))
         _coded(node, "3", "age")
         _add(node, "value", value=f"{case.age_years:g}", unit="a", xsi="PQ")
-    reactions = _reactions(case, labels, meddra_version, dropped)
+    reactions = _reactions(case, labels, meddra_version)
     for number, reaction in enumerate(reactions):
         _reaction(patient, case, reaction, number)
     if case.drugs:
@@ -174,9 +174,7 @@ def _observation(parent: Any) -> Any:
     return _add(parent, "observation", classCode="OBS", moodCode="EVN")
 
 
-def _reactions(
-    case: Case, labels: list[Annotation], meddra_version: str, dropped: Counter[str]
-) -> list[Reaction]:
+def _reactions(case: Case, labels: list[Annotation], meddra_version: str) -> list[Reaction]:
     """The case's reactions with the sender's codes, and the criteria on the first one, as E.i.3.2 wants them."""
     codes = {a.target: a for a in labels if a.problem == "coding"}
     flags = _flags(next((a.value for a in labels if a.problem == "seriousness"), None))
@@ -188,8 +186,6 @@ def _reactions(
         code, version = known.llt_code, known.meddra_version
         if said is not None and "llt_code" in said.value:
             code, version = said.value["llt_code"], said.meddra_version or meddra_version
-        elif said is not None:
-            dropped["code without an LLT"] += 1
         seriousness = dict(known.seriousness)
         if flags:
             seriousness = flags if number == 0 or not any(flags.values()) else dict.fromkeys(flags, False)
@@ -202,7 +198,9 @@ def _flags(value: Mapping[str, Any] | None) -> dict[str, bool]:
         return {}
     if not value["serious"]:
         return dict.fromkeys(FLAGS, False)
-    criteria = value.get("criteria") or ["other"]
+    criteria = value.get("criteria")
+    if not criteria:  # one must be met for the case to be serious, and nothing is known of the others
+        return {"other": True}
     return {name: name in criteria for name in FLAGS if name not in value.get("unknown", ())}
 
 

@@ -64,7 +64,11 @@ def test_round_trip(generated, tmp_path: Path) -> None:
     dropped = e2b_r3.write(cases, said, tmp_path / "b.xml", "29.0", sender="annotator-b")
     batch = read(tmp_path / "b.xml")
     own = [a for a in said if a.annotator == "annotator-b"]
-    assert dropped == {"annotation of another annotator": len(said) - len(own)}
+    assert dropped == {
+        "annotation of another annotator": len(said) - len(own),
+        "guideline of an annotation": len(own),
+        "source of a case": len(cases),
+    }
 
     def facts(items) -> list[tuple[str, ...]]:
         return sorted((a.case_id, a.problem, a.target, str(a.value), str(a.meddra_version)) for a in items)
@@ -165,6 +169,30 @@ def test_a_code_needs_a_version(tmp_path: Path) -> None:
         read(data, name="b")
     codings = [a for a in read(data, name="b", meddra_version="28.1").annotations if a.problem == "coding"]
     assert [a.meddra_version for a in codings] == ["28.1"]
+
+
+def test_what_a_message_has_no_place_for_is_counted(tmp_path: Path) -> None:
+    reactions = (Reaction("rash", outcome="odd"), Reaction("itch", pt_name="Pruritus", meddra_version="29.0"))
+    case = Case("c1", "Une \xe9ruption.", source="x", language="fr", reactions=reactions)
+    said = [
+        Annotation("c1", "seriousness", {"serious": True, "criteria": []}, "ann", time="2026-03-10"),
+        Annotation("c1", "coding", {"pt_name": "Rash"}, "ann", "rash", "2026-03-11", "by the book", "29.0"),
+    ]
+    dropped = e2b_r3.write([case], said, tmp_path / "b.xml", "29.0")
+    assert dropped == {
+        "PT by its name": 1,
+        "code without an LLT": 1,
+        "guideline of an annotation": 1,
+        "language of a case": 1,
+        "outcome that is none of E.i.7": 1,
+        "serious without a criterion, written as other": 1,
+        "source of a case": 1,
+        "time of an annotation, other than that of the message": 1,
+    }
+    (found,) = read(tmp_path / "b.xml").annotations
+    assert found.time == "2026-03-10T00:00:00"
+    unknown = [name for name in CRITERIA if name != "other"]
+    assert found.value == {"serious": True, "criteria": ["other"], "unknown": unknown}
 
 
 def test_no_earlier_version_of_a_nullified_report_stays(tmp_path: Path) -> None:
