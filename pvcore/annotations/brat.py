@@ -17,6 +17,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from codecs import BOM_UTF8
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -56,8 +57,10 @@ def read(source: Source, meddra_version: str | None = None) -> Content:
         if f"{stem}.txt" not in files:
             found.fault(f"{stem}.ann", "has no .txt beside it", "pack both files of a document")
             continue
-        text = text_of(files[f"{stem}.txt"], source.name, f"{stem}.txt")
         standoff = text_of(files.get(f"{stem}.ann", b""), source.name, f"{stem}.ann")
+        text = _counted(
+            files[f"{stem}.txt"], standoff, text_of(files[f"{stem}.txt"], source.name, f"{stem}.txt")
+        )
         place = PurePosixPath(stem)
         case_id, annotator = unquote(place.name), unquote(place.parent.name)
         spans = _spans(standoff, text, f"{stem}.ann", found)
@@ -74,6 +77,15 @@ def read(source: Source, meddra_version: str | None = None) -> Content:
             cases[case_id] = merged(cases.get(case_id), case, f"{stem}.txt", found)
     require_versions(annotations, found)
     return found.finish(list(cases.values()), annotations)
+
+
+def _counted(data: bytes, standoff: str, text: str) -> str:
+    """The text as offsets count it: brat takes a byte-order mark for a character, others do not, and the words tell."""
+    if data.startswith(BOM_UTF8):
+        marked, tried = f" {text}", Findings("")
+        _spans(standoff, marked, "", tried)
+        return text if tried.faults else marked
+    return text
 
 
 @dataclass(slots=True)

@@ -207,6 +207,14 @@ def test_brat_faults(files: dict[str, str], message: str) -> None:
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize("counted", [0, 1])
+def test_brat_of_a_text_with_a_byte_order_mark(counted: int) -> None:
+    marked = f"T1\tReaction {2 + counted} {6 + counted}\trash\n"
+    found = read(zipped(**{"ann/d.txt": b"\xef\xbb\xbfA rash.", "ann/d.ann": marked}))
+    plain = read(zipped(**{"ann/d.txt": "A rash.", "ann/d.ann": "T1\tReaction 2 6\trash\n"}))
+    assert found.digest == plain.digest
+
+
 BY_FINDER = {
     "__MACOSX/._a": b"\x00\x05\x16\x07\xff",
     "__MACOSX/ann/._d.ann": b"\xff",
