@@ -8,7 +8,7 @@ then the defaults below. Secrets come from the environment only: a secret in `pv
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -291,7 +291,20 @@ class Workspace:
             retention = RetentionPolicy.model_validate(raw.get("retention") or {})
         except ValidationError as error:
             raise ConfigError(explain(str(file), error)) from None
+        if stored is None:
+            _require_problems(file, annotations.minimum_kappa)
         return PolicyDocument(gate, approval, annotations, personal_data, guardrails, loaded, retention, raw)
+
+
+def _require_problems(file: Path, named: Iterable[str]) -> None:
+    """Raises ConfigError for a misspelled problem, for which no batch would ever be held."""
+    from pvcore.problems import PROBLEMS
+
+    if strange := sorted(set(named) - set(PROBLEMS)):
+        known = ", ".join(PROBLEMS)
+        raise ConfigError(
+            f"{file}: annotations.minimum_kappa knows no {', '.join(strange)}. There are {known}."
+        )
 
 
 def open_workspace(root: str | Path | None = None, **flags: Any) -> Workspace:

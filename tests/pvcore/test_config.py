@@ -81,6 +81,18 @@ def test_a_policy_with_an_unknown_section_is_refused(root: Path) -> None:
         open_workspace(root).policy()
 
 
+def test_a_misspelled_problem_holds_no_batch_and_is_refused(root: Path) -> None:
+    policy = root / "recipes" / "policy.yaml"
+    policy.write_text(
+        policy.read_text().replace("minimum_kappa: {seriousness:", "minimum_kappa: {seriosness:")
+    )
+    with pytest.raises(ConfigError, match=r"minimum_kappa knows no seriosness\. There are .*seriousness"):
+        open_workspace(root).policy()
+    stored = open_workspace(root).policy(stored={"annotations": {"minimum_kappa": {"former": 0.6}},
+                                                 "approval": {"roles": ["physician"]}})  # fmt: skip
+    assert stored.annotations.minimum_kappa == {"former": 0.6}
+
+
 def test_a_key_that_stands_twice_is_refused_with_both_lines(root: Path) -> None:
     policy = root / "recipes" / "policy.yaml"
     lines = policy.read_text().splitlines()
