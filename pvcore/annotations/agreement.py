@@ -96,6 +96,11 @@ def consensus(annotations: Iterable[Annotation]) -> Consensus:
     return Consensus(tuple(resolved), tuple(disagreements))
 
 
+def standing(annotations: Sequence[Annotation]) -> list[Annotation]:
+    """Of what was said of one thing, the annotations whose answer stands by the rules of `consensus`; [] if none does."""
+    return _agree(_latest(annotations))[0]
+
+
 def _latest(annotations: Sequence[Annotation]) -> list[Annotation]:
     """Of each annotator the latest, by time; all of one who says two things at the same time."""
     by_name: dict[str, list[Annotation]] = defaultdict(list)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from pvcore.annotations.agreement import consensus
+from pvcore.annotations.agreement import consensus, standing
 from pvcore.annotations.batch import case_from_dict, case_to_dict
 from pvcore.annotations.leakage import EXCLUDED, SplitSettings, check_leakage
 from pvcore.annotations.pairs import DDI
@@ -217,7 +217,8 @@ class Pool:
         """Annotations with codes of the dataset's version, and those for which there is no such code.
 
         Where one of several codes of a verbatim could not be carried over, the others wait with it:
-        annotators who disagreed do not agree because a migration silenced one of them.
+        annotators who disagreed do not agree because a migration silenced one of them. One that was
+        overruled, by an adjudication or by most annotators, keeps nothing back.
         """
         usable: list[Annotation] = []
         carried: list[tuple[Annotation, Annotation]] = []
@@ -236,11 +237,11 @@ class Pool:
                     waiting.append(Open(a, moved))
                 else:
                     carried.append((a, moved))
-        anew = {(a.case_id, a.target) for a in usable if a.problem == "coding"}
-        coded = (o.annotation for o in waiting if o.annotation.problem == "coding")
-        stuck = {(a.case_id, a.target) for a in coded} - anew
+        anew = {_thing(a) for a in usable if a.problem == "coding"}
+        silenced = [o.annotation for o in waiting if o.annotation.problem == "coding"]
+        stuck = _silenced(silenced, [a for a, _ in carried]) - anew
         for a, moved in carried:
-            if (a.case_id, a.target) in stuck:
+            if _thing(a) in stuck:
                 waiting.append(
                     Open(a, "disagreement: another code of the verbatim could not be carried over")
                 )
@@ -277,6 +278,17 @@ class Pool:
             for said, moved in stopped(self.cases[case_id][0], self.passage)
         }
         return list(found.values())
+
+
+def _silenced(waiting: Sequence[Annotation], carried: Sequence[Annotation]) -> set[tuple[str, str, str]]:
+    """What has a code that waits, unless all of its codes that stood before a migration were carried."""
+    said: dict[tuple[str, str, str], list[Annotation]] = {_thing(a): [] for a in waiting}
+    for a in (*waiting, *carried):
+        if _thing(a) in said:
+            said[_thing(a)].append(a)
+    lost = set(map(id, waiting))
+    stood = {thing: standing(found) for thing, found in said.items()}
+    return {thing for thing, found in stood.items() if not found or any(id(a) in lost for a in found)}
 
 
 def _stopped(moved: Moved) -> str:

@@ -123,17 +123,16 @@ class Coded(NamedTuple):
 def _coded(workspace: Workspace, *, pending_only: bool) -> list[Coded]:
     """All coded rows, of the latest dataset (unless `pending_only`) and of pending batches, each once.
 
-    These are the annotations for coding, and the reactions that are coded by PT names alone.
+    These are the annotations for coding, those too that were overruled (a label follows from all that was said),
+    and the reactions that are coded by PT names alone.
     """
     said: list[tuple[str, str, Mapping[str, Any], str | None]] = []
     cases: list[Case] = []
     latest = last(workspace, "DatasetBuilt")
     if latest and not pending_only:
         loaded = datasets.load(workspace.store, latest.body["dataset"])
-        coded = loaded.labels[loaded.labels["problem"] == "coding"]
+        coded = loaded.annotations[loaded.annotations["problem"] == "coding"]
         said += [(r.case_id, r.target, json.loads(r.value), r.meddra_version) for r in coded.itertuples()]
-        waiting = [item.annotation for item in datasets.open_items(workspace.store, loaded.info)]
-        said += [(a.case_id, a.target, a.value, a.meddra_version) for a in waiting if a.problem == "coding"]
         cases += datasets.cases_of(workspace.store, loaded)
     for entry in pending_batches(workspace):
         batch = load_batch(workspace, entry.body["digest"])

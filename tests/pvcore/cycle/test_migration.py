@@ -1,0 +1,110 @@
+"""Labels through an update: what annotators settled stays settled, and no dataset goes back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pvcore.annotations import dataset as stored
+from pvcore.config import Workspace, init_workspace, open_workspace
+from pvcore.cycle import admission, building, inbox, migration, releases
+from pvcore.errors import RegistryError
+from pvcore.meddra.generate import Size, Truth, generate
+
+COLUMNS = ["case_id", "narrative", "verbatim", "llt_code", "meddra_version", "annotator", "guideline"]
+
+
+class Town:
+    """A workspace in 90.0 with verbatims that several annotators coded; 90.1 waits outside."""
+
+    def __init__(self, root: Path) -> None:
+        init_workspace(root)
+        (root / "pv.yaml").write_text("settle_seconds: 0\nthreads: 1\n")
+        self.ws: Workspace = open_workspace(root)
+        size = Size(4, 8, 24, 150, 500, 3)
+        self.old = generate(root, version="90.0", seed=5, size=size)
+        self.new = generate(root, version="90.1", seed=5, size=size, previous=self.old.dictionary)
+        self.file = root / "table.csv"
+        before, after = self.old.dictionary, self.new.dictionary
+        changed = set(self.new.changes["code"])
+        same = [c for c in before.current_llts()["llt_code"] if not changed & {c, before.pt_of(c)}]
+        self.stays, self.other = same[0], same[-1]
+        lost = [c for c in before.current_llts()["llt_code"] if not after.is_current(c)]
+        self.review = next(c for c in lost if before.pt_of(c) != after.pt_of(c))
+
+    def code(self, *said: tuple[str, str, str, str]) -> None:
+        """Take in verbatims that were coded in 90.0: (case, annotator, code, guideline)."""
+        rows = [
+            (case, f"The story of {case}.", f"words of {case}", code, "90.0", who, guideline)
+            for case, who, code, guideline in said
+        ]
+        pd.DataFrame(rows, columns=COLUMNS).to_csv(self.file, index=False)
+        self._arrive("annotations", self.file)
+
+    def update(self, release: Truth) -> dict[str, str]:
+        """What meddra-update does up to the dataset; case -> code of its label."""
+        self._arrive("meddra", release.archive)
+        moved = migration.migrate(self.ws, release.version)
+        releases.adopt(self.ws, release.version, moved.mappings)
+        built = building.build_dataset(self.ws, release.version, moved.mappings)
+        assert built
+        loaded = stored.load(self.ws.store, built.digest)
+        self.open = {
+            (o.annotation.case_id, o.annotation.annotator)
+            for o in stored.open_items(self.ws.store, loaded.info)
+        }
+        found = loaded.labels["value"].str.extract(r'"llt_code":"(\d+)"')[0]
+        return dict(zip(loaded.labels["case_id"], found, strict=True))
+
+    def _arrive(self, box: Any, file: Path) -> None:
+        inbox.put(self.ws, box, [file])
+        for found in inbox.look(self.ws, box):
+            if box == "meddra":
+                admission.admit_release(self.ws, found, inbox.read_release(self.ws, found), b"{}")
+            else:
+                admission.admit_batch(self.ws, found, inbox.read_batch(self.ws, found), b"{}")
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Town:
+    return Town(tmp_path / "town")
+
+
+def test_what_an_adjudication_or_most_annotators_settled_is_settled_after_an_update(town: Town) -> None:
+    town.code(
+        *(("majority", who, town.stays, "1") for who in ("ann", "bob")),
+        ("majority", "cy", town.other, "1"),
+        ("adjudicated", "ann", town.other, "1"),
+        ("adjudicated", "dr", town.stays, "adjudication"),
+        ("two of a kind", "ann", town.stays, "1"),
+        ("two of a kind", "bob", town.other, "1"),
+    )
+    settled = dict.fromkeys(("adjudicated", "majority"), town.stays)
+    assert town.update(town.old) == settled
+    assert town.update(town.new) == settled
+    assert town.open == {("two of a kind", "ann"), ("two of a kind", "bob")}
+
+
+def test_an_overruled_code_that_a_person_would_have_to_choose_anew_keeps_no_label_back(town: Town) -> None:
+    town.code(
+        ("overruled", "ann", town.review, "1"),
+        ("overruled", "dr", town.stays, "adjudication"),
+        *(("outvoting", who, town.review, "1") for who in ("ann", "bob")),
+        ("outvoting", "cy", town.stays, "1"),
+    )
+    town.update(town.old)
+    assert town.update(town.new) == {"overruled": town.stays}
+    assert town.open == {("outvoting", who) for who in ("ann", "bob", "cy")}  # nobody decides by being left
+
+
+def test_a_run_that_an_update_overtook_makes_no_dataset_of_the_older_release(town: Town) -> None:
+    town.code(("one", "ann", town.stays, "1"))
+    town.update(town.old)
+    town.update(town.new)
+    before = len(town.ws.ledger.entries())
+    with pytest.raises(RegistryError, match=r"in MedDRA 90\.1: labels do not go back to 90\.0"):
+        building.build_dataset(town.ws, "90.0", [])
+    assert len(town.ws.ledger.entries()) == before
