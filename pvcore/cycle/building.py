@@ -45,7 +45,8 @@ def build_dataset(workspace: Workspace, version: str | None, mappings: list[str]
 
     Where nothing is new it is the latest one: a run that was cut off after it was built goes on with it.
     A batch that is coded in a version that is not adopted waits for that version's update; one whose
-    annotators agree less than the policy asks is held until they do or somebody releases it.
+    annotators agree less than the policy asks is held until they do or somebody releases it. Raises
+    RegistryError if the latest dataset is in a newer version: an update overtook this run.
     """
     while True:
         try:
@@ -60,6 +61,7 @@ def _build_dataset(workspace: Workspace, version: str | None, mappings: list[str
     if not coded:
         # No recipe asks for terms: a new release changes nothing that is trained on.
         version = latest.body["version"] if latest else None
+    _require_no_way_back(latest, version)
     arrived, later = _arrived(workspace, version, coded)
     passed, held = holding.hold(workspace, arrived, latest.body["dataset"] if latest else None)
     moved = bool(latest and version and latest.body["version"] != version)
@@ -68,6 +70,16 @@ def _build_dataset(workspace: Workspace, version: str | None, mappings: list[str
     waiting = [entry.body["name"] for entry in (*later, *held)]
     entry = _record(workspace, latest, version, mappings, passed, waiting)
     return _built(workspace, entry, later, held)
+
+
+def _require_no_way_back(latest: Entry | None, version: str | None) -> None:
+    """No mapping leads to an older version: a dataset in it would lose every label that was carried over."""
+    newest = latest.body["version"] if latest else None
+    if newest and (not version or version_order(version) < version_order(newest)):
+        raise RegistryError(
+            f"the latest dataset is in MedDRA {newest}: labels do not go back to {version or 'no version'}. "
+            "An update overtook this run: start it again."
+        )
 
 
 def _arrived(
