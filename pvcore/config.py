@@ -149,7 +149,8 @@ class Settings(BaseSettings):
         default=None, ge=1, description="cases taken of one batch, sampled by digest; None = all"
     )
     meddra_password: SecretStr | None = Field(
-        default=None, description="of the release's zip; environment only"
+        default=None,
+        description="of the releases' zips, one a version, a space between two; environment only",
     )
 
     _plain = field_validator("store", "s3_endpoint")(_no_user)

@@ -97,7 +97,7 @@ def consensus(annotations: Iterable[Annotation]) -> Consensus:
 
 
 def standing(annotations: Sequence[Annotation]) -> list[Annotation]:
-    """Of what was said of one thing, the annotations whose answer stands by the rules of `consensus`; [] if none does."""
+    """Of what was said of one thing, the annotations whose answer stands by `consensus`; [] if none does."""
     return _agree(_latest(annotations))[0]
 
 

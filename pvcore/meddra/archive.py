@@ -80,14 +80,31 @@ def _from_zip(path: Path, archive: Any, password: str | None, damage: Damage) ->
         if PurePosixPath(info.filename).name.lower() in FILES and not info.is_dir()
     }
     chosen = _choose(path, found)
-    protected = any(info.flag_bits & 1 for info in chosen.values())
+    protected = [info for info in chosen.values() if info.flag_bits & 1]
     if protected and not password:
         advice = "set PV_MEDDRA_PASSWORD in the environment"
         raise ReleaseError(path.name, [Fault(path.name, "protected by a password", advice)])
-    secret = password.encode() if password and protected else None
+    secret = _fitting(archive, protected, password, damage) if password and protected else None
     openers = {name: partial(archive.open, info, pwd=secret) for name, info in chosen.items()}
-    advice = "check PV_MEDDRA_PASSWORD, or take the file again" if protected else "take the file again"
+    again = "take the file again"
+    advice = f"add this version's password to PV_MEDDRA_PASSWORD, or {again}" if protected else again
     return _read_all(path, openers, damage, advice)
+
+
+def _fitting(archive: Any, protected: list[Any], password: str, damage: Damage) -> bytes:
+    """The one of several passwords that opens the smallest table; where none does, what reading then fails with.
+
+    Each version of MedDRA has a password of its own, and an update reads two versions.
+    """
+    smallest = min(protected, key=lambda info: info.file_size)
+    for given in dict.fromkeys([password, *password.split()]):
+        try:
+            with archive.open(smallest, pwd=given.encode()) as stream:
+                stream.read(TABLE_BYTES + 1)
+        except (RuntimeError, *damage):
+            continue
+        return given.encode()
+    return password.encode()
 
 
 def _read_all(

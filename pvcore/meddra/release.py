@@ -126,7 +126,8 @@ def read(path: str | Path, *, password: str | None = None, version: str | None =
     """Read and verify a release: a folder or a zip, protected (AES or ZipCrypto) or not.
 
     `version` ("29.0") is the release that is wanted; without it, a version in the name
-    (`MedDRA_29_0_English.zip`) must agree with the contents. Raises ReleaseError with all faults.
+    (`MedDRA_29_0_English.zip`) must agree with the contents. `password` may be several, with white space
+    between them: each version of MedDRA has its own. Raises ReleaseError with all faults.
     """
     path = Path(path)
     raw = {name: data for name, data in sorted(raw_tables(path, password).items())}

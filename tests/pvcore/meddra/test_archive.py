@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -88,6 +89,13 @@ def test_a_protected_zip(
     with pytest.raises(ReleaseError, match="PV_MEDDRA_PASSWORD") as caught:
         read(path, password="another one")
     assert "another one" not in str(caught.value)
+    # each version has a password of its own, and an update reads two versions
+    assert read(path, password=f"of-28.0 {SECRET}\nof-29.0").digest == first.dictionary.digest
+
+
+def test_a_password_with_a_blank_in_it(files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "SECRET", "two words")
+    assert read(aes(files, tmp_path / "MedDRA_28_1_English.zip"), password="two words").version == "28.1"
 
 
 @pytest.mark.parametrize("protect", [aes, zipcrypto])
