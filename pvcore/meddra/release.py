@@ -20,7 +20,7 @@ import pandas as pd
 from pvcore.errors import Fault, NotFound, ReleaseError
 from pvcore.meddra.archive import raw_tables
 from pvcore.meddra.columns import joined, sorted_lines
-from pvcore.meddra.tables import FILES, TABLES, decode, parse
+from pvcore.meddra.tables import BEYOND_LATIN, FILES, LATIN, TABLES, decode, parse
 from pvcore.meddra.verify import verify
 
 __all__ = ["Dictionary", "content_digest", "read", "verify"]
@@ -139,6 +139,9 @@ def read(path: str | Path, *, password: str | None = None, version: str | None =
     if faults:  # the invariants of a table with missing rows would only repeat them a thousand times
         raise ReleaseError(path.name, faults, "Nothing of this release was used.")
     release, faults = _release(tables["meddra_release"], version, _NAMED.search(path.name))
+    if encoding == LATIN and release[1].casefold() in BEYOND_LATIN:
+        what = f"language {release[1]}, in an encoding that is not UTF-8: {LATIN} has not its letters"
+        faults.append(Fault("meddra_release.asc, row 1", what, "take the release in UTF-8"))
     dictionary = Dictionary(*release, content_digest(tables), encoding, tables)
     faults += verify(dictionary)
     if faults:

@@ -22,6 +22,11 @@ from pvcore.meddra.columns import TEXT, joined, to_frame
 
 UTF8 = "UTF-8"
 LATIN = "ISO-8859-15"
+BEYOND_LATIN = frozenset(
+    "arabic bulgarian chinese croatian czech greek hebrew hungarian japanese korean latvian lithuanian maltese polish "
+    "romanian russian serbian slovak slovenian turkish ukrainian".split()
+)
+"""Languages that LATIN has not the letters for: bytes in another 8-bit encoding would decode to other letters."""
 
 ROWS = 500_000
 """More than any table has (LLTs are about 90,000); bounds the memory that a hostile file can take."""
@@ -126,7 +131,8 @@ def decode(raw: Mapping[str, bytes]) -> tuple[dict[str, str], str, list[Fault]]:
     """Texts of all tables, the encoding of the whole release, and the lines that do not fit it.
 
     UTF-8 if every table is; else ISO-8859-15, as older Western releases are. Bytes that decode in one
-    are mojibake in the other, so a release that has lines of both kinds is refused, not guessed.
+    are mojibake in the other, so a release that has lines of both kinds is refused, not guessed. So is, by
+    `release.read`, one in a language of BEYOND_LATIN that is not UTF-8.
     """
     faults: list[Fault] = []
     utf8: dict[str, str] = {}

@@ -70,6 +70,14 @@ def test_latin_encoding_is_found_and_recorded(files: Files, write: Write) -> Non
     assert dictionary.tables["pt"]["pt_name"].str.contains("Hépatic €").any()
 
 
+def test_a_language_that_latin_cannot_write_is_not_guessed(files: Files, write: Write) -> None:
+    """Czech in ISO-8859-2 is bytes that ISO-8859-15 decodes, to other letters."""
+    czech = {name: data.replace(b"Hepatic", "Jatérě".encode("iso-8859-2")) for name, data in files.items()}
+    czech["meddra_release.asc"] = czech["meddra_release.asc"].replace(b"English", b"Czech")
+    with pytest.raises(ReleaseError, match="language Czech, in an encoding that is not UTF-8"):
+        read(write(czech))
+
+
 def test_encodings_are_not_mixed(files: Files, write: Write) -> None:
     mixed = dict(files)
     mixed["hlt.asc"] = mixed["hlt.asc"].replace(b"Hepatic", "Hépatic".encode("latin-1"))
