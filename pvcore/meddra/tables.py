@@ -22,10 +22,11 @@ from pvcore.meddra.columns import TEXT, joined, to_frame
 
 UTF8 = "UTF-8"
 LATIN = "ISO-8859-15"
-BEYOND_LATIN = frozenset(
-    "arabic bulgarian chinese croatian czech greek hebrew hungarian japanese korean latvian lithuanian maltese polish "
-    "romanian russian serbian slovak slovenian turkish ukrainian".split()
-)
+BEYOND_LATIN = frozenset({
+    "arabic", "bulgarian", "chinese", "croatian", "czech", "greek", "hebrew", "hungarian", "japanese",
+    "korean", "latvian", "lithuanian", "maltese", "polish", "romanian", "russian", "serbian", "slovak",
+    "slovenian", "turkish", "ukrainian",
+})  # fmt: skip
 """Languages that LATIN has not the letters for: bytes in another 8-bit encoding would decode to other letters."""
 
 ROWS = 500_000
