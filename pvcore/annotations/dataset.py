@@ -71,6 +71,11 @@ class DatasetInfo:
     counts: Mapping[str, Any]
     excluded: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def migrated_by(self) -> tuple[str, ...]:
+        """The mappings, each once: `mappings` names those of the parent again. The last one that has a row counts."""
+        return tuple(reversed(dict.fromkeys(reversed(self.mappings))))
+
     def manifest(self) -> dict[str, Any]:
         """What the digest covers."""
         names = [name for name in self.__dataclass_fields__ if name != "digest"]
@@ -164,8 +169,8 @@ def cases_of(store: Blobs, dataset: Dataset) -> Iterator[Case]:
 
 
 def migrations(store: Blobs, info: DatasetInfo) -> list[bytes]:
-    """The stored migrations that codes were carried over by, in order."""
-    return [_get(store, name) for name in info.mappings]
+    """The stored migrations that codes were carried over by, each once, in order."""
+    return [_get(store, name) for name in info.migrated_by]
 
 
 def once_held_out(store: Blobs, dataset: Dataset) -> list[tuple[str, str, str]]:

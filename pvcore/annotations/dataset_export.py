@@ -93,7 +93,7 @@ def card(dataset: Dataset, splits: Splits) -> str:
         for key, number in (value.items() if isinstance(value, dict) else [("", value)])
     )
     batches = "\n".join(f"- batch `{name}`" for name in info.batches)
-    mappings = "\n".join(f"- migration `{name}`" for name in info.mappings)
+    mappings = "\n".join(f"- migration `{name}`" for name in info.migrated_by)
     return f"""---
 {head}---
 

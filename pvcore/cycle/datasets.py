@@ -67,7 +67,7 @@ def page(workspace: Workspace, digest: str) -> dict[str, Any]:
         "splits": [{"split": name, "cases": info.counts["splits"][name]} for name in SPLITS],
         "labels": _labels(loaded),
         "work_list": _work_list(stored.open_items(workspace.store, info)),
-        "migrations": migrations(workspace, info.mappings),
+        "migrations": migrations(workspace, info.migrated_by),
         "versions": [
             {name: row[name] for name in ("version", "decision", "digest")}
             for row in overview.versions(workspace)
@@ -106,7 +106,7 @@ def migrations(workspace: Workspace, mappings: tuple[str, ...]) -> list[Row]:
             "coded by": "PT name" if recorded[name].get("label") == "pt_name" else "LLT",
             **{kind: number for kind, number in recorded[name]["counts"].items()},
         }
-        for name in dict.fromkeys(mappings)
+        for name in mappings
         if name in recorded
     ]
 

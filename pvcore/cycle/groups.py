@@ -55,7 +55,7 @@ def _changes(workspace: Workspace, dataset: str) -> Changes:
     if found is None:
         return Changes()
     changed = found.changed_terms()
-    for blob in datasets.load(workspace.store, dataset).info.mappings:
+    for blob in datasets.load(workspace.store, dataset).info.migrated_by:
         moved = Migration.from_json(get_blob(workspace.store, blob))
         if moved.new_version == found.new_version:
             rows = moved.rows[

@@ -131,7 +131,7 @@ def _dataset(workspace: Workspace, version: Version) -> Iterator[Row]:
     yield _of(f"{counts['cases']} cases", built, "dataset", version.manifest.dataset)
     for batch in built.body["batches"]:
         yield _admitted(workspace, batch, "batch")
-    for mapping in datasets.load(workspace.store, version.manifest.dataset).info.mappings:
+    for mapping in datasets.load(workspace.store, version.manifest.dataset).info.migrated_by:
         moved = next(
             (e for e in workspace.ledger.entries() if e.kind == "Migrated" and e.body["mapping"] == mapping),
             None,
