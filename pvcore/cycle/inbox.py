@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 import zipfile
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Literal
 
 from pvcore.annotations import batch as batches
@@ -101,15 +102,18 @@ def read_batch(workspace: Workspace, found: Found) -> Batch:
 
 
 def looks_like_release(file: Path) -> bool:
-    """Whether a file goes into the inbox of releases: a zip with MedDRA tables in it, or a protected one."""
+    """Whether a file goes into the inbox of releases: a zip with MedDRA tables in it, or one called as a release is."""
     if file.suffix.lower() != ".zip" or not zipfile.is_zipfile(file):
         return "meddra" in file.name.lower() and file.suffix.lower() == ".zip"
     try:
         with zipfile.ZipFile(file) as archive:
-            names = [PurePosixPath(name).name.lower() for name in archive.namelist()]
+            names = [PureWindowsPath(name).name.lower() for name in archive.namelist()]
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
         return "meddra" in file.name.lower()  # the watcher says what is wrong with it
-    return "llt.asc" in names or "meddra_release.asc" in names
+    named = re.match(
+        r"meddra[_ -]\d", file.name, re.IGNORECASE
+    )  # without a table, its reader says what is missing
+    return "llt.asc" in names or "meddra_release.asc" in names or named is not None
 
 
 def version_in_name(name: str) -> str | None:

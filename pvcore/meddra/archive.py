@@ -75,10 +75,13 @@ def _from_zip(path: Path, archive: Any, password: str | None, damage: Damage) ->
     infos = archive.infolist()
     _check_members(path, infos)
     found = {
-        PurePosixPath(info.filename): info
-        for info in infos
-        if PurePosixPath(info.filename).name.lower() in FILES and not info.is_dir()
+        name: info
+        for name, info in ((_place(info.filename), info) for info in infos)
+        if name.name.lower() in FILES and not info.is_dir()
     }
+    if not found and any(info.filename.lower().endswith(".zip") for info in infos):
+        fault = Fault(path.name, "a zip of zips", "give the zip of one release in one language")
+        raise ReleaseError(path.name, [fault])
     chosen = _choose(path, found)
     protected = [info for info in chosen.values() if info.flag_bits & 1]
     if protected and not password:
@@ -89,6 +92,11 @@ def _from_zip(path: Path, archive: Any, password: str | None, damage: Damage) ->
     again = "take the file again"
     advice = f"add this version's password to PV_MEDDRA_PASSWORD, or {again}" if protected else again
     return _read_all(path, openers, damage, advice)
+
+
+def _place(name: str) -> PurePosixPath:
+    """Where a member lies. Windows PowerShell 5 writes backslashes, against the rules of the format."""
+    return PurePosixPath(name.replace("\\", "/"))
 
 
 def _fitting(archive: Any, protected: list[Any], password: str, damage: Damage) -> bytes:
@@ -140,9 +148,9 @@ def _check_members(path: Path, infos: list[Any]) -> None:
             faults.append(
                 Fault(repr(name), "a path that leaves the archive", "take the file again from its source")
             )
-        if name.lower() in seen:
+        if str(_place(name)).lower() in seen:
             faults.append(Fault(repr(name), "is there twice", "take the file again from its source"))
-        seen.add(name.lower())
+        seen.add(str(_place(name)).lower())
     if faults:
         raise ReleaseError(path.name, faults)
 

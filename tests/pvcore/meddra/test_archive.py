@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import pyzipper
 
+from pvcore.cycle.inbox import looks_like_release
 from pvcore.errors import ReleaseError
 from pvcore.meddra import archive
 from pvcore.meddra.generate import Truth
@@ -139,6 +140,28 @@ def test_a_table_that_is_there_twice(first: Truth, tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "a") as target:
         target.writestr("MedAscii/LLT.ASC", b"x")
     with pytest.raises(ReleaseError, match="is there twice"):
+        read(path)
+
+
+def test_a_zip_with_backslashes(first: Truth, files: Files, tmp_path: Path) -> None:
+    """As Compress-Archive of Windows PowerShell 5 writes one."""
+    path = tmp_path / "MedDRA_28_1_English.zip"
+    with zipfile.ZipFile(path, "w") as target:
+        for name, data in files.items():
+            target.writestr(f"MedDRA\\MedAscii\\{name}", data)
+    assert read(path).digest == first.dictionary.digest and looks_like_release(path)
+    with zipfile.ZipFile(path, "a") as target:
+        target.writestr("MedDRA/MedAscii/llt.asc", b"x")
+    with pytest.raises(ReleaseError, match="is there twice"):
+        read(path)
+
+
+def test_a_zip_of_zips_is_told_so(first: Truth, tmp_path: Path) -> None:
+    path = tmp_path / "MedDRA_28_1_all.zip"
+    with zipfile.ZipFile(path, "w") as target:
+        target.write(first.archive, first.archive.name)
+    assert looks_like_release(path)
+    with pytest.raises(ReleaseError, match=r"a zip of zips \(give the zip of one release"):
         read(path)
 
 
