@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +83,14 @@ def key(text: str) -> str:
     words = [singular(word) for word in _words(text)]
     free = len(words) <= _FREE_ORDER and _RELATIONS.isdisjoint(words)
     return " ".join(sorted(words) if free else words) or exact(text)
+
+
+def key_of(language: str) -> Callable[[str], str]:
+    """What makes two names of a release in this language the same words: `key` in English, else `exact`.
+
+    The rules of `key` are those of English: elsewhere it does not see the relation in 'fièvre sans éruption'.
+    """
+    return key if language.casefold() == "english" else exact
 
 
 def _one_spelling(text: str) -> str:

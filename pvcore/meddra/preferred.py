@@ -94,7 +94,7 @@ def _by_code(old: Dictionary, new: Dictionary, policy: int) -> Callable[[str], t
 
 def _by_name(new: Dictionary, policy: int) -> Callable[[str], tuple[str, Answer]]:
     """Name -> "" and an answer by names of `new` alone."""
-    llt, pt = new.tables["llt"], new.tables["pt"]
+    llt, pt, key = new.tables["llt"], new.tables["pt"], matching.key_of(new.language)
     preferred = dict(zip(map(matching.exact, pt["pt_name"].tolist()), pt["pt_code"].tolist(), strict=True))
     named: dict[str, set[tuple[str, bool]]] = defaultdict(set)
     worded: dict[str, set[str]] = defaultdict(set)
@@ -102,7 +102,7 @@ def _by_name(new: Dictionary, policy: int) -> Callable[[str], tuple[str, Answer]
     for term, code, current in zip(*values, strict=True):
         named[matching.exact(term)].add((code, current))
         if current:
-            worded[matching.key(term)].add(code)
+            worded[key(term)].add(code)
 
     def decide(name: str) -> tuple[str, Answer]:
         exact = matching.exact(name)
@@ -112,7 +112,7 @@ def _by_name(new: Dictionary, policy: int) -> Callable[[str], tuple[str, Answer]
             return "", (code, kind, "name_of_pt", ())
         if exact in named:
             return "", _at_llts(named[exact], policy)
-        words = sorted(worded.get(matching.key(name), ())) if exact else []
+        words = sorted(worded.get(key(name), ())) if exact else []
         if len(words) == 1 and policy >= 3:
             return "", (words[0], "recoded", "lexical_name", ())
         rule = "ambiguous_name" if len(words) > 1 else "no_such_name"

@@ -53,6 +53,7 @@ class Rules:
     def __init__(self, old: Dictionary, new: Dictionary, policy: int) -> None:
         self.old, self.new, self.policy = old, new, policy
         self.current = new.current_llts()
+        self._key = matching.key_of(new.language)
         usable = old.tables["llt"].loc[old.tables["llt"]["llt_currency"] == "Y", "llt_code"]
         self._is_fresh = ~is_in(self.current["llt_code"], usable)
         self.fresh = set(self.current["llt_code"][self._is_fresh].tolist())
@@ -137,7 +138,7 @@ class Rules:
             return None, "needs_review", "not_current", (pt,)
         if self.old.pt_of(code) != pt:
             return None, "needs_review", "not_current_and_moved", (pt, self.old.pt_of(code))
-        same = [c for c in self._called(name, matching.key) if self.new.pt_of(c) == pt]
+        same = [c for c in self._called(name, self._key) if self.new.pt_of(c) == pt]
         if len(same) == 1 and same[0] != pt:
             return same[0], "recoded", "same_words", ()
         return pt, "recoded", "preferred_term", ()
@@ -146,7 +147,7 @@ class Rules:
         """A better LLT by the verbatim alone, or `answer`."""
         kept = answer[0] == code
         name = self.new.llt_name(code) if code in self.new else ""
-        for rule, normal in (("verbatim_direct", matching.exact), ("verbatim_lexical", matching.key)):
+        for rule, normal in (("verbatim_direct", matching.exact), ("verbatim_lexical", self._key)):
             if kept and normal(name) == normal(verbatim):
                 return answer  # the present LLT says it already
             found = [c for c in self._called(verbatim, normal) if c != code and (not kept or c in self.fresh)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from pvcore.errors import BatchError, ConfigError
 from pvcore.meddra.mapping import CLASSES, Migration
 from pvcore.meddra.migrate import migrate
+from pvcore.meddra.preferred import migrate_names
 from pvcore.meddra.release import Dictionary
 from pvcore.meddra.rules import RULES, Rules
 
@@ -102,6 +104,16 @@ def test_one_row(name: str, build: Build) -> None:
     for policy, answer in expected.items():
         assert _one(code, verbatim, old, new, policy)[:3] == answer, f"policy {policy}"
         assert answer[2] in RULES
+
+
+def test_words_of_another_language_are_not_put_in_another_order(build: Build) -> None:
+    """'Fever without rash' and its converse: the relation is seen in English alone."""
+    after = {**BASE, Z: ("éruption sans fièvre", B, "Y")}
+    old, new = (replace(build(llts), language="French") for llts in (BASE, after))
+    assert _one(X, "fièvre sans éruption", old, new, 3)[:2] == (X, "unchanged")
+    assert _one(X, "Eruption, sans fièvre", old, new, 3)[:3] == (Z, "recoded", "verbatim_direct")
+    names = pd.DataFrame({"row_id": ["1"], "pt_name": ["Fièvre sans éruption"]})
+    assert migrate_names(names, "27.0", new).rows["rule"].tolist() == ["no_such_name"]
 
 
 def test_other_paths_refresh_the_hierarchy(build: Build) -> None:
