@@ -59,11 +59,11 @@ def _by_digest(workspace: Workspace, name: str) -> Dictionary:
 
 def _admitted(workspace: Workspace, language: str | None) -> list[Entry]:
     """The records of admission in a language (None: the workspace's), oldest first."""
-    language = language or workspace.settings.language
+    wanted = (language or workspace.settings.language).casefold()
     return [
         entry
         for entry in workspace.ledger.entries()
-        if entry.kind == "ReleaseAdmitted" and entry.body["language"] == language
+        if entry.kind == "ReleaseAdmitted" and entry.body["language"].casefold() == wanted
     ]
 
 
