@@ -41,9 +41,9 @@ def show(
     from pvcore.meddra.lookup import codes, history, place
 
     at_hand, others, chosen = _releases(releases, workspace, version)
-    found = codes(term, at_hand)
+    found = codes(term, [*others, *at_hand])
     if not found:
-        versions = ", ".join(d.version for d in at_hand)
+        versions = ", ".join(f"{d.version} {d.language}" for d in (*at_hand, *others))
         raise NotFound(f"no LLT or PT {term!r} in MedDRA {versions}. A name must be written out in full.")
     shown = next(d for d in at_hand if d.version == chosen)
     terms = [

@@ -62,8 +62,8 @@ class Step:
 
 
 def codes(term: str, releases: Sequence[Dictionary]) -> list[str]:
-    """The codes that `term` is, or is the name of, in any of the releases (oldest first); those of the
-    newest release come first. Case, accents and punctuation of a name do not matter.
+    """The codes that `term` is, or is the name of, in any of the releases; those of the last one come first.
+    Case, accents and punctuation of a name do not matter.
     """
     wanted = matching.exact(term)
     found: dict[str, None] = {}

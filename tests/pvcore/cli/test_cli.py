@@ -127,6 +127,33 @@ def test_a_term_by_code_and_name_with_its_history(releases: tuple[str, str]) -> 
         assert done.returncode == 3 and says in done.stderr and "Traceback" not in done.stderr
 
 
+def test_a_term_by_its_name_in_another_language(releases: tuple[str, str], tmp_path: Path) -> None:
+    from pvcore.meddra.generate import Size, generate
+
+    german = generate(tmp_path, version="28.1", seed=1, size=Size(4, 8, 24, 120, 400, 3), language="German")
+    code, name = german.dictionary.tables["llt"][["llt_code", "llt_name"]].iloc[5]
+    done = pv("meddra", "show", name, releases[0], str(german.archive), "--json")
+    (found,) = json.loads(done.stdout)
+    assert found["term"]["code"] == code and found["names"]["German"] == name != found["names"]["English"]
+    done = pv("meddra", "show", "none such", releases[0], str(german.archive))
+    assert "28.1 English, 28.1 German" in done.stderr
+
+
+def test_a_case_that_states_another_version_is_an_input_error(
+    releases: tuple[str, str], tmp_path: Path
+) -> None:
+    from pvcore.meddra.release import read
+
+    code = read(releases[0]).tables["llt"]["llt_code"].iloc[0]
+    rows = [("1", code, "28.1"), ("2", code, "27.0")]
+    lines = [f"{case},It was some event.,words,{code},{version},coder" for case, code, version in rows]
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join(["case_id,narrative,verbatim,llt_code,meddra_version,annotator", *lines]))
+    value = json.loads(pv("meddra", "impact", *releases, "--cases", str(table), "--json").stdout)
+    assert (value["rows_loaded"], value["rows_valid"]) == (2, 1)
+    assert [(e["error"], e["said"]) for e in value["input_errors"]] == [("other_version", "27.0")]
+
+
 def test_the_impact_on_cases(releases: tuple[str, str], town_module: Any, tmp_path: Path) -> None:
     from pvcore.meddra.release import read
 
