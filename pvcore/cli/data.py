@@ -14,6 +14,7 @@ from pvcore.cli.platform import Json, Where
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pvcore.annotations.batch import Batch
     from pvcore.meddra.release import Dictionary
 
 meddra = typer.Typer(
@@ -153,11 +154,18 @@ def impact(
 
 
 def coded(files: list[Path], version: str) -> pd.DataFrame:
-    """Coded rows of files; `version` is what codes are in where the format stores none."""
+    """Coded rows of files; `version` is what codes are in where a file says none."""
     from pvcore.annotations.batch import read
     from pvcore.annotations.coded import coded_rows
+    from pvcore.errors import BatchError
 
-    return coded_rows(read(file, meddra_version=version) for file in files)
+    def batch(file: Path) -> Batch:
+        try:  # told a version, a reader refuses rows of another one: here they are counted as what they are
+            return read(file)
+        except BatchError:
+            return read(file, meddra_version=version)
+
+    return coded_rows(map(batch, files))
 
 
 def _adopted(workspace: Path | None, version: str) -> pd.DataFrame | None:
