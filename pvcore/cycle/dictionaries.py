@@ -30,7 +30,7 @@ def load_dictionary(workspace: Workspace, version: str, language: str | None = N
             [Fault("ledger", "no such release was admitted", "put it into inbox/meddra/")],
         )
     body = admitted[-1]
-    dictionary = read_archive(workspace, BLOBS + body["blob"], body["name"])
+    dictionary = read_archive(workspace, BLOBS + body["blob"], body["name"], admitted=True)
     if dictionary.digest != body["digest"]:
         raise ReleaseError(body["name"], [Fault(f"MedDRA {version}", "its contents changed since admission")])
     return dictionary
@@ -67,13 +67,17 @@ def _admitted(workspace: Workspace, language: str | None) -> list[Entry]:
     ]
 
 
-def read_archive(workspace: Workspace, key: str, name: str) -> Dictionary:
-    """The release in an object of the store, verified; `name` says what form it has. Raises ReleaseError."""
+def read_archive(workspace: Workspace, key: str, name: str, *, admitted: bool = False) -> Dictionary:
+    """The release in an object of the store, verified; `name` says what form it has. Raises ReleaseError.
+
+    `admitted`: read it as it was when it was (`pvcore.meddra.release.read`).
+    """
     secret = workspace.settings.meddra_password
     with tempfile.TemporaryDirectory(prefix="pv-release-") as folder:
         # The name comes from a key or from the ledger, which whoever writes to the store can write.
         path = copy_object(workspace.store, key, Path(folder, check_key(PurePosixPath(name).name)))
-        return releases.read(path, password=secret.get_secret_value() if secret else None)
+        password = secret.get_secret_value() if secret else None
+        return releases.read(path, password=password, admitted=admitted)
 
 
 def release_before(workspace: Workspace, dictionary: Dictionary) -> Dictionary | None:

@@ -122,12 +122,15 @@ class Dictionary:
         return self._rows[code]
 
 
-def read(path: str | Path, *, password: str | None = None, version: str | None = None) -> Dictionary:
+def read(
+    path: str | Path, *, password: str | None = None, version: str | None = None, admitted: bool = False
+) -> Dictionary:
     """Read and verify a release: a folder or a zip, protected (AES or ZipCrypto) or not.
 
     `version` ("29.0") is the release that is wanted; without it, a version in the name
     (`MedDRA_29_0_English.zip`) must agree with the contents. `password` may be several, with white space
-    between them: each version of MedDRA has its own. Raises ReleaseError with all faults.
+    between them: each version of MedDRA has its own. A release that was `admitted` before is read as it
+    was then, also in an encoding that would be refused now. Raises ReleaseError with all faults.
     """
     path = Path(path)
     raw = {name: data for name, data in sorted(raw_tables(path, password).items())}
@@ -139,7 +142,7 @@ def read(path: str | Path, *, password: str | None = None, version: str | None =
     if faults:  # the invariants of a table with missing rows would only repeat them a thousand times
         raise ReleaseError(path.name, faults, "Nothing of this release was used.")
     release, faults = _release(tables["meddra_release"], version, _NAMED.search(path.name))
-    if encoding == LATIN and release[1].casefold() in BEYOND_LATIN:
+    if not admitted and encoding == LATIN and release[1].casefold() in BEYOND_LATIN:
         what = f"language {release[1]}, in an encoding that is not UTF-8: {LATIN} has not its letters"
         faults.append(Fault("meddra_release.asc, row 1", what, "take the release in UTF-8"))
     dictionary = Dictionary(*release, content_digest(tables), encoding, tables)
