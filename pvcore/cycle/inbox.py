@@ -140,6 +140,8 @@ def put(
     refused = {
         entry.body["object"]["key"] for entry in workspace.ledger.entries() if entry.kind == "Quarantined"
     }
+    if inbox == "meddra":
+        meddra_version = None  # of codes: a release says its own, and its name must not say another
     return [_put(workspace, file, _keys(inbox, file.name, meddra_version), refused) for file in files]
 
 

@@ -26,6 +26,15 @@ def test_a_taken_name_gets_a_number_and_the_same_content_none(tmp_path: Path) ->
     assert inbox.put(ws, "annotations", files[:1]) == [f"{place}.may.json"]
 
 
+def test_the_version_of_codes_is_not_that_of_a_release(tmp_path: Path) -> None:
+    """`pv ingest english.zip labels.json --meddra-version 28.1`, the release being 29.0."""
+    init_workspace(tmp_path / "ws")
+    ws = open_workspace(tmp_path / "ws")
+    file = tmp_path / "english.zip"
+    file.write_bytes(b"a release")
+    assert inbox.put(ws, "meddra", [file], "28.1") == ["inbox/meddra/english.zip"]
+
+
 @pytest.mark.parametrize(
     ("name", "version"),
     [
