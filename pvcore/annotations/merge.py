@@ -231,7 +231,7 @@ class Pool:
                     waiting.append(Open(a, f"{why}; {EARLIER}" if earlier else why))
                 elif earlier:
                     waiting.append(Open(a, f"narrative: {EARLIER}"))
-                elif a.problem != "coding" or a.meddra_version == self.passage.version:
+                elif a.problem != "coding" or self._fits(a):
                     usable.append(a)
                 elif isinstance(moved := self._carry(a), str):
                     waiting.append(Open(a, moved))
@@ -249,12 +249,19 @@ class Pool:
                 usable.append(moved)
         return usable, waiting
 
+    def _fits(self, a: Annotation) -> bool:
+        """Whether a code can be used as it is: it is in the dataset's version, and no migration objects to it."""
+        return a.meddra_version == self.passage.version and not self._passed(a)
+
+    def _passed(self, a: Annotation) -> list[Moved]:
+        return self.passage.of(a.case_id, a.target, coded_as(a.value), a.meddra_version)
+
     def _carry(self, a: Annotation) -> Annotation | str:
         """The annotation in the dataset's MedDRA version, or why not; through several migrations if need be."""
         version = self.passage.version
         if version is None:
             return "no MedDRA version: the dataset has none"
-        passed = self.passage.of(a.case_id, a.target, coded_as(a.value), a.meddra_version)
+        passed = self._passed(a)
         if passed and passed[-1].after is None:
             return _stopped(passed[-1])
         at = passed[-1].new if passed else a.meddra_version

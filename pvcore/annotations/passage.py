@@ -64,7 +64,8 @@ class Passage:
     """The rows of migrations that a code passes through on its way to `version`.
 
     A row that waits for a person is asked about again by every update, so there may be several
-    migrations from its version: the last one that has the row counts. Nothing passes to no version.
+    migrations from its version: the last one that has the row counts. Nothing passes to no version. What is
+    in `version` passes only where a migration says that it may not be used there.
     """
 
     def __init__(self, mappings: Sequence[bytes], version: str | None) -> None:
@@ -78,13 +79,15 @@ class Passage:
         """One row a step; the last has no term where a person has to choose. [] where there is no row."""
         passed: list[Moved] = []
         for _ in self._steps:
-            if version == self.version or coded is None or version not in self._steps:
+            if coded is None or version not in self._steps:
                 break
             moved = self._steps[version].get((row_id(case_id, target, coded), coded))
-            if moved is None:
+            if moved is None or (version == self.version != moved.new):
                 break
             passed.append(moved)
             version, coded = moved.new, moved.after
+            if version == self.version:
+                break
         return passed
 
 

@@ -71,7 +71,7 @@ def _passed(a: Annotation, passage: Passage) -> list[Moved]:
 
 def _shown(a: Annotation, version: str | None, passed: Sequence[Moved]) -> Annotation:
     """The annotation as a prediction: its own code if that could be carried over, else the first suggestion."""
-    if a.problem != "coding" or a.meddra_version == version:
+    if a.problem != "coding" or (a.meddra_version == version and not passed):
         return a
     if passed and passed[-1].after:
         return dataclasses.replace(a, value=carried(a.value, passed), meddra_version=version)

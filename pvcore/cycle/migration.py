@@ -19,6 +19,7 @@ from pvcore.cycle.arrivals import last, load_batch, pending_batches
 from pvcore.cycle.dictionaries import known_releases, load_dictionary, version_order
 from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.meddra.chain import migrate_through as carry
+from pvcore.meddra.release import Dictionary
 from pvcore.meddra.suggestions import Nearest
 from pvcore.records import Case, digest
 from pvcore.registry.blobs import put_blob
@@ -37,7 +38,8 @@ def migrate(workspace: Workspace, version: str) -> Migrated:
 
     Through every admitted release in between, so that an update that comes late decides as the updates
     in time would have (`pvcore.meddra.chain`). PT names need no release of their own version. What is
-    in a newer version than `version` is not touched: its batch waits for its update.
+    in a newer version than `version` is not touched: its batch waits for its update. What is in `version`
+    and cannot be used there (a batch that came before its release was not checked) is recoded, or waits for a person.
     """
     latest = last(workspace, "DatasetBuilt")
     done = latest is not None and latest.body["version"] == version
@@ -49,12 +51,14 @@ def migrate(workspace: Workspace, version: str) -> Migrated:
     for old, label in sorted(
         {(c.version, c.label) for c in coded}, key=lambda c: (version_order(c[0]), c[1])
     ):
+        found = [c for c in coded if (c.version, c.label) == (old, label)]
         way = _way(workspace, old, label, version)
-        if not way:
+        if old == version:
+            way, found = [version], _unusable(found, release(version))
+        if not way or not found:
             continue
         rows = pd.DataFrame(
-            [(c.row_id, c.coded, c.verbatim) for c in coded if (c.version, c.label) == (old, label)],
-            columns=["row_id", label, "verbatim"],
+            [(c.row_id, c.coded, c.verbatim) for c in found], columns=["row_id", label, "verbatim"]
         )
         start = release(old) if label == "llt_code" or old in known_releases(workspace) else old
         moved = carry(
@@ -77,6 +81,18 @@ def migrate(workspace: Workspace, version: str) -> Migrated:
             for name, count in entry.body["counts"].items()
         ]
     return Migrated(mappings, classes)
+
+
+def _unusable(coded: Sequence[Coded], dictionary: Dictionary) -> list[Coded]:
+    """Rows in the dictionary's own version that are on no current LLT of it, or on no name of a PT."""
+    pts = set(dictionary.tables["pt"]["pt_name"])
+
+    def usable(row: Coded) -> bool:
+        if row.label == "pt_name":
+            return row.coded in pts
+        return row.coded in dictionary and dictionary.is_current(row.coded)
+
+    return [row for row in coded if not usable(row)]
 
 
 def _way(workspace: Workspace, old: str, label: str, version: str) -> list[str]:

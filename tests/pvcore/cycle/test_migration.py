@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from pvcore.annotations import dataset as stored
+from pvcore.annotations.work_list import work_list
 from pvcore.config import Workspace, init_workspace, open_workspace
 from pvcore.cycle import admission, building, inbox, migration, releases
 from pvcore.errors import RegistryError
@@ -113,6 +114,30 @@ def test_a_run_that_an_update_overtook_makes_no_dataset_of_the_older_release(tow
     with pytest.raises(RegistryError, match=r"in MedDRA 90\.1: labels do not go back to 90\.0"):
         building.build_dataset(town.ws, "90.0", [])
     assert len(town.ws.ledger.entries()) == before
+
+
+def test_codes_that_their_own_release_does_not_allow_do_not_become_labels(town: Town) -> None:
+    """A batch that came before its release was checked against none; one such code stopped every training."""
+    old = town.old.dictionary
+    stale = next(c for c in old.tables["llt"]["llt_code"] if not old.is_current(c))
+    said = [
+        ("no such", "ann", "12345678", "1"),
+        ("stale", "ann", stale, "1"),
+        ("right", "ann", town.stays, "1"),
+    ]
+    town.code(*said)
+    labels = town.update(town.old)
+    assert labels.pop("right") == town.stays and set(labels) <= {"stale"}
+    assert all(old.is_current(code) and old.pt_of(code) == old.pt_of(stale) for code in labels.values())
+    assert town.open == {("no such", "ann")}
+    town.code(("late", "ann", town.stays, "1"))
+    again = work_list(town.ws.store, town.build("90.0"))  # the next batch finds it as it was
+    assert (
+        list(again.reasons) == ["no such"]
+        and "unknown_code: MedDRA 90.0 12345678" in again.reasons["no such"]
+    )
+    assert again.suggestions[0].value != {"llt_code": "12345678"}
+    assert set(town.update(town.new)) == {"right", "stale", "late"}
 
 
 def test_each_migration_of_a_dataset_is_read_once(town: Town) -> None:
