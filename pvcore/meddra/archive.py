@@ -105,11 +105,12 @@ def _fitting(archive: Any, protected: list[Any], password: str, damage: Damage) 
     Each version of MedDRA has a password of its own, and an update reads two versions.
     """
     smallest = min(protected, key=lambda info: info.file_size)
+    wrong: Damage = (RuntimeError, *damage)
     for given in dict.fromkeys([password, *password.split()]):
         try:
             with archive.open(smallest, pwd=given.encode()) as stream:
                 stream.read(TABLE_BYTES + 1)
-        except (RuntimeError, *damage):
+        except wrong:
             continue
         return given.encode()
     return password.encode()
