@@ -75,6 +75,10 @@ class Passage:
             old, rows = _rows(data)
             self._steps.setdefault(old, {}).update(rows)
 
+    def has(self, version: str, row: str, coded: str) -> bool:
+        """Whether a migration from the version has the row."""
+        return (row, coded) in self._steps.get(version, {})
+
     def of(self, case_id: str, target: str, coded: str | None, version: str | None) -> list[Moved]:
         """One row a step; the last has no term where a person has to choose. [] where there is no row."""
         passed: list[Moved] = []

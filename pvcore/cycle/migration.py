@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ import pandas as pd
 from pvcore.annotations import dataset as datasets
 from pvcore.annotations import reactions
 from pvcore.annotations.coded import COLUMNS
-from pvcore.annotations.passage import coded_as
+from pvcore.annotations.passage import Passage, coded_as
 from pvcore.config import Workspace
 from pvcore.cycle.arrivals import last, load_batch, pending_batches
 from pvcore.cycle.dictionaries import known_releases, load_dictionary, version_order
@@ -22,7 +22,8 @@ from pvcore.meddra.chain import migrate_through as carry
 from pvcore.meddra.release import Dictionary
 from pvcore.meddra.suggestions import Nearest
 from pvcore.records import Case, digest
-from pvcore.registry.blobs import put_blob
+from pvcore.registry.blobs import get_blob, put_blob
+from pvcore.registry.ledger import Entry
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def migrate(workspace: Workspace, version: str) -> Migrated:
     """
     latest = last(workspace, "DatasetBuilt")
     done = latest is not None and latest.body["version"] == version
-    coded = _coded(workspace, pending_only=done)
+    coded = _coded(workspace, latest, done=done)
     # What the dataset's own mappings left open stays decided as it was: they go with it.
     mappings: list[str] = list(latest.body["mappings"]) if latest and done else []
     classes: list[dict[str, Any]] = []
@@ -136,26 +137,34 @@ class Coded(NamedTuple):
     verbatim: str
 
 
-def _coded(workspace: Workspace, *, pending_only: bool) -> list[Coded]:
-    """All coded rows, of the latest dataset (unless `pending_only`) and of pending batches, each once.
+def _coded(workspace: Workspace, latest: Entry | None, *, done: bool) -> list[Coded]:
+    """All coded rows, of the latest dataset and of pending batches, each once.
 
     These are the annotations for coding, those too that were overruled (a label follows from all that was said),
-    and the reactions that are coded by PT names alone.
+    and the reactions that are coded by PT names alone. Where the dataset is in the version already (`done`), only
+    those of its rows that no migration of it has seen: a batch may come between a migration and its dataset.
     """
-    said: list[tuple[str, str, Mapping[str, Any], str | None]] = []
-    cases: list[Case] = []
-    latest = last(workspace, "DatasetBuilt")
-    if latest and not pending_only:
+    unique: dict[tuple[str, str], Coded] = {}
+    if latest:
         loaded = datasets.load(workspace.store, latest.body["dataset"])
         coded = loaded.annotations[loaded.annotations["problem"] == "coding"]
-        said += [(r.case_id, r.target, json.loads(r.value), r.meddra_version) for r in coded.itertuples()]
-        cases += datasets.cases_of(workspace.store, loaded)
+        said = [(r.case_id, r.target, json.loads(r.value), r.meddra_version) for r in coded.itertuples()]
+        unique = _rows(said, datasets.cases_of(workspace.store, loaded))
+        if done:
+            blobs = [get_blob(workspace.store, name) for name in latest.body["mappings"]]
+            passage = Passage(blobs, latest.body["version"])
+            unique = {key: c for key, c in unique.items() if not passage.has(c.version, c.row_id, c.coded)}
     for entry in pending_batches(workspace):
         batch = load_batch(workspace, entry.body["digest"])
-        cases += batch.cases
-        for a in batch.annotations:
-            if a.problem == "coding":
-                said.append((a.case_id, a.target, a.value, a.meddra_version))
+        asked = [a for a in batch.annotations if a.problem == "coding"]
+        unique |= _rows([(a.case_id, a.target, a.value, a.meddra_version) for a in asked], batch.cases)
+    return [unique[key] for key in sorted(unique)]
+
+
+def _rows(
+    said: Iterable[tuple[str, str, Mapping[str, Any], str | None]], cases: Iterable[Case]
+) -> dict[tuple[str, str], Coded]:
+    """Codings (case, target, value, version), and reactions of cases, by version and row."""
     unique: dict[tuple[str, str], Coded] = {}
     for case, target, value, version in said:
         term = coded_as(value)
@@ -165,7 +174,7 @@ def _coded(workspace: Workspace, *, pending_only: bool) -> list[Coded]:
             unique[version, row] = Coded(version, row, label, term, target)
     for row, found in reactions.all_named(cases):
         unique[found.version, row] = Coded(found.version, row, "pt_name", found.name, found.verbatim)
-    return [unique[key] for key in sorted(unique)]
+    return unique
 
 
 def coded_labels(workspace: Workspace, version: str) -> pd.DataFrame | None:

@@ -140,6 +140,22 @@ def test_codes_that_their_own_release_does_not_allow_do_not_become_labels(town: 
     assert set(town.update(town.new)) == {"right", "stale", "late"}
 
 
+def test_a_batch_that_comes_while_an_update_runs_is_carried_by_the_next_retraining(town: Town) -> None:
+    """It is in the dataset and in no mapping; it waited for the release after."""
+    town.code(("one", "ann", town.stays, "1"))
+    town.update(town.old)
+    town._arrive("meddra", town.new.archive)
+    moved = migration.migrate(town.ws, "90.1")
+    releases.adopt(town.ws, "90.1", moved.mappings)
+    town.code(("late", "ann", town.stays, "1"))
+    assert building.build_dataset(town.ws, "90.1", moved.mappings)
+    town.code(("next", "ann", town.stays, "1"))
+    labels = stored.load(town.ws.store, town.build("90.1")).labels
+    assert labels["case_id"].tolist() == ["late", "next", "one"]
+    counts = [e.body["rows"] for e in town.ws.ledger.entries() if e.kind == "Migrated"]
+    assert counts == [1, 2]  # and what was carried is not carried again
+
+
 def test_each_migration_of_a_dataset_is_read_once(town: Town) -> None:
     """After 26 weekly batches a work list read 351 of them, each with all rows, two seconds for 100,000."""
     town.code(("first", "ann", town.stays, "1"))
