@@ -70,8 +70,7 @@ class Ledger:
     def state(self) -> State:
         """What the entries amount to now. Raises LedgerBroken."""
         with self._lock:
-            known = len(self._entries)
-            if not known:
+            if not self._entries:
                 self._entries = _read_all(self.store)
             while True:
                 # A listing may lag behind on some servers; a read of the next number never does.
@@ -80,7 +79,8 @@ class Ledger:
                 except NotFound:
                     break
                 self._entries.append(_follow(self._entries, data))
-            if len(self._entries) != known:
+            # Held against what was read, not against what this look read: the look before may have been cut off.
+            if len(self._state.entries) != len(self._entries):
                 self._state = State(tuple(self._entries))
             return self._state
 

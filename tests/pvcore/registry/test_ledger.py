@@ -230,6 +230,28 @@ def test_reads_only_what_is_new() -> None:
     assert set(read) == {entry_key(LENGTH + 1)}
 
 
+@pytest.mark.parametrize("known", [0, 2])
+@pytest.mark.parametrize("cut_off", [LENGTH, LENGTH + 1])
+def test_a_look_that_the_network_cut_off_is_forgotten_by_the_next(known: int, cut_off: int) -> None:
+    """What was read before the fault counts: the next look showed the state of before, or an empty ledger."""
+    store = Memory({entry_key(n): CHAIN[entry_key(n)] for n in range(1, known + 1)})
+    reader, get, faults = Ledger(store), store.get, [entry_key(cut_off)]
+    reader.state()
+    store.data = dict(CHAIN)
+
+    def fails_once(key: str) -> bytes:
+        if key in faults:
+            faults.remove(key)
+            raise RegistryError("the network is away")
+        return get(key)
+
+    store.get = fails_once  # type: ignore[method-assign]
+    with pytest.raises(RegistryError, match="away"):
+        reader.state()
+    assert reader.state().head == HEAD
+    assert reader.append("Test", {}, actor="a", key="new").sequence == LENGTH + 1
+
+
 def test_format_1_is_read_for_ever() -> None:
     """The bytes of an entry as the first version wrote them; never change this test, add one."""
     data = (
