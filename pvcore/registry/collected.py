@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pvcore.registry.ledger import Entry, State
 
 COLLECTED, ENDED = "Collected", "CollectionEnded"
-_DEEP = {"Registered": "version", "DatasetBuilt": "dataset"}
+DEEP = {"Registered": "version", "DatasetBuilt": "dataset"}
 """Fields that name a blob which names others: the manifest, the dataset."""
 _RUN = re.compile(rb"[0-9a-f]{64,}")
 
@@ -57,10 +57,10 @@ def require_kept(state: State, store: Store, kind: str, body: bytes) -> None:
     if not found:
         return
     named = names_in(body)
-    if kind in _DEEP:
+    if kind in DEEP:
         # One that was collected is named itself, so that what follows refuses it.
         with suppress(NotFound):
-            named |= names_in(store.get(BLOBS + json.loads(body)[_DEEP[kind]]))
+            named |= names_in(store.get(BLOBS + json.loads(body)[DEEP[kind]]))
     for collection in found:
         lost = named & {blob["digest"] for blob in collection.body["blobs"]}
         if lost and not ended(state, collection):

@@ -2,7 +2,8 @@
 
 A blob is needed if its digest occurs in an entry of the ledger or in the bytes of a needed blob,
 whatever that blob is: nothing has to be known of formats, and a digest that stands somewhere by
-chance only keeps too much. (No format here hides a digest in compressed bytes.)
+chance only keeps too much. (No format here hides a digest in compressed bytes.) So what is lost or was altered
+would let go of all that it named: then nothing is said to be free.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from pvcore.errors import RegistryError
 from pvcore.records import canonical
 from pvcore.registry.approval import EVALUATED, REJECTED, REQUESTED, SWITCH, answers_to
-from pvcore.registry.blobs import BLOBS
-from pvcore.registry.collected import COLLECTED, names_in
+from pvcore.registry.blobs import fetched_blob
+from pvcore.registry.collected import COLLECTED, DEEP, names_in
 from pvcore.registry.content import PIECE
 from pvcore.registry.ledger import Entry, State
-from pvcore.registry.store import Store, fetched
+from pvcore.registry.store import Store
 from pvcore.registry.version import Version, read_version
 
 Edges = Mapping[int | str, frozenset[str]]
@@ -29,7 +31,11 @@ _MAKING = ("Trained", "Rebuilt", "RebuildCompared")
 
 
 def needed(state: State, store: Store, present: set[str], without: Edges) -> set[str]:
-    """Those of the blobs that are `present` which an entry leads to, not counting the edges in `without`."""
+    """Those of the blobs that are `present` which an entry leads to, not counting the edges in `without`.
+
+    Raises RegistryError where one of them was altered, or one that leads further is gone: nobody knows what it named.
+    """
+    _require_leading(state, store, present)
     found: set[str] = set()
     for entry in state.entries:
         if entry.kind != COLLECTED:
@@ -44,8 +50,19 @@ def needed(state: State, store: Store, present: set[str], without: Edges) -> set
     return found
 
 
+def _require_leading(state: State, store: Store, present: set[str]) -> None:
+    """Every manifest and every record of a dataset is there."""
+    for entry in state.entries:
+        part = DEEP.get(entry.kind)
+        if part and entry.body[part] not in present:
+            raise RegistryError(
+                f"{store.url}: the {part} {entry.body[part]} of ledger entry {entry.sequence} is gone, so that nobody "
+                "knows which blobs it needs. Restore it from a backup; until then nothing can be collected."
+            )
+
+
 def _named(store: Store, blob: str) -> set[str]:
-    with fetched(store, BLOBS + blob) as file:
+    with fetched_blob(store, blob) as file:
         return {name for piece in _pieces(file) for name in names_in(piece)}
 
 

@@ -127,6 +127,23 @@ def test_a_digest_across_two_pieces_is_seen() -> None:
         store.data.pop(f"ledger/{entry.sequence:012d}")
 
 
+@pytest.mark.parametrize("how", ["zeros", "gone"])
+def test_a_damaged_store_lets_go_of_nothing(registry: Registry, how: str) -> None:
+    """What a lost or altered record named looked as if nothing named it: a restored record would name what is gone."""
+    table = put_blob(registry.store, b"PAR1")
+    dataset = put_blob(registry.store, canonical({"cases": table}))
+    body = {"dataset": dataset, "parent": None, "version": None, "batches": [], "mappings": [], "counts": {}}
+    registry.ledger.append("DatasetBuilt", body, actor="a")
+    state, mine, file = registry.ledger.state(), rules(registry), registry.store.root / BLOBS / dataset
+    whole = {blob["digest"] for blob in collection.plan(state, registry.store, mine).blobs}
+    assert not whole & {table, dataset}
+    file.unlink()
+    if how == "zeros":
+        file.write_bytes(bytes(99))
+    with pytest.raises(RegistryError, match=rf"{dataset} (was altered|of ledger entry 1 is gone).* a backup"):
+        collection.plan(state, registry.store, mine)
+
+
 PEOPLE = st.lists(
     st.tuples(
         st.integers(0, 9), st.sampled_from(["pass", "fail"]), st.booleans(), st.booleans(), st.booleans()
