@@ -101,7 +101,7 @@ def _request(workspace: Workspace, entry: Entry) -> Request:
 def _until(workspace: Workspace, entry: Entry) -> str:
     """When a request expires, by the policy that it names; empty where the store has lost that."""
     try:
-        moment = policy_of(workspace.store, entry.body["policy"]).until(entry.time)
+        moment = policy_of(workspace.store, entry.body["policy"]).until(entry.moment)
     except (NotFound, RegistryError):
         return ""
     return moment.isoformat(timespec="minutes").replace("+00:00", "Z")

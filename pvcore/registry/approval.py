@@ -154,7 +154,7 @@ def require_open(state: State, asked: Entry) -> None:
 
 def expired(asked: Entry, policy: ApprovalPolicy, at: datetime | None = None) -> bool:
     """Whether a request can no longer be answered or carried out at a moment (now if None)."""
-    return policy.until(asked.time) < (at or datetime.now(UTC))
+    return policy.until(asked.moment) < (at or datetime.now(UTC))
 
 
 def require_still_asked(
@@ -182,7 +182,7 @@ def require_still_asked(
         )
     if expired(asked, policy, at):
         raise RequestClosed(
-            f"the request for {body['name']} expired on {policy.until(asked.time):%Y-%m-%d %H:%M} UTC, "
+            f"the request for {body['name']} expired on {policy.until(asked.moment):%Y-%m-%d %H:%M} UTC, "
             f"{policy.valid_days:g} days after it was made. Ask anew."
         )
     policy.rule(body["action"])

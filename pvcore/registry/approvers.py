@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pvcore.errors import GateError, RegistryError, SignatureRefused
 from pvcore.registry.blobs import get_blob
@@ -44,7 +44,9 @@ class ApprovalPolicy(BaseModel):
 
     signatures: int = Field(default=1, ge=1)
     roles: tuple[str, ...] = Field(min_length=1, description="each of them may approve, reject and roll back")
-    valid_days: float = Field(default=14.0, gt=0, description="after which a request has to be asked anew")
+    valid_days: float = Field(
+        default=14.0, gt=0, lt=1e9, description="after which a request has to be asked anew"
+    )
     trainers: tuple[str, ...] = Field(
         default=(),
         description="principals or fingerprints (SHA256:...) of keys that train: they approve nothing",
@@ -85,9 +87,12 @@ class ApprovalPolicy(BaseModel):
             )
         return self.override
 
-    def until(self, asked: str) -> datetime:
-        """When a request of this time (ISO, UTC) can no longer be answered."""
-        return datetime.fromisoformat(asked) + timedelta(days=self.valid_days)
+    def until(self, asked: datetime) -> datetime:
+        """When a request of this moment can no longer be answered; the end of the calendar where it has no such day."""
+        try:
+            return asked + timedelta(days=self.valid_days)
+        except OverflowError:
+            return datetime.max.replace(tzinfo=UTC)
 
 
 def approval_policy(raw: Mapping[str, Any]) -> ApprovalPolicy:
@@ -97,10 +102,10 @@ def approval_policy(raw: Mapping[str, Any]) -> ApprovalPolicy:
 
 def policy_of(store: Store, digest: str) -> ApprovalPolicy:
     """The approval policy in the document of this digest, as it was signed. Raises NotFound, RegistryError."""
-    document = json.loads(get_blob(store, digest))
+    data = get_blob(store, digest)
     try:
-        return approval_policy(document)
-    except (ValidationError, AttributeError, TypeError) as error:
+        return approval_policy(json.loads(data))
+    except (ValueError, RecursionError, AttributeError, TypeError) as error:
         raise RegistryError(
             f"the policy {digest} says nothing of approvals that can be used: {error}"
         ) from error

@@ -14,6 +14,7 @@ MAYBE = (str, type(None))
 NUMBER = (int, float)
 OBJECT = {"key": str, "etag": str}
 """What arrived, as it lay in the inbox."""
+ACTIONS = frozenset({"promote", "rollback", "override"})
 ENTRY = {"sequence": int, "digest": str}
 """Another entry of the ledger."""
 _TRAINED = {
@@ -72,7 +73,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     },
     "Registered": {"problem": str, "number": int, "version": str, "specification": str, "adapter": str},
     "ApprovalRequested": {
-        "problem": str, "name": str, "version": str, "action": str, "report": str, "policy": str,
+        "problem": str, "name": str, "version": str, "action": ACTIONS, "report": str, "policy": str,
         "expected": MAYBE, "after_switch": int,
     },
     "Approved": _ANSWER,
@@ -116,6 +117,8 @@ def _faults(place: str, form: Any, value: object) -> list[str]:
         if not isinstance(value, list):
             return [f"{place} is no list"]
         return [fault for n, item in enumerate(value, 1) for fault in _faults(f"{place}, {n}", form[0], item)]
+    if isinstance(form, frozenset):
+        return [] if isinstance(value, str) and value in form else [f"{place} is {value!r:.50}"]
     if not isinstance(form, Mapping):
         return [] if isinstance(value, form) else [f"{place} is {value!r:.50}"]
     if not isinstance(value, Mapping):

@@ -103,8 +103,8 @@ def finish(ledger: Ledger, store: Store, rules: Rules) -> list[Entry]:
     cut_off = [entry for entry in collections(state) if not ended(state, entry)]
     for entry in cut_off:
         require_proven(state, entry, rules)
-        before, moment = State(state.entries[: entry.sequence - 1]), datetime.fromisoformat(entry.time)
-        may = {blob["digest"] for blob in plan(before, store, rules, moment).blobs}
+        before = State(state.entries[: entry.sequence - 1])
+        may = {blob["digest"] for blob in plan(before, store, rules, entry.moment).blobs}
         there = {item.key.removeprefix(BLOBS) for item in store.list(BLOBS)}
         needed_now = sorted({blob["digest"] for blob in entry.body["blobs"]} & there - may)
         if needed_now:

@@ -85,7 +85,7 @@ def parse(number: int, data: bytes, previous: str | None) -> tuple[Entry | None,
     except (ValueError, RecursionError) as error:
         return None, [Fault(where, f"was altered: {str(error)[:100]}", "restore it from a backup")]
     faults = []
-    if fields["sequence"] != number or isinstance(fields["sequence"], bool):
+    if fields["sequence"] != number or type(fields["sequence"]) is not int:  # 7.0 and true are equal to one
         faults.append(Fault(where, f"holds entry {fields['sequence']}", "restore it from a backup"))
     if previous is not None and fields["previous"] != previous:
         faults.append(

@@ -21,7 +21,12 @@ class ObjectSettings(BaseModel):
     lock: Literal["GOVERNANCE", "COMPLIANCE"] | None = Field(
         default=None, description="mode of the object lock; the bucket must have it enabled"
     )
-    lock_days: float | None = Field(default=None, gt=0, description="for which an object is locked")
+    lock_days: float | None = Field(
+        default=None,
+        gt=0,
+        le=36_525,
+        description="for which an object is locked; S3 knows a hundred years at most",
+    )
     legal_hold: bool = Field(default=False, description="lock without an end, until someone lifts it in S3")
 
     @model_validator(mode="after")

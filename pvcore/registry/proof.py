@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from pvcore.errors import NotFound, PvError, RegistryError, SignatureRefused
 from pvcore.registry.answers import require_answer
 from pvcore.registry.approval import (
@@ -64,10 +62,10 @@ def verify_switch(
     request = entry_at(state, **switch.body["request"], kind=REQUESTED)
     if request.body["version"] != switch.body["version"] or SWITCH[request.body["action"]] != switch.kind:
         raise RegistryError(f"ledger entry {switch.sequence} switches to another version than was asked for.")
-    before, moment = State(state.entries[: switch.sequence - 1]), datetime.fromisoformat(switch.time)
+    before = State(state.entries[: switch.sequence - 1])
     then = policy_of(store, request.body["policy"])
     require_open(before, request)
-    version = require_still_asked(before, store, request, then, request.body["policy"], moment)
+    version = require_still_asked(before, store, request, then, request.body["policy"], switch.moment)
     signed = [entry_at(before, **reference, kind=APPROVED) for reference in switch.body["approvals"]]
     action = request.body["action"]
     for asked in (then, policy) if policy else (then,):

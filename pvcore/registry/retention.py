@@ -26,6 +26,8 @@ from pvcore.registry.reach import HELD
 from pvcore.registry.signing import Keys
 from pvcore.registry.store import Store
 
+CENTURY = 36_525
+"""Days: more of them may leave the calendar."""
 NAMESPACE = "pv-retention"
 PREDICATE_TYPE = "urn:pv-retrain:retention:v1"
 _UNSIGNED = ("signature", "key", "roles")
@@ -37,9 +39,12 @@ class RetentionPolicy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     roles: tuple[str, ...] = Field(default=(), description="who may place and lift a legal hold, and collect")
-    grace_days: float = Field(default=7.0, ge=0, description="of a blob that nothing names yet")
+    grace_days: float = Field(default=7.0, ge=0, le=CENTURY, description="of a blob that nothing names yet")
     rejected_days: float | None = Field(
-        default=None, ge=0, description="after which the weights of a rejected candidate go; None: never"
+        default=None,
+        ge=0,
+        le=CENTURY,
+        description="after which the weights of a rejected candidate go; None: never",
     )
 
 
@@ -89,7 +94,7 @@ def meaning(kind: str, body: Mapping[str, Any]) -> str:
 
 def require_proven(state: State, entry: Entry, rules: Rules, at: datetime | None = None) -> None:
     """A hold, its end or a collection was signed as it stands, by someone who may. Raises SignatureRefused."""
-    _signed(state, entry.kind, entry.body, rules, at or datetime.fromisoformat(entry.time))
+    _signed(state, entry.kind, entry.body, rules, at or entry.moment)
 
 
 def _signed(

@@ -21,7 +21,7 @@ from pvcore.errors import LedgerBroken, RegistryError, SignatureRefused
 from pvcore.records import canonical, digest
 from pvcore.registry import approval, snapshots
 from pvcore.registry.blobs import get_blob, put_blob
-from pvcore.registry.ledger import Ledger
+from pvcore.registry.ledger import Ledger, entry_key
 from pvcore.registry.names import resolve
 from pvcore.registry.proof import verify_champion
 from pvcore.registry.signing import Keys
@@ -249,6 +249,34 @@ def test_an_expired_request_does_not_wait_and_its_answer_ends_the_run(
         workspace, asked, decision="approve", name=JANE, reason="fine", signature=registry.sign(request)
     )
     assert done.final and not done.switched and "is closed: Rejected" in done.line
+
+
+@pytest.mark.parametrize(
+    ("time", "policy"),
+    [
+        ("2020-01-01T00:00:00", b""),
+        ("9999-12-31T00:00:00Z", b""),
+        ("2999-01-01T00:00:00Z", b"\xff\xfe no policy"),
+    ],
+)
+def test_a_request_with_an_odd_time_or_policy_hides_no_other(
+    registry: Registry, workspace: Workspace, time: str, policy: bytes
+) -> None:
+    asked = registry.request(registry.version("one"))
+    body = {**asked.body, **({"policy": put_blob(registry.store, policy)} if policy else {})}
+    fields = {"format": 1, "sequence": asked.sequence + 1, "previous": asked.digest, "time": time}
+    fields |= {"kind": asked.kind, "actor": "x", "key": "forged", "body": body, "nonce": "00"}
+    registry.store.put_if_absent(entry_key(asked.sequence + 1), canonical(fields))
+    assert asked.digest in {found.digest for found in open_requests(workspace)}
+
+
+def test_a_request_may_be_valid_beyond_the_calendar(registry: Registry, workspace: Workspace) -> None:
+    registry.adopt(valid_days=5_000_000)
+    request = registry.request(registry.version("one"))
+    registry.answer(request)
+    assert open_requests(workspace)[0].until.startswith("9999-12-31")
+    registry.promote(request)
+    assert proof(registry)[0].name == "seriousness@1"
 
 
 def test_a_version_has_one_name(registry: Registry) -> None:

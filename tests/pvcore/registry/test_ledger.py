@@ -283,6 +283,7 @@ def test_state_follows_the_switches(registry: Any, again: Callable[[Any], Any]) 
         ("Quarantined", {"faults": "many"}, "'faults' is 'many'"),
         ("Promoted", {"approvals": [7]}, "'approvals', 1 is no object"),
         ("DatasetBuilt", {"batches": "one"}, "'batches' is no list"),
+        ("ApprovalRequested", {"action": "crown"}, "'action' is 'crown'"),
     ],
 )
 def test_a_last_entry_with_an_odd_body_is_named(kind: str, body: dict[str, Any], why: str) -> None:
@@ -301,6 +302,15 @@ def test_a_last_entry_with_an_odd_body_is_named(kind: str, body: dict[str, Any],
     follower.store = Memory(data)
     with pytest.raises(LedgerBroken, match="restore it from a backup"):
         follower.entries()
+
+
+@pytest.mark.parametrize("number", [float(LENGTH + 1), True])
+def test_a_number_that_is_no_integer_is_found(number: object) -> None:
+    data = dict(CHAIN) if isinstance(number, float) else {}
+    place, before = len(data) + 1, HEAD.digest if data else ORIGIN
+    fields = {**json.loads(CHAIN[entry_key(1)]), "sequence": number, "previous": before, "key": "odd"}
+    data[entry_key(place)] = canonical(fields)
+    assert found(data) == [entry_key(place)]
 
 
 def test_an_odd_body_is_not_written() -> None:

@@ -81,6 +81,7 @@ def test_a_bucket_without_a_lock_says_so(s3: Any) -> None:
         ("{encryption: 'aws:kms:dsse', bucket_key: true}", "bucket_key needs encryption: aws:kms"),
         ("{lock: COMPLIANCE}", "lock and lock_days stand together"),
         ("{lock_days: 3}", "lock and lock_days stand together"),
+        ("{lock: COMPLIANCE, lock_days: 10000000}", "less than or equal to 36525"),
         ("{lock: COMPLIANCE, lock_days: 0}", "greater than 0"),
         ("{lock: FOREVER, lock_days: 3}", "'GOVERNANCE' or 'COMPLIANCE'"),
         ("{key: abc}", "Extra inputs are not permitted"),
