@@ -9,6 +9,7 @@ PvError                     exit code 1; every message says what, where and what
 ├── RegistryError           4
 │   ├── StoreRefused           the object store does not keep the put-if-absent contract
 │   ├── LedgerBroken           the chain of records does not verify
+│   ├── NumberTaken            another version got the number that this one's documents name
 │   ├── SignatureRefused       who, what, when or for what the signature is does not fit
 │   └── StaleChampion          the alias moved since the decision was made
 ├── LeakageError            5  a training set shares a cluster with a held-out set
@@ -93,6 +94,10 @@ class StoreRefused(RegistryError):
 
 class LedgerBroken(RegistryError):
     """A ledger whose chain of digests does not hold."""
+
+
+class NumberTaken(RegistryError):
+    """A version whose documents name a number that another version got meanwhile."""
 
 
 class SignatureRefused(RegistryError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 from pvcore.config import Workspace
 from pvcore.cycle import absence, data
@@ -11,6 +13,7 @@ from pvcore.cycle.documents import beside
 from pvcore.cycle.judging import Evaluation, evaluation, stored_policy
 from pvcore.cycle.material import material, spread
 from pvcore.dossier import report as pages
+from pvcore.errors import NumberTaken
 from pvcore.problems import PROBLEMS
 from pvcore.registry.blobs import put_blob
 from pvcore.registry.names import resolve
@@ -23,31 +26,39 @@ TRAINER = "retrain"
 def register(workspace: Workspace, specification: str, key: str) -> str:
     """Put the candidate into the registry with its dossier, whatever the decision; returns its name."""
     asked, judged = load_specification(workspace, specification), evaluation(workspace, key)
-    known = workspace.ledger.find("Registered", f"{asked.problem} {specification}")
-    if known:
-        return f"{asked.problem}@{known.body['number']}"
-    trained = train(workspace, specification)
-    champion = judged.entry.body["champion"]
-    fields = {
+    while True:
+        known = workspace.ledger.find("Registered", f"{asked.problem} {specification}")
+        if known:
+            return f"{asked.problem}@{known.body['number']}"
+        number = next_number(workspace, asked.problem)
+        fields = _fields(workspace, specification, judged, number)
+        # Dossier and card name the number: where another candidate got it meanwhile, they are written again.
+        with suppress(NumberTaken):
+            return enter(workspace.store, workspace.ledger, fields, TRAINER, number).name
+
+
+def _fields(workspace: Workspace, specification: str, judged: Evaluation, number: int) -> dict[str, Any]:
+    """The manifest's fields, with the documents of a version of this number as blobs."""
+    asked, trained = load_specification(workspace, specification), train(workspace, specification)
+    return {
         "problem": asked.problem,
         "adapter": {"digest": trained["adapter"], "files": trained["files"]},
         "base": asked.settings["base"],
         "specification": specification,
         "dataset": asked.dataset,
         "parent": asked.parent,
-        "champion": champion,
+        "champion": judged.entry.body["champion"],
         "recipe": {**asked.settings, "family": asked.family, "seed": asked.seed},
         "dictionary": data.dictionary_digest(workspace, asked.dataset),
         "report": judged.entry.body["report"],
         "decision": judged.decision.to_json(),
         "policy": judged.entry.body["policy"],
-        "dossier": put_blob(workspace.store, dossier(workspace, specification, judged).encode()),
+        "dossier": put_blob(workspace.store, dossier(workspace, specification, judged, number).encode()),
         "environment": trained["environment"],
         "read": absence.commit(workspace, specification),
-        "beside": beside(workspace, asked, judged, trained, next_number(workspace, asked.problem)),
+        "beside": beside(workspace, asked, judged, trained, number),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    return enter(workspace.store, workspace.ledger, fields, TRAINER).name
 
 
 def next_number(workspace: Workspace, problem: str) -> int:
@@ -55,14 +66,13 @@ def next_number(workspace: Workspace, problem: str) -> int:
     return len(workspace.ledger.state().versions(problem)) + 1
 
 
-def dossier(workspace: Workspace, specification: str, judged: Evaluation, number: int | None = None) -> str:
-    """The candidate's dossier: one HTML page that needs nothing else; again, by `number`, for one that has it."""
+def dossier(workspace: Workspace, specification: str, judged: Evaluation, number: int) -> str:
+    """The dossier of a version of this number: one HTML page that needs nothing else."""
     asked, trained = load_specification(workspace, specification), train(workspace, specification)
     built = data.dataset_entry(workspace, asked.dataset)
     policy = stored_policy(workspace, judged.entry.body["policy"])
     champion = judged.entry.body["champion"]
     before = resolve(workspace.store, workspace.ledger, champion).name if champion else None
-    number = number or next_number(workspace, asked.problem)
     migrations = [
         e.body
         for e in workspace.ledger.entries()

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pvcore.errors import RegistryError
+from pvcore.errors import NumberTaken, RegistryError
 from pvcore.records import canonical
 from pvcore.registry.blobs import blob_exists, get_blob, put_blob
 from pvcore.registry.folders import get_folder
@@ -32,13 +32,15 @@ class Version:
         return f"{self.problem}@{self.number}"
 
 
-def register(store: Store, ledger: Ledger, fields: Mapping[str, Any], actor: str) -> Version:
+def register(
+    store: Store, ledger: Ledger, fields: Mapping[str, Any], actor: str, number: int | None = None
+) -> Version:
     """Put a version into the registry, once per problem and specification, and give it its number.
 
-    Again with the same specification and adapter it returns the version that is there (with the
-    report it was registered with). Raises RegistryError where something named does not exist, the
-    parent is not registered, or the same specification gave another adapter (training that is not
-    reproducible).
+    With `number`, which its documents name already, it gets that one or none: raises NumberTaken. Again with
+    the same specification and adapter it returns the version that is there (with the report it was
+    registered with). Raises RegistryError where something named does not exist, the parent is not
+    registered, or the same specification gave another adapter (training that is not reproducible).
     """
     manifest = manifest_from(fields)
     absent = [
@@ -46,7 +48,7 @@ def register(store: Store, ledger: Ledger, fields: Mapping[str, Any], actor: str
     ]
     if absent:
         raise RegistryError("the manifest names blobs that the store does not have:\n" + "\n".join(absent))
-    body = partial(_body, manifest, put_blob(store, canonical(manifest)))
+    body = partial(_body, manifest, put_blob(store, canonical(manifest)), number)
     entry = ledger.append(REGISTERED, body, actor=actor, key=f"{manifest.problem} {manifest.specification}")
     if entry.body["adapter"] != manifest.adapter["digest"]:
         raise RegistryError(
@@ -57,15 +59,18 @@ def register(store: Store, ledger: Ledger, fields: Mapping[str, Any], actor: str
     return read_version(store, entry)
 
 
-def _body(manifest: Manifest, digest: str, state: State) -> dict[str, Any]:
-    """What the entry says of a version that comes after those in `state`. Raises RegistryError."""
+def _body(manifest: Manifest, digest: str, expected: int | None, state: State) -> dict[str, Any]:
+    """What the entry says of a version that comes after those in `state`. Raises RegistryError, NumberTaken."""
+    number = len(state.versions(manifest.problem)) + 1
+    if expected not in (None, number):
+        raise NumberTaken(f"{manifest.problem}@{expected} was registered meanwhile. Register again.")
     for role, other in (("parent", manifest.parent), ("champion", manifest.champion)):
         entry = state.version(other) if other else None
         if other and (entry is None or entry.body["problem"] != manifest.problem):
             raise RegistryError(f"the {role} {other} is not a registered version of {manifest.problem}.")
     return {
         "problem": manifest.problem,
-        "number": len(state.versions(manifest.problem)) + 1,
+        "number": number,
         "version": digest,
         "specification": manifest.specification,
         "adapter": manifest.adapter["digest"],

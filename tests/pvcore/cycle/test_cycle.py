@@ -13,11 +13,13 @@ import pytest
 import yaml
 
 from pvcore.cli import registry
+from pvcore.config import open_workspace
 from pvcore.cycle import (
     approval,
     arrivals,
     building,
     candidate,
+    claims,
     data,
     dictionaries,
     inbox,
@@ -33,9 +35,10 @@ from pvcore.cycle import (
 from pvcore.errors import GateError, NotFound, PvError, RegistryError, SignatureRefused, TrainingError
 from pvcore.inference import wordings
 from pvcore.inference.card import Card
-from pvcore.registry.blobs import get_blob
+from pvcore.registry.blobs import get_blob, put_blob
 from pvcore.registry.names import resolve
 from pvcore.registry.version import fetch_adapter
+from pvcore.registry.version import register as enter
 
 
 def _kinds(told: Any) -> list[str]:
@@ -375,6 +378,33 @@ def test_a_recipe_may_start_every_update_from_the_base(own: Any, monkeypatch: py
             more.setattr(candidate, "fresh_rows", lambda *_, **__: ["a row"])
             asked = candidate.specify(ws, "seriousness", dataset)
         assert asked and candidate.load_specification(ws, asked).parent == parent
+
+
+def test_of_two_candidates_at_once_each_is_called_what_its_documents_say(
+    own: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another candidate is registered while the dossier of this one is written."""
+    at = resolve(own.workspace.store, own.workspace.ledger, "seriousness@2")
+    judged = claims.evaluated(own.workspace, at)
+    registered = own.workspace.ledger.state().version(at.digest)
+    for file in sorted((own.workspace.root / ".pv" / "store" / "ledger").iterdir())[
+        registered.sequence - 1 :
+    ]:
+        file.unlink()
+    ws, commit = open_workspace(own.workspace.root), registration.absence.commit
+
+    def overtaken(workspace: Any, name: str) -> Any:
+        monkeypatch.setattr(registration.absence, "commit", commit)
+        fields = {field: getattr(at.manifest, field) for field in at.manifest.__slots__}
+        other = put_blob(ws.store, b"another specification")
+        enter(ws.store, open_workspace(ws.root).ledger, {**fields, "specification": other}, "trainer")
+        return commit(workspace, name)
+
+    monkeypatch.setattr(registration.absence, "commit", overtaken)
+    assert registration.register(ws, at.manifest.specification, judged.key) == "seriousness@3"
+    version = resolve(ws.store, ws.ledger, "seriousness@3")
+    assert claims.dossier(ws, version) == "the same bytes, written again"
+    assert b"seriousness@3" in get_blob(ws.store, version.manifest.beside["README.md"]["sha256"])
 
 
 def test_a_changed_policy_is_judged_anew_and_a_rejection_stands(own: Any) -> None:
