@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,19 +158,29 @@ def _parted(index: Rows) -> Iterable[npt.NDArray[np.int64]]:
 
 
 def keep(tree: Tree, folder: Path) -> None:
-    """Write a tree's arrays below a folder of this root, so that the next proof need not build it."""
+    """Write a tree's arrays below a folder of this root, so that the next proof need not build it.
+
+    Several processes may do so at once.
+    """
     place = folder / tree.root
     place.mkdir(parents=True, exist_ok=True)
     for name in ("index", "nodes"):
-        work = place / f".{name}.npy"
+        work = place / f".{name}.{secrets.token_hex(6)}.npy"
         np.save(work, getattr(tree, name))
         work.replace(place / f"{name}.npy")
 
 
 def kept(folder: Path, root: str, secret: bytes) -> Tree | None:
-    """A tree that was kept, read from the disk as it is asked; None if there is none of this root."""
+    """A tree that was kept, read from the disk as it is asked; None if there is none of this root that can be read."""
     files = [folder / root / f"{name}.npy" for name in ("index", "nodes")]
-    if not all(file.is_file() for file in files):
+    try:
+        tree = Tree(secret, *(np.load(file, mmap_mode="r") for file in files))
+        return tree if tree.root == root else None
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        LookupError,
+        StopIteration,
+    ):  # cut off by a full disk or a power failure
         return None
-    tree = Tree(secret, *(np.load(file, mmap_mode="r") for file in files))
-    return tree if tree.root == root else None

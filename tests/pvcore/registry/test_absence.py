@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -148,6 +149,30 @@ def test_a_tree_that_was_kept_is_the_same_and_a_damaged_one_is_not_used(tree, tm
     data[-32 * 200 :] = bytes(32 * 200)
     file.write_bytes(data)
     assert absence_tree.kept(tmp_path, tree.root, SECRET) is None
+
+
+@pytest.mark.parametrize("name", ["index.npy", "nodes.npy"])
+@pytest.mark.parametrize("left", [0, 40, 2000])
+def test_a_tree_that_was_kept_in_part_is_built_again(tree, tmp_path: Path, name: str, left: int) -> None:
+    absence_tree.keep(tree, tmp_path)
+    file = tmp_path / tree.root / name
+    file.write_bytes(file.read_bytes()[:left])
+    assert absence_tree.kept(tmp_path, tree.root, SECRET) is None
+
+
+def test_a_tree_is_kept_by_several_at_once(tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another keeps the same tree while this one writes: neither takes the other's file away."""
+    save = np.save
+
+    def overtaken(file: Path, array: Any) -> None:
+        monkeypatch.setattr(absence_tree.np, "save", save)
+        save(file, array)
+        absence_tree.keep(tree, tmp_path)
+
+    monkeypatch.setattr(absence_tree.np, "save", overtaken)
+    absence_tree.keep(tree, tmp_path)
+    assert absence_tree.kept(tmp_path, tree.root, SECRET)
+    assert {file.name for file in (tmp_path / tree.root).iterdir()} == {"index.npy", "nodes.npy"}
 
 
 def test_the_check_needs_the_standard_library_alone(tree, tmp_path: Path) -> None:
