@@ -130,8 +130,7 @@ def verify(
         file = Path(folder, "signature")
         file.write_text(armored, "ascii")
         options = ["-n", namespace, "-s", str(file), "-O", f"verify-time={moment}"]
-        known = ["-f", str(allowed_signers)]
-        more = ["-r", str(revoked)] if revoked else []
+        known, more = ["-f", str(allowed_signers)], ["-r", str(revoked)] if revoked else []
         done = _run(["-Y", "verify", "-I", principal, *known, *options, *more], statement)
         if done.returncode == 0:
             found = re.search(rb"key (SHA256:\S+)", done.stdout)
@@ -140,7 +139,8 @@ def verify(
         # ssh-keygen says of a revoked key only that it could not verify.
         if revoked and _run(["-Y", "verify", "-I", principal, *known, *options], statement).returncode == 0:
             raise SignatureRefused(
-                f"the signature is not accepted: {revoked.name} revokes its key, or cannot be read. {_words(done)}."
+                f"the signature is not accepted: {revoked.name} revokes its key, or cannot be read. {_words(done)}. If "
+                f"what it signed is to stand, end its line in {allowed_signers.name} instead (valid-before=...)."
             )
         valid = _run(["-Y", "check-novalidate", *options], statement).returncode == 0
         signers = _run(["-Y", "find-principals", *known, "-s", str(file), "-O", f"verify-time={moment}"], b"")
