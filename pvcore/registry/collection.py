@@ -15,10 +15,11 @@ from pvcore.records import canonical
 from pvcore.registry.blobs import BLOBS
 from pvcore.registry.blobs import COLLECTED as MARKERS
 from pvcore.registry.collected import COLLECTED, ENDED, collections, ended
+from pvcore.registry.content import is_digest
 from pvcore.registry.ledger import Entry, Head, Ledger, State
 from pvcore.registry.reach import Edges, needed, spent
 from pvcore.registry.retention import Person, Rules, append_signed, by, proven, require_proven
-from pvcore.registry.store import Store
+from pvcore.registry.store import ObjectInfo, Store
 from pvcore.registry.version import Version
 
 
@@ -38,7 +39,7 @@ class Plan:
 def plan(state: State, store: Store, rules: Rules, now: datetime | None = None) -> Plan:
     """What may go now: blobs that nothing needs and that are older than the grace period. Reads every needed blob."""
     moment, policy = now or datetime.now(UTC), rules.retention
-    listed = {item.key.removeprefix(BLOBS): item for item in store.list(BLOBS)}
+    listed = _listed(store)
     gone: dict[str, tuple[Version, Edges]] = {}
     if policy.rejected_days is not None:
         gone = spent(state, store, policy.rejected_days, moment, proven(state, rules, store))
@@ -56,6 +57,12 @@ def plan(state: State, store: Store, rules: Rules, now: datetime | None = None) 
         if name not in kept and item.modified < limit
     )
     return Plan(blobs, state.head)
+
+
+def _listed(store: Store) -> dict[str, ObjectInfo]:
+    """The blobs of a store by their digests. What else lies there (a file manager's) is nobody's to delete."""
+    found = {item.key.removeprefix(BLOBS): item for item in store.list(BLOBS)}
+    return {name: item for name, item in found.items() if is_digest(name)}
 
 
 def _together(parts: Sequence[Edges]) -> Edges:
@@ -105,8 +112,7 @@ def finish(ledger: Ledger, store: Store, rules: Rules) -> list[Entry]:
         require_proven(state, entry, rules)
         before = State(state.entries[: entry.sequence - 1])
         may = {blob["digest"] for blob in plan(before, store, rules, entry.moment).blobs}
-        there = {item.key.removeprefix(BLOBS) for item in store.list(BLOBS)}
-        needed_now = sorted({blob["digest"] for blob in entry.body["blobs"]} & there - may)
+        needed_now = sorted({blob["digest"] for blob in entry.body["blobs"]} & {*_listed(store)} - may)
         if needed_now:
             raise RegistryError(
                 f"ledger entry {entry.sequence} collects {len(needed_now)} blobs that may not go, such as "
@@ -121,6 +127,8 @@ def _delete(ledger: Ledger, store: Store, entry: Entry) -> None:
     body = entry.body
     marker = {"entry": entry.sequence, "time": entry.time, "by": body["name"], "reason": body["reason"]}
     for blob in body["blobs"]:
+        if not is_digest(blob["digest"]):
+            continue  # a collection of before listed whatever lay beside the blobs
         store.put_if_absent(MARKERS + blob["digest"], canonical(marker))
         store.delete(BLOBS + blob["digest"])
     reference = {"sequence": entry.sequence, "digest": entry.digest}

@@ -264,6 +264,25 @@ def test_killed_at_every_write_a_collection_is_ended_by_the_next(registry: Regis
     resolve(registry.store, registry.ledger, "seriousness@1")
 
 
+def test_what_lies_beside_the_blobs_is_passed_over(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file manager's own file was listed, could not be deleted, and no collection ever ended again."""
+    registry.version("one")
+    orphan = put_blob(registry.store, b"orphan")
+    (registry.store.root / BLOBS / ".DS_Store").write_bytes(b"x")
+    mine = rules(registry)
+    with monkeypatch.context() as before:
+        before.setattr(collection, "is_digest", lambda name: True)
+        listed = collection.plan(registry.ledger.state(), registry.store, mine)
+        assert {blob["digest"] for blob in listed.blobs} == {".DS_Store", orphan}
+        with pytest.raises(RegistryError, match="nothing else is ever deleted"):
+            collection.collect(registry.ledger, registry.store, listed, person(registry), mine)
+    assert len(collection.finish(registry.ledger, registry.store, mine)) == 1
+    assert not registry.store.exists(BLOBS + orphan)
+    assert collection.plan(registry.ledger.state(), registry.store, mine).blobs == ()
+
+
 def test_an_entry_and_a_collection_that_want_the_same_blob(registry: Registry) -> None:
     """A blob that lies there unused is not written again: whoever comes first in the ledger has it."""
     mine, (first, second) = rules(registry), (registry.fields("one"), registry.fields("two"))
