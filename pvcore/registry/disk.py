@@ -83,6 +83,9 @@ class LocalStore:
             raise RegistryError(
                 f"{self.url}: {key} is a link that leads out of the store. Put the file there."
             )
+        if path.is_dir():  # no object; but one that may not be read stands in listings
+            with _told(self.root, f"read the folder {key}"):
+                os.scandir(path).close()
         return path
 
     def exists(self, key: str) -> bool:
@@ -92,21 +95,27 @@ class LocalStore:
         if prefix:
             check_key(prefix.rstrip("/") or prefix)
         start = self.root / prefix.rpartition("/")[0]
-        found = []
         with _told(self.root, f"list {prefix}"):
-            for folder, folders, names in os.walk(start):
-                if Path(folder) == self.root:
-                    folders[:] = [name for name in folders if name != TEMPORARY]
-                for name in names:
-                    path = Path(folder, name)
-                    key = path.relative_to(self.root).as_posix()
-                    if key.startswith(prefix):
-                        # A file may vanish between the two looks: someone cleans the inbox.
-                        with contextlib.suppress(FileNotFoundError):
-                            status = path.stat()
-                            etag = f"{status.st_mtime_ns:x}-{status.st_size:x}"
-                            found.append(ObjectInfo(key, status.st_size, etag, status.st_mtime))
-        return sorted(found, key=lambda item: item.key)
+            keys = {path: path.relative_to(self.root).as_posix() for path in self._paths(start)}
+            found = [_info(path, key) for path, key in keys.items() if key.startswith(prefix)]
+        return sorted(filter(None, found), key=lambda item: item.key)
+
+    def _paths(self, start: Path) -> Iterator[Path]:
+        """The files below a folder, and the folders that may not be read: else nobody would miss what lies there."""
+        unread: list[Path] = []
+
+        def refused(error: OSError) -> None:
+            if isinstance(error, FileNotFoundError | NotADirectoryError):
+                return
+            if Path(error.filename) == start:
+                raise error
+            unread.append(Path(error.filename))
+
+        for folder, folders, names in os.walk(start, onerror=refused):
+            if Path(folder) == self.root:
+                folders[:] = [name for name in folders if name != TEMPORARY]
+            yield from (Path(folder, name) for name in names)
+        yield from unread
 
     def delete(self, key: str) -> None:
         target = self.root / check_blob_key(key)
@@ -114,6 +123,15 @@ class LocalStore:
             if target.exists():
                 target.unlink(missing_ok=True)
                 _flush_folder(target.parent)
+
+
+def _info(path: Path, key: str) -> ObjectInfo | None:
+    """A file as a listing shows it; None if it vanished since it was seen: someone cleans the inbox."""
+    with contextlib.suppress(FileNotFoundError):
+        status = path.stat()
+        etag = f"{status.st_mtime_ns:x}-{status.st_size:x}"
+        return ObjectInfo(key, status.st_size, etag, status.st_mtime)
+    return None
 
 
 def _make_folder(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -92,3 +93,28 @@ def test_a_link_out_of_the_store_brings_nothing_in(tmp_path: Path) -> None:
             with pytest.raises(RegistryError, match="link that leads out of the store"):
                 read(key)
     assert store.get("inbox/annotations/c.json") == b"[]"
+
+
+def test_a_folder_that_may_not_be_read_is_no_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that lies there is passed over in silence, and nothing that lies beside it is held up."""
+    store = open_store(str(tmp_path))
+    for key in ("inbox/annotations/jane/a.json", "inbox/annotations/b.json", "ledger/000000000001"):
+        store.put_if_absent(key, b"[]")
+    scandir, private = os.scandir, {tmp_path / "inbox/annotations/jane", tmp_path / "ledger"}
+
+    def refuses(path: object = ".") -> object:
+        if isinstance(path, str | Path) and Path(path) in private:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuses)
+    listed = [item.key for item in store.list("inbox/annotations/")]
+    assert listed == ["inbox/annotations/b.json", "inbox/annotations/jane"]
+    for read in (store.get, lambda key: store.fetch(key, tmp_path / "fetched")):
+        with pytest.raises(RegistryError, match=r"read the folder inbox/annotations/jane: Permission denied"):
+            read(listed[1])
+    with pytest.raises(RegistryError, match="could not list ledger/: Permission denied"):
+        Ledger(store).verify()
+    assert store.list("inbox/meddra/") == []
