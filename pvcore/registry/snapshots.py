@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -101,6 +102,20 @@ def find(store: Store, name: str) -> Entry | None:
     None where the whole ledger has to be read: no snapshot, no such name, a digest. Raises LedgerBroken
     where a snapshot and the ledger do not fit together.
     """
+    try:
+        return _find(store, name)
+    except (
+        TypeError,
+        ValueError,
+        AttributeError,
+        LookupError,
+    ) as error:  # a forger's snapshot may hold any JSON
+        raise LedgerBroken(
+            f"{store.url}: a snapshot does not have the form of one: {error!r:.100}. Run: pv ledger verify"
+        ) from error
+
+
+def _find(store: Store, name: str) -> Entry | None:
     problem, at, which = name.partition("@")
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         last = _last(store, pool.map) if at else 0
@@ -120,7 +135,7 @@ def find(store: Store, name: str) -> Entry | None:
                 return _in_role(store, known, role, problem)
             wanted = switches[-1].body[_ROLES[which]]
             which = switches[-back].body["name"].partition("@")[2]
-        number = int(which) if which.isascii() and which.isdigit() else 0
+        number = int(which) if re.fullmatch(r"[0-9]{1,9}", which) else 0
         before = known.get("versions", 0)
         if number > before:
             found = versions[number - before - 1] if number - before <= len(versions) else None

@@ -91,7 +91,7 @@ LATER: dict[str, list[tuple[str, Any]]] = {
 }
 NAMES = [
     *("s@champion", "s@previous", "s@latest", "c@champion", "c@previous", "c@latest", "x@champion"),
-    *(f"s@{n}" for n in range(7)), "c@1", "s@", "s@newest", digest("s 2"), "s@٣",
+    *(f"s@{n}" for n in range(7)), "c@1", "s@", "s@newest", digest("s 2"), "s@٣", f"s@{'9' * 5000}",
 ]  # fmt: skip
 
 
@@ -173,6 +173,17 @@ def test_a_forged_snapshot_points_to_entries_or_is_refused_and_verify_finds_it()
         with pytest.raises(LedgerBroken, match="Run: pv ledger verify"):
             snapshots.find(evil, "s@champion")
         assert Ledger(evil).verify()
+    for known in (
+        [1],
+        5,
+        {"champion": 5},
+        {"champion": [1]},
+        {"champion": ["1", 2]},
+        {"champion": {}, "versions": "x"},
+    ):
+        evil = forged(store, problems={"s": known})
+        with pytest.raises(LedgerBroken, match="Run: pv ledger verify"):
+            snapshots.find(evil, "s@1" if "versions" in str(known) else "s@champion")
     stray = Counting({**store.data, snapshot_key(999 * EVERY): b"{}", "snapshots/notes": b""})
     assert {fault.where for fault in Ledger(stray).verify()} == {snapshot_key(999 * EVERY), "snapshots/notes"}
 
