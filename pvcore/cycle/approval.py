@@ -9,6 +9,7 @@ from typing import Any
 
 from pvcore.config import PolicyDocument, Workspace
 from pvcore.cycle import judging, loaded
+from pvcore.cycle.signed import signature
 from pvcore.errors import NotFound, RegistryError, RequestClosed, SignatureRefused
 from pvcore.records import canonical
 from pvcore.registry import promotion, signing
@@ -92,7 +93,7 @@ def _request(workspace: Workspace, entry: Entry) -> Request:
         entry.sequence,
         name,
         entry.time,
-        closed=_rejection(end) if end and end.kind == promotion.REJECTED else "",
+        closed=_rejection(workspace, end) if end and end.kind == promotion.REJECTED else "",
         until=_until(workspace, entry),
         waived=tuple(entry.body.get("waived", ())),
     )
@@ -115,8 +116,11 @@ def patience(workspace: Workspace, asked: Request) -> int:
     return max(int(longest), 1)
 
 
-def _rejection(entry: Entry) -> str:
-    return f"It was rejected by {entry.body['name']} on {entry.time[:10]}: {entry.body['reason']}."
+def _rejection(workspace: Workspace, entry: Entry) -> str:
+    """A rejection in words. It ends a request also where it does not verify, since then nobody knows what was meant."""
+    verified = signature(workspace, workspace.ledger.state(), entry)["verified"]
+    odd = "" if verified == "yes" else f"NOT VERIFIED ({verified.removeprefix('no: ')}) "
+    return f"{odd}It was rejected by {entry.body['name']} on {entry.time[:10]}: {entry.body['reason']}."
 
 
 def standing(workspace: Workspace, version: str) -> str:
@@ -127,7 +131,8 @@ def standing(workspace: Workspace, version: str) -> str:
         return f"{outcome}, registered for the record"
     for entry in reversed(workspace.ledger.entries()):
         if entry.kind in (promotion.REJECTED, *SWITCHES) and entry.body["version"] == found.digest:
-            return _rejection(entry) if entry.kind == promotion.REJECTED else f"champion on {entry.time[:10]}"
+            told = f"champion on {entry.time[:10]}"
+            return _rejection(workspace, entry) if entry.kind == promotion.REJECTED else told
     return loaded.standing(workspace, version)
 
 

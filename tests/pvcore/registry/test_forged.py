@@ -13,7 +13,7 @@ import yaml
 from clock import later
 
 from pvcore.config import Workspace, init_workspace, open_workspace
-from pvcore.cycle.approval import decide, open_requests, patience
+from pvcore.cycle.approval import _request, decide, open_requests, patience
 from pvcore.cycle.forms import _so_far
 from pvcore.cycle.past import champions_at
 from pvcore.cycle.signed import in_a_line, signatures
@@ -249,6 +249,19 @@ def test_an_expired_request_does_not_wait_and_its_answer_ends_the_run(
         workspace, asked, decision="approve", name=JANE, reason="fine", signature=registry.sign(request)
     )
     assert done.final and not done.switched and "is closed: Rejected" in done.line
+
+
+def test_a_rejection_that_nobody_signed_is_shown_as_none(registry: Registry, workspace: Workspace) -> None:
+    request = registry.request(registry.version("one"))
+    (asked,) = open_requests(workspace)
+    genuine = registry.answer(request, MAX, "reject")
+    body = {**genuine.body, "principal": JANE, "name": "Dr Jane Roe", "reason": "forged"}
+    assert _request(workspace, request).closed.startswith("It was rejected by Dr Max Moe")
+    (registry.store.root / entry_key(genuine.sequence)).unlink()
+    Ledger(registry.store).append("Rejected", body, actor="x")
+    fresh = open_workspace(workspace.root)
+    assert _request(fresh, request).closed.startswith("NOT VERIFIED (")
+    assert asked.closed == "" and "rejected by Dr Jane Roe" in _request(fresh, request).closed
 
 
 @pytest.mark.parametrize(
