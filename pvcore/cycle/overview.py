@@ -186,6 +186,7 @@ def _told(workspace: Workspace, entry: Entry, state: State) -> str:
             f"{body['name']}, although {'; '.join(body.get('waived', ()))}; {under(workspace, state, entry)}"
         ),
         "CollectionEnded": lambda: f"all of entry {body['collection']['sequence']} is deleted",
+        "PolicyUsed": lambda: f"{body['policy'][:12]}, by answers of which no other entry tells",
         "Scored": lambda: f"{body['rows']} predictions",
     }.get(entry.kind)
     return told() if told else ""

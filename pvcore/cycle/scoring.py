@@ -110,7 +110,16 @@ def score_file(
 ) -> list[dict[str, Any]]:
     """Predictions for a file of cases, as JSON values. Raises BatchError, NotFound, SignatureRefused."""
     batch = batches.read(path, meddra_version=meddra_version or version_in_name(path.name))
-    return [dataclasses.asdict(p) for p in score(workspace, name, batch)[1]]
+    answered = score(workspace, name, batch)[1]
+    for policy in {p.policy for p in answered if p.policy}:
+        _name_policy(workspace, policy)
+    return [dataclasses.asdict(p) for p in answered]
+
+
+def _name_policy(workspace: Workspace, policy: str) -> None:
+    """Have an entry name the policy of answers that are kept in a file alone: no collection takes it then."""
+    if all(entry.body.get("policy") != policy for entry in workspace.ledger.entries()):
+        workspace.ledger.append("PolicyUsed", {"policy": policy}, actor="predict", key=policy)
 
 
 def in_words(answer: str, dictionary: Dictionary | None) -> str:

@@ -103,6 +103,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
         "closed": str, "asked": int, "cases": MAYBE, "worklist": MAYBE, "file": MAYBE,
         "stopped": str, "size": int, "how": str, "pool": str, "target": (int, float, type(None)),
     },
+    "PolicyUsed": {"policy": str},
     "Scored": {"problem": str, "version": str, "batch": str, "predictions": str, "rows": int},
 }  # fmt: skip
 

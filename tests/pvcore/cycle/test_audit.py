@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from pvcore.annotations import dataset as datasets
 from pvcore.cli import app
 from pvcore.config import open_workspace
-from pvcore.cycle import absence, arrivals, bases, candidate, lineage, rebuilding, scoring
+from pvcore.cycle import absence, arrivals, bases, candidate, lineage, rebuilding, retention, scoring
 from pvcore.cycle.verification import verify_version
 from pvcore.errors import CaseWasRead, InputError, LedgerBroken, NotFound, PvError, RegistryError
 from pvcore.records import canonical, digest
@@ -251,6 +251,23 @@ def test_a_prediction_is_made_again_to_the_same_bytes_after_the_policy_has_chang
     told, error = pv("reproduce", name, "-w", town.root)
     assert error is None and told["same"] and told["then"] == told["now"] and not told["surroundings"]
     assert [row["field"] for row in told["conditions"]] == ["policy"]
+
+
+def test_the_policy_of_answers_in_a_file_outlives_a_collection(town: Any, tmp_path: Path) -> None:
+    """It was named by nothing in the store: collected, and the answers could never be made again."""
+    policy = town.root / "recipes" / "policy.yaml"
+    asked = {
+        **yaml.safe_load(policy.read_text()),
+        "retention": {"roles": ["safety-physician"], "grace_days": 0},
+    }
+    policy.write_text(yaml.safe_dump(asked))
+    source = tmp_path / "cases.csv"
+    source.write_text("case_id,narrative\nX1,The patient died.\n")
+    rows, error = pv("predict", "seriousness@champion", source, "-w", town.root)
+    assert error is None and pv("predict", "seriousness@champion", source, "-w", town.root)[0] == rows
+    fresh = open_workspace(town.root)
+    assert [e.body["policy"] for e in fresh.ledger.entries() if e.kind == "PolicyUsed"] == [rows[0]["policy"]]
+    assert rows[0]["policy"] not in {blob["digest"] for blob in retention.collectable(fresh).blobs}
 
 
 def test_a_prediction_of_a_file_is_made_again_and_a_doctored_one_is_found(
