@@ -94,6 +94,11 @@ def open_store(url: str, *, endpoint: str | None = None, objects: ObjectSettings
     `probe` does. Raises ConfigError.
     """
     parts = urlsplit(url) if "://" in url else None
+    if parts and {"#", "?"} & set(url):
+        raise ConfigError(
+            f"the store {url!r} holds # or ?, with which the path of a URL ends: another store would be meant. "
+            "Give a folder as a plain path or with %23 and %3F; choose another prefix in S3."
+        )
     if parts and parts.scheme == "s3" and parts.netloc:
         from pvcore.registry.s3 import S3Store
 

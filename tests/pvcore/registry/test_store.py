@@ -137,6 +137,15 @@ def test_probe_refuses(kind: Callable[[], Store], why: str) -> None:
         probe(kind())
 
 
+@pytest.mark.parametrize(
+    "url", ["s3://bucket/team#1", "s3://bucket/team?v=1", "file:///data/run#2", "s3://bucket/a#"]
+)
+def test_a_url_whose_end_would_be_cut_off_is_refused(url: str) -> None:
+    """`s3://bucket/team#1` and `#2` were one store."""
+    with pytest.raises(ConfigError, match="another store would be meant"):
+        open_store(url)
+
+
 def test_open_store_understands_urls(tmp_path: Path) -> None:
     folder = tmp_path / "a b"
     assert open_store(str(folder)).url == open_store(folder.as_uri()).url == folder.as_uri()
