@@ -63,8 +63,8 @@ def gc(
     if dry_run or key is None:
         emit(retention.rows(planned), as_json=as_json, title=f"would be collected, {planned.size} bytes")
         return
-    line = retention.collect(opened, planned, name=name, reason=reason, key=key)
+    line, done = retention.collect(opened, planned, name=name, reason=reason, key=key)
     if as_json:
-        emit_json({"result": line, "blobs": retention.rows(planned)})
+        emit_json({"result": line, "blobs": retention.rows(done)})
     else:
         console.print(line, markup=False)

@@ -36,16 +36,20 @@ def collectable(workspace: Workspace) -> Plan:
     return collection.plan(workspace.ledger.state(), workspace.store, _rules(workspace, _policy(workspace)))
 
 
-def collect(workspace: Workspace, planned: Plan, *, name: str, reason: str, key: Path) -> str:
-    """End what was cut off, then collect what is planned, signed. Raises SignatureRefused, RegistryError, NotFound."""
+def collect(workspace: Workspace, planned: Plan, *, name: str, reason: str, key: Path) -> tuple[str, Plan]:
+    """End what was cut off, then collect what is planned, signed; returns that in a line, and what was collected.
+
+    Raises SignatureRefused, RegistryError, NotFound.
+    """
     rules = _rules(workspace, _policy(workspace))
     person = _person(rules, name, reason, key)
     if collection.finish(workspace.ledger, workspace.store, rules):
         planned = collectable(workspace)
         if not planned.blobs:
-            return "a collection that was cut off is ended; nothing more is to be collected"
+            return "a collection that was cut off is ended; nothing more is to be collected", planned
     entry = collection.collect(workspace.ledger, workspace.store, planned, person, rules)
-    return f"{len(planned.blobs)} blobs, {planned.size} bytes: collected (ledger entry {entry.sequence})"
+    line = f"{len(planned.blobs)} blobs, {planned.size} bytes: collected (ledger entry {entry.sequence})"
+    return line, planned
 
 
 def rows(planned: Plan) -> list[Row]:

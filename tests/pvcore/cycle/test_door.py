@@ -18,8 +18,8 @@ from pvcore.evaluation.gate import decide
 from pvcore.evaluation.report import Report
 from pvcore.records import canonical
 from pvcore.registry import approval as conditions
-from pvcore.registry import signing
-from pvcore.registry.blobs import get_blob, put_blob
+from pvcore.registry import collection, signing
+from pvcore.registry.blobs import BLOBS, get_blob, put_blob
 
 SIGNER, QPPV, TRAINEE = "demo.physician@example.org", "qppv@example.org", "trainee@example.org"
 
@@ -155,7 +155,7 @@ def test_an_expired_request_is_refused_and_asked_anew(town: Any, monkeypatch: py
     assert outcome.final and not outcome.switched and re.search(r"expired on .* Ask anew", outcome.line)
 
 
-def test_a_hold_and_a_collection_at_the_command_line(town: Any) -> None:
+def test_a_hold_and_a_collection_at_the_command_line(town: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     ws = town.workspace
     orphan = put_blob(ws.store, canonical({"left": "by a run"}))
     with pytest.raises(ConfigError, match="a collection is signed"):
@@ -172,7 +172,15 @@ def test_a_hold_and_a_collection_at_the_command_line(town: Any) -> None:
     assert held["meaning"] == "Dr Quinn Poe places a legal hold on seriousness@1"
     rows = json.loads(pv(town, "verify", "seriousness@1", "--json"))
     assert {"check": "seriousness@1: legal holds", "holds": "yes", "why": ""} in rows
-    assert "collected (ledger entry" in pv(town, "registry", "gc", *by)
+    with monkeypatch.context() as killed:
+        killed.setattr(collection, "_delete", lambda *_: None)
+        pv(town, "registry", "gc", *by)
+    assert ws.store.exists(BLOBS + orphan), (
+        "that collection was cut off; the next one ends it and tells its own"
+    )
+    later = put_blob(ws.store, canonical({"left": "by another run"}))
+    told = json.loads(pv(town, "registry", "gc", *by, "--json"))
+    assert "1 blobs" in told["result"] and [row["digest"] for row in told["blobs"]] == [later]
     with pytest.raises(NotFound, match=r"was collected on .* by Dr Quinn Poe: inspection"):
         get_blob(ws.store, orphan)
     for problem in ("seriousness", "coding"):
