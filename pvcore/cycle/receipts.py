@@ -31,7 +31,7 @@ def rebuilt(workspace: Workspace, version: Version) -> str:
     told = f"entry {newest.sequence}, {newest.time}: {newest.body['line']}"
     if newest.body["rebuilt"] is None:
         raise RegistryError(told)  # what it would be trained from was altered
-    run = entry_at(State(state.entries[: newest.sequence - 1]), **newest.body["rebuilt"], kind="Rebuilt")
+    run = entry_at(State(state.entries[: newest.sequence - 1]), newest.body["rebuilt"], "Rebuilt")
     specification = version.manifest.specification
     apart = {*_files(version, run), *cases_apart(workspace, specification, run)}
     if run.body["specification"] != specification or newest.body["same"] is bool(apart):

@@ -153,7 +153,7 @@ def _answers(entry: Entry) -> dict[str, str]:
 def _door(workspace: Workspace, state: State, switch: Entry) -> str:
     """A switch took the one door, and replaced the champion of that moment."""
     verify_switch(state, workspace.store, switch, keys=workspace.keys)
-    request = approval.entry_at(state, **switch.body["request"], kind=approval.REQUESTED)
+    request = approval.entry_at(state, switch.body["request"], approval.REQUESTED)
     replaced = State(state.entries[: switch.sequence - 1]).champion(switch.body["problem"])
     require_same(
         "it does not follow the switch before",

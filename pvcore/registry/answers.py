@@ -39,7 +39,7 @@ def require_answered(state: State, store: Store, answer: Entry, keys: Keys) -> N
     Raises SignatureRefused, NotFound, GateError, RegistryError.
     """
     before = State(state.entries[: answer.sequence - 1])
-    request = entry_at(before, **answer.body["request"], kind=REQUESTED)
+    request = entry_at(before, answer.body["request"], REQUESTED)
     policy = policy_of(store, request.body["policy"])
     require_answer(before, request, answer, policy, keys, answer.moment)
 

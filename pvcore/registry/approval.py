@@ -137,8 +137,9 @@ def closing(state: State, request: Entry) -> Entry | None:
     )
 
 
-def entry_at(state: State, sequence: int, digest: str, kind: str) -> Entry:
-    """The entry of this number, digest and kind, as this ledger has it; one that was made up is refused."""
+def entry_at(state: State, reference: Mapping[str, Any], kind: str) -> Entry:
+    """The entry of this kind that another one names by `sequence` and `digest`; one that was made up is refused."""
+    sequence, digest = reference["sequence"], reference["digest"]
     entry = state.entries[sequence - 1] if 1 <= sequence <= len(state.entries) else None
     if entry is None or entry.digest != digest or entry.kind != kind:
         raise RegistryError(f"this ledger has no {kind} entry {sequence} with the digest {digest}.")

@@ -137,9 +137,9 @@ def answer(
     """
     if not reason.strip():
         raise SignatureRefused("an answer needs its reason.")
-    asked = entry_at(ledger.state(), request.sequence, request.digest, REQUESTED)
+    asked = entry_at(ledger.state(), _named(request), REQUESTED)
     body = {
-        "request": {"sequence": asked.sequence, "digest": asked.digest},
+        "request": _named(asked),
         "problem": asked.body["problem"],
         "version": asked.body["version"],
         "principal": principal,
@@ -178,6 +178,11 @@ def answer(
     return entry
 
 
+def _named(entry: Entry) -> dict[str, Any]:
+    """How one entry names another."""
+    return {"sequence": entry.sequence, "digest": entry.digest}
+
+
 def _same(entry: Entry, body: Mapping[str, Any]) -> bool:
     return all(entry.body[field] == value for field, value in body.items())
 
@@ -200,7 +205,7 @@ def promote(
     Raises StaleChampion, SignatureRefused, GateError, RegistryError; nothing is written then.
     """
     now = ledger.state()
-    asked = entry_at(now, request.sequence, request.digest, REQUESTED)
+    asked = entry_at(now, _named(request), REQUESTED)
     kind = SWITCH[asked.body["action"]]
     if done := now.find(kind, asked.digest):
         return done
@@ -224,9 +229,9 @@ def promote(
             "report": asked.body["report"],
             "policy": asked.body["policy"],
             "asked": asked.key,
-            "request": {"sequence": asked.sequence, "digest": asked.digest},
+            "request": _named(asked),
             "signatures": needed,
-            "approvals": [{"sequence": a.sequence, "digest": a.digest} for a in signed],
+            "approvals": [_named(approval) for approval in signed],
             **({"ignored": [{"sequence": n, "why": why} for n, why in ignored.items()]} if ignored else {}),
             **({"waived": asked.body["waived"]} if kind == OVERRIDDEN else {}),
         }

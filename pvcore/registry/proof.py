@@ -59,14 +59,14 @@ def verify_switch(
     read from the store. Raises NotFound, SignatureRefused, GateError, StaleChampion, RegistryError; see
     `verify_champion`.
     """
-    request = entry_at(state, **switch.body["request"], kind=REQUESTED)
+    request = entry_at(state, switch.body["request"], REQUESTED)
     if request.body["version"] != switch.body["version"] or SWITCH[request.body["action"]] != switch.kind:
         raise RegistryError(f"ledger entry {switch.sequence} switches to another version than was asked for.")
     before = State(state.entries[: switch.sequence - 1])
     then = policy_of(store, request.body["policy"])
     require_open(before, request)
     version = require_still_asked(before, store, request, then, request.body["policy"], switch.moment)
-    signed = [entry_at(before, **reference, kind=APPROVED) for reference in switch.body["approvals"]]
+    signed = [entry_at(before, reference, APPROVED) for reference in switch.body["approvals"]]
     action = request.body["action"]
     for asked in (then, policy) if policy else (then,):
         given = {require_answer(before, request, a, asked, keys, a.moment) for a in signed}

@@ -15,6 +15,7 @@ from clock import later
 from pvcore.config import Workspace, init_workspace, open_workspace
 from pvcore.cycle.approval import _request, decide, open_requests, patience
 from pvcore.cycle.forms import _so_far
+from pvcore.cycle.overview import history
 from pvcore.cycle.past import champions_at
 from pvcore.cycle.signed import in_a_line, signatures
 from pvcore.errors import LedgerBroken, RegistryError, SignatureRefused
@@ -98,6 +99,22 @@ def test_a_switch_that_says_another_thing_than_was_asked_is_found(registry: Regi
     }
     registry.ledger.append("Promoted", {**body, field: FIELDS[field]}, actor="x")
     with pytest.raises(RegistryError, match=f"says another {field} than was asked for and signed"):
+        proof(registry)
+
+
+def test_a_reference_that_says_more_than_it_should_breaks_nothing(
+    registry: Registry, workspace: Workspace
+) -> None:
+    """Whatever else a forger writes beside number and digest: the entry is none, and is shown as none."""
+    registry.champion("one")
+    request = registry.request(registry.version("two"))
+    rejected = registry.answer(request, MAX, "reject").body
+    switch = registry.ledger.state().history("seriousness")[-1]
+    more = {"request": {**reference(request), "kind": "x", "also": 1}, "version": request.body["version"]}
+    registry.ledger.append("Rejected", {**rejected, **more, "reason": "forged"}, actor="x")
+    registry.ledger.append("Promoted", {**switch.body, **more}, actor="x", key="z")
+    assert any("NOT VERIFIED" in row["what"] for row in history(workspace))
+    with pytest.raises(RegistryError):
         proof(registry)
 
 
