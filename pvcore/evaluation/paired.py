@@ -11,6 +11,7 @@ Stat. Med. 17:891 (score interval of a paired difference); McNemar 1947, exact; 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -151,9 +152,9 @@ def least_loss(better: int, clusters: int, level: float) -> float:
     from scipy.stats import binom
 
     enough = 2 * better + 20 + math.ceil(8 * math.sqrt(better + 1))  # shows at any level worth asking for
-    worse = np.arange(min(clusters - better, enough) + 1)
-    found = np.flatnonzero(binom.cdf(better, better + worse, 0.5) <= level)
-    return max(0.0, (float(worse[found[0]]) - better) / clusters) if len(found) else 1.0
+    counts = range(min(clusters - better, enough) + 1)
+    worse = bisect_left(counts, True, key=lambda n: binom.cdf(better, better + n, 0.5) <= level)
+    return max(0.0, (worse - better) / clusters) if worse < len(counts) else 1.0
 
 
 def holm(values: Mapping[str, float]) -> dict[str, float]:

@@ -28,6 +28,8 @@ from pvcore.evaluation.report import Comparison, Group, Report, Result
 RULE = "no harm"
 NAMED = 10
 """Cases that a reason names; the report has all."""
+MOST = 1e6
+"""How many times the rows that there are, beyond which no number of them is said to be enough."""
 
 
 def slices(
@@ -141,14 +143,20 @@ def _smallest(compared: Comparison, result: Result, level: float, times: float =
     return max(NormalDist().inv_cdf(1 - level) * error / math.sqrt(times), rule_of_three)
 
 
-def _needed(compared: Comparison, result: Result, margin: float, settings: EvaluationSettings) -> int:
-    """Rows that count at which a loss of the margin shows, or its absence is proven, if the models differ as now."""
+def _needed(compared: Comparison, result: Result, margin: float, settings: EvaluationSettings) -> int | None:
+    """Rows that count at which a loss of the margin shows, or its absence is proven, if the models differ as now.
+
+    None: no number of them is enough. A loss never shows where the candidate is the better one in half of the
+    clusters or more.
+    """
+    _, value, _ = oriented(compared.difference, result)
+    proven = cases_needed(compared.difference.error, result.support, min(value, 0) + margin, settings, margin)
     times, level = 1.1, 1 - settings.confidence
     while _smallest(compared, result, level, times) > margin:
+        if times > MOST or (proven and result.support * times >= proven):
+            return proven
         times *= 1.1
-    _, value, _ = oriented(compared.difference, result)
     shows = max(math.ceil(result.support * times), result.support + 1)
-    proven = cases_needed(compared.difference.error, result.support, min(value, 0) + margin, settings, margin)
     return min(shows, proven or shows)
 
 

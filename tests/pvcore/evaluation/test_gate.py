@@ -217,6 +217,32 @@ def test_a_slice_in_which_a_loss_would_not_show_is_too_small_to_tell(judge):
     assert judge(labels, labels, labels, groups={"negation": range(35)}, **rules).outcome == "pass"
 
 
+def test_a_slice_in_which_the_candidate_mostly_wins_is_still_told_how_many_rows_are_needed(judge):
+    """18 won and 12 lost of 32: no loss shows beside so many wins, however many rows came, so proof is what is left."""
+    labels, rules = "s" * 32 + HALF, _with(negation={**RULE, "metric": "recall", "margin": 0.05})
+    found = judge(labels, wrong(labels, 12, 18), wrong(labels, 18), groups={"negation": range(32)}, **rules)
+    (check,) = [check for check in found.checks if check.group == "negation"]
+    assert check.outcome == "inconclusive"
+    assert 2_500 < check.cases_needed < 3_500
+
+
+def test_a_slice_whose_few_large_clusters_are_lost_has_no_number_of_rows_that_would_tell(
+    examples, answers, metrics, policy
+):
+    """20 clusters of one row are won and one of 30 is lost: worse by rows, better by clusters, at any size."""
+    cases = [
+        dataclasses.replace(e, cluster=e.cluster if n < 20 else "one")
+        for n, e in enumerate(examples("s" * 50))
+    ]
+    cases = [dataclasses.replace(e, slices=("negation",)) for e in cases]
+    asked = policy(**_with(negation={**RULE, "metric": "recall", "margin": 0.05}))
+    first, second = (frame(cases, answers(said)) for said in ("s" * 20 + "n" * 30, "n" * 20 + "s" * 30))
+    report = evaluate("seriousness", metrics, first, second, asked, 1)
+    found = decide(report, asked, first=False)
+    (check,) = [check for check in found.checks if check.group == "negation"]
+    assert (check.outcome, check.cases_needed) == ("inconclusive", None)
+
+
 def test_one_case_is_enough_where_none_is_tolerated(judge):
     labels, groups = "sn" * 300, {"death": [0, 2, 4]}  # far too few for any test
     rule = {**RULE, "required": False}
