@@ -16,6 +16,7 @@ criterion never says that it is met, so its recall is 0 and its ranking no bette
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,8 @@ FEW = 5
 OF_ONE = (metrics.average_precision(MET), metrics.recall(MET), metrics.precision(MET))
 MEANS = {"average_precision": "criteria_average_precision", "recall": "criteria_recall"}
 """Metric of a criterion -> the name of its mean over the criteria."""
+_VIEWS: dict[int, dict[str, tuple[pd.DataFrame, Bools]]] = {}
+"""Id of a frame that is in use -> its views by criterion."""
 
 
 def criteria_metrics(criteria: Sequence[str]) -> list[Metric]:
@@ -57,7 +60,20 @@ def is_of_one(metric: str) -> bool:
 
 
 def view(frame: pd.DataFrame, criterion: str) -> tuple[pd.DataFrame, Bools]:
-    """The rows that know of a criterion, as a frame of MET and NOT; and which of all rows these are."""
+    """The rows that know of a criterion, as a frame of MET and NOT; and which of all rows these are.
+
+    Kept as long as the frame is, which nobody may change: every metric of a criterion asks for it again and again.
+    """
+    if id(frame) not in _VIEWS:
+        weakref.finalize(frame, _VIEWS.pop, id(frame), None)
+        _VIEWS[id(frame)] = {}
+    views = _VIEWS[id(frame)]
+    if criterion not in views:
+        views[criterion] = _view(frame, criterion)
+    return views[criterion]
+
+
+def _view(frame: pd.DataFrame, criterion: str) -> tuple[pd.DataFrame, Bools]:
     import pandas as pd
 
     known = np.fromiter((criterion in row for row in frame["criteria"]), bool, len(frame))

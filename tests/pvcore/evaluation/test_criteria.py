@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 
 import numpy as np
@@ -9,9 +10,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score
 
+from pvcore.evaluation import criteria
 from pvcore.evaluation.baseline import with_criteria
 from pvcore.evaluation.compare import frame
-from pvcore.evaluation.criteria import FEW, criteria_metrics, is_of_one
+from pvcore.evaluation.criteria import FEW, criteria_metrics, is_of_one, view
 from pvcore.evaluation.paired import Resamples
 from pvcore.problems import PROBLEMS
 from pvcore.records import CRITERIA, Example, Prediction
@@ -109,3 +111,13 @@ def test_the_word_list_answers_what_it_saw_both_ways():
     assert [p.met for p in found] == [("death",), ()]
     assert [name for name, _ in found[0].criteria] == ["death"]
     assert found[0].criteria[0][1] > 0.5 > found[1].criteria[0][1]
+
+
+def test_a_criterion_is_looked_up_once_a_frame_and_forgotten_with_it():
+    table = rows()
+    number = id(table)
+    assert view(table, "death")[0] is view(table, "death")[0]
+    assert number in criteria._VIEWS
+    del table
+    gc.collect()
+    assert number not in criteria._VIEWS

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -170,3 +171,14 @@ def test_clusters_of_one_row_have_the_interval_that_they_had() -> None:
             lambda few, a=first, e=error: paired.clustered_wilson(a, codes, e / 2, 0.95, few),
         ):
             assert made(paired.FEW) == pytest.approx(made(0), abs=1e-9)
+
+
+def test_resampling_many_rows_needs_little_memory_beside_the_draws() -> None:
+    rows = pd.DataFrame({"label": ["s", "n"] * 5000, "score": np.random.default_rng(0).random(10_000)})
+    resampled = draws(np.arange(10_000))
+    assert resampled.counts.shape == (400, 10_000)
+    tracemalloc.start()
+    resampled.values(m.average_precision("s"), rows)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60e6
