@@ -6,6 +6,7 @@ defaults are deterministic: the same rows in the same order give the same answer
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +21,8 @@ from pvcore.records import Example, Prediction, digest
 
 ROWS, CONTROLS = 10_000_000, 10
 """Training rows of all regressions of sets together (500 codes of 20,000 rows), and the others a row of a code."""
+MANY = 100
+"""Training texts from which a word that stands in one alone is left out."""
 
 
 def tfidf(
@@ -28,16 +31,16 @@ def tfidf(
     """P(`positive`) of each test text: TF-IDF of words and word pairs, then logistic regression.
 
     Classes are weighted by their rarity, so that 0.5 is a fair threshold. Shape (test texts,).
-    Raises GateError if the training labels are all alike.
+    Raises GateError if the training labels are all alike, or no training text has a word.
     """
     truth = np.array([label == positive for label in train_labels], dtype=bool)
     if not len(truth) or truth.all() or not truth.any():
         raise GateError(f"the TF-IDF baseline needs training examples that are and are not {positive!r}.")
-    model = _words(len(truth))
-    model.fit(list(train_texts), truth)
+    words, given = _features(train_texts)
+    model = _regression().fit(given, truth)
     if not len(test_texts):
         return np.zeros(0)
-    scores: NDArray[np.float64] = model.predict_proba(list(test_texts))[:, 1]
+    scores: NDArray[np.float64] = model.predict_proba(words.transform(list(test_texts)))[:, 1]
     return scores
 
 
@@ -86,13 +89,14 @@ def tfidf_classes(train: Sequence[Example], test: Sequence[Example]) -> list[Pre
     """The TF-IDF baseline's answers to `test`, in its order, among any number of classes.
 
     The score is the probability of the answer, as a model without a positive class gives it. Raises
-    GateError if the training labels are all alike.
+    GateError if the training labels are all alike, or no training text has a word.
     """
     ordered = sorted(train, key=lambda example: example.example_id)
     if len({example.label for example in ordered}) < 2:
         raise GateError("the TF-IDF baseline needs training examples of two classes or more.")
-    model = _words(len(ordered)).fit([e.text for e in ordered], [e.label for e in ordered])
-    found = model.predict_proba([e.text for e in test]) if test else np.zeros((0, 2))
+    words, given = _features([e.text for e in ordered])
+    model = _regression().fit(given, [e.label for e in ordered])
+    found = model.predict_proba(words.transform([e.text for e in test])) if test else np.zeros((0, 2))
     return [
         Prediction(
             example_id=example.example_id,
@@ -117,14 +121,13 @@ def tfidf_sets(
     Codes are answered from one probability on for all of them, that of the best micro F1 on `tune` (0.5 without
     tune rows). The score is the largest probability. All regressions together learn from about ROWS rows: with
     more rows and codes than that each sees all rows of its code and a sample of the others, weighed up to their
-    number (case-control sampling: King and Zeng 2001). Raises GateError if no training row has a code.
+    number (case-control sampling: King and Zeng 2001). Raises GateError if no training row has a code, or a word.
     """
     ordered = sorted(train, key=lambda example: example.example_id)
     codes = sorted({code for example in ordered for code in example.label.split()})
     if not codes:
         raise GateError("the TF-IDF baseline needs training examples that have a code.")
-    words = _features(len(ordered))
-    given = words.fit_transform([example.text for example in ordered])
+    words, given = _features([example.text for example in ordered])
     truth = members(ordered, codes)
     asked = [*tune, *test]
     scores = np.zeros((len(asked), len(codes)))
@@ -171,18 +174,29 @@ def _probability(
     return found
 
 
-def _words(rows: int) -> Any:
-    """TF-IDF of words and word pairs, then logistic regression with classes weighted by their rarity."""
+def _regression() -> Any:
+    """Logistic regression with classes weighted by their rarity."""
     from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
 
-    return make_pipeline(_features(rows), LogisticRegression(C=10.0, class_weight="balanced", max_iter=1000))
+    return LogisticRegression(C=10.0, class_weight="balanced", max_iter=1000)
 
 
-def _features(rows: int) -> Any:
+def _features(texts: Sequence[str]) -> tuple[Any, Any]:
+    """TF-IDF of words and word pairs, fitted to texts, and the texts by it, shape (texts, words and pairs).
+
+    Of many texts the words that two of them share; all, where none do (languages without blanks between words).
+    Raises GateError where no text has a word.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    return TfidfVectorizer(ngram_range=(1, 2), min_df=2 if rows >= 100 else 1, sublinear_tf=True)
+    for least in (2, 1) if len(texts) >= MANY else (1,):
+        words = TfidfVectorizer(ngram_range=(1, 2), min_df=least, sublinear_tf=True)
+        with contextlib.suppress(ValueError):  # its way to say that nothing is left
+            return words, words.fit_transform(list(texts))
+    raise GateError(
+        f"the TF-IDF baseline finds no word of two letters in {len(texts)} training texts. "
+        "Look at them: pv dataset show"
+    )
 
 
 def nearest_terms(

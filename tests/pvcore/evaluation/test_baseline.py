@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
 from pvcore.errors import GateError
 from pvcore.evaluation import metrics as m
-from pvcore.evaluation.baseline import nearest_terms, tfidf, tfidf_predictions, tfidf_sets
+from pvcore.evaluation.baseline import (
+    nearest_terms,
+    tfidf,
+    tfidf_classes,
+    tfidf_predictions,
+    tfidf_sets,
+)
 from pvcore.evaluation.compare import frame
 from pvcore.records import Example
 
@@ -38,6 +46,24 @@ def test_one_class_is_refused_and_nothing_asked_is_nothing_answered():
     with pytest.raises(GateError, match="are and are not 'serious'"):
         tfidf(TEXTS, ["serious"] * 60, ["x"], positive="serious")
     assert np.array_equal(tfidf(TEXTS, LABELS, [], positive="serious"), np.zeros(0))
+
+
+def test_texts_that_share_no_word_are_answered_all_the_same_and_texts_without_one_are_refused():
+    """Japanese has no blanks between words: each clause is a word that stands in one report alone."""
+    rows = [
+        Example(f"e{n:03}", f"c{n}", f"患者{n}は発疹を認め入院した。", ("b", "a")[n % 2], f"k{n}")
+        for n in range(120)
+    ]
+    made = (
+        tfidf_predictions(rows, rows, positive="a", negative="b"),
+        tfidf_classes(rows, rows),
+        tfidf_sets(rows, [], rows),
+    )
+    for answers in made:
+        assert [said.answer for said in answers] == [row.label for row in rows]
+    silent = [dataclasses.replace(row, text="?") for row in rows]
+    with pytest.raises(GateError, match="no word of two letters in 120 training texts"):
+        tfidf_classes(silent, rows)
 
 
 def test_the_nearest_term_shares_letters_with_the_verbatim():
