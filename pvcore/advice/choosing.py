@@ -72,7 +72,8 @@ def _mixed(vectors: Floats, size: int, unsure: Floats | None, failing: Floats | 
     first = np.zeros(0, np.intp)
     if failing is not None and len(failing):
         first = _most(_likeness(vectors, failing))[: round(size * FAILING)]
-    left = np.array([place for place in _most(unsure) if place not in set(first.tolist())], np.intp)
+    doubtful = _most(unsure)
+    left = doubtful[~np.isin(doubtful, first)]
     rest = size - len(first)
     return np.concatenate([first, _spread(vectors, left[: WIDER * rest], rest, seed)])
 

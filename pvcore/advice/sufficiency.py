@@ -114,10 +114,10 @@ def sufficiency(
 def coverage(terms: Iterable[str]) -> tuple[Coverage, ...]:
     """How many of the most frequent terms make up each of SHARES of all mentions; () without any."""
     counts = sorted(Counter(terms).values(), reverse=True)
-    found = []
+    found, volume = [], sum(counts)
     for share in SHARES if counts else ():
         reached, number = 0, 0
-        while reached < share * sum(counts) - 1e-9:
+        while reached < share * volume - 1e-9:
             reached, number = reached + counts[number], number + 1
         found.append(Coverage(share, number, counts[number - 1]))
     return tuple(found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from pvcore.advice.sufficiency import coverage, sufficiency
 from pvcore.records import Example
 
@@ -46,3 +48,10 @@ def test_spans_are_counted_by_what_they_are():
     found = sufficiency("extraction", "extraction", ("Drug", "Reaction"), rows([label] * 3))
     assert [(x.name, x.examples) for x in found.labels] == [("Drug", 3), ("Reaction", 0)]
     assert found.range == (1_000, 5_000)
+
+
+def test_many_rare_terms_are_covered_at_once():
+    """Each term's share was held against a volume that was counted anew: 11 s for 20,000 terms."""
+    started = time.process_time()
+    assert [row.terms for row in coverage(map(str, range(20_000)))] == [10_000, 16_000, 19_000]
+    assert time.process_time() - started < 2
