@@ -21,7 +21,7 @@ from pvcore.annotations.batch import Batch
 from pvcore.config import Workspace
 from pvcore.cycle import candidate, data, scoring
 from pvcore.cycle.learned import told
-from pvcore.cycle.lineage import unseen
+from pvcore.cycle.lineage import trained_on, unseen
 from pvcore.errors import ConfigError
 from pvcore.evaluation.paired import wilson_interval
 from pvcore.problems import PROBLEMS
@@ -33,7 +33,9 @@ from pvcore.training.specification import Specification
 
 @dataclass(frozen=True)
 class Told:
-    """What an adapter answers to the tune rows that it did not learn from; `learned`: label -> rows it learned from."""
+    """What an adapter answers to the tune rows that it did not learn from; `learned`: label -> rows it learned from,
+    in this run or one that it continued.
+    """
 
     rows: tuple[Answered, ...]
     predictions: tuple[Prediction, ...]
@@ -77,7 +79,8 @@ def asked_tune(workspace: Workspace, asked: Specification, files: Mapping[str, A
         workspace, files, asked.settings["base"], tune, data.terms(workspace, asked),
         workspace.policy(workspace.recipe(asked.problem).policy).guardrails,
     ) if tune else []  # fmt: skip
-    learned = Counter(example.label for example in examples["train"])
+    known = trained_on(workspace, asked.digest)
+    learned = Counter(example.label for example in examples["train"] if known(example))
     return Told(tuple(judged(asked.problem, tune, answered)), tuple(answered), learned)
 
 
