@@ -73,7 +73,8 @@ def _line(body: Mapping[str, Any]) -> str:
 def finding(found: Sequence[Mapping[str, Any]]) -> Finding:
     """All phases of `as_json` as every page shows them, and what the last one came to."""
     last = found[-1]
-    scores = [(phase["rows"], Interval(**phase["score"])) for phase in found]
+    alike = [phase for phase in found if phase["metric"] == last["metric"]]
+    scores = [(phase["number"], phase["rows"], Interval(**phase["score"])) for phase in alike]
     plot = phase_plot(scores, last["metric"], target=last["target"])
     alt = "The score of each phase with its interval, by the rows that its version learned from."
     return Finding(f"{last['problem']}: phases", alt, plot, table(found), [_line(last)])

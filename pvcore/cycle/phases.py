@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pvcore.advice import stopping
@@ -86,7 +85,10 @@ def _body(
     metric = first_metric(workspace, problem)
     score = _score(workspace, asked, metric, found)
     rows = sum(found.told.learned.values())
-    points = [Point(e.body["rows"], e.body["number"], e.body["score"]["value"]) for e in past]
+    alike = [
+        e.body for e in past if e.body["metric"] == metric
+    ]  # a policy that changed may have another one first
+    points = [Point(body["rows"], body["number"], body["score"]["value"]) for body in alike]
     points.append(Point(rows, len(past) + 1, score.value))
     curve = stopping.fitted(points)
     pool, waiting = _pool(workspace, problem, past)
@@ -148,7 +150,7 @@ def _score(workspace: Workspace, asked: Specification, metric: str, found: targe
         raise ConfigError(f"{asked.problem} has no metric {metric}. It has: {', '.join(known)}.")
     rows = [row.example for row in found.rows]
     table = frame(rows, list(found.told.predictions), problem.judged)
-    codes, names = pd.factorize(np.array([row.cluster for row in rows]))
+    codes, names = pd.factorize(table["cluster"])
     drawn = Resamples(codes, len(names), RESAMPLES, seed=asked.seed).values(known[metric], table)
     score = Interval(float(known[metric](table)), *percentile_interval(drawn, CONFIDENCE))
     if not all(map(math.isfinite, dataclasses.astuple(score))):

@@ -13,24 +13,27 @@ if TYPE_CHECKING:
 
 
 def phase_plot(
-    scores: Sequence[tuple[int, Interval]],
+    scores: Sequence[tuple[int, int, Interval]],
     metric: str,
     *,
     target: float | None = None,
     format: Format = "svg",
 ) -> bytes:
-    """The score of each phase with its interval, over the rows that its version learned from."""
+    """The score of each phase (number, rows that its version learned from, score) with its interval, over the rows.
+
+    An interval of resamples may lie beside its value (macro F1 of many rare labels): it is drawn as far as the value.
+    """
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         axes.grid(color=FAINT)
         axes.set_axisbelow(True)
-        rows = [size for size, _ in scores]
-        values = [score.value for _, score in scores]
-        below = [score.value - score.low for _, score in scores]
-        above = [score.high - score.value for _, score in scores]
+        rows = [size for _, size, _ in scores]
+        values = [score.value for *_, score in scores]
+        below = [max(0.0, score.value - score.low) for *_, score in scores]
+        above = [max(0.0, score.high - score.value) for *_, score in scores]
         axes.errorbar(rows, values, yerr=[below, above], color=BLUE, marker="o", markersize=5, capsize=3)
-        for number, (size, score) in enumerate(scores, 1):
+        for number, size, score in scores:
             axes.annotate(
                 f"phase {number}", (size, score.high), (0, 5), textcoords="offset points", ha="center"
             )
