@@ -141,8 +141,8 @@ def _volume(facts: Facts) -> tuple[bool, str]:
         return True, "The volume is not known; taken as enough."
     hours = facts.cases_per_month * facts.minutes / 60
     return hours >= HOURS, (
-        f"{facts.cases_per_month:,.0f} cases a month are {hours:,.0f} hours of people's work; below {HOURS:.0f} no "
-        "model pays for its validation."
+        f"{facts.cases_per_month:,.0f} cases a month are {_beside(hours, HOURS, 0)} hours of people's work; below "
+        f"{HOURS:.0f} no model pays for its validation."
     )
 
 
@@ -161,7 +161,14 @@ def _agreement(facts: Facts) -> tuple[bool, str]:
         return False, "Nobody knows: no case was judged by two people. Let two judge the same 50 cases."
     sure = facts.kappa_between
     between = f" ({sure.low:.2f} to {sure.high:.2f})" if sure else ""
-    return facts.kappa >= KAPPA, f"Kappa is {facts.kappa:.2f}{between}; {KAPPA} is asked for."
+    return facts.kappa >= KAPPA, f"Kappa is {_beside(facts.kappa, KAPPA, 2)}{between}; {KAPPA} is asked for."
+
+
+def _beside(value: float, bound: float, digits: int) -> str:
+    """A number with as many digits as tell it from the bound that it is held against."""
+    while value != bound and round(value, digits) == round(bound, digits):
+        digits += 1
+    return f"{value:,.{digits}f}"
 
 
 def _examples(facts: Facts) -> tuple[bool, str]:
@@ -187,7 +194,8 @@ def _surely(facts: Facts) -> bool:
 def _target(facts: Facts) -> tuple[bool, str]:
     if facts.target is None or facts.reached is None:
         return True, "No target was set or nothing was measured yet: `pv curve` measures it on your data."
-    shown = f"{facts.reached.value:.3f} ({facts.reached.low:.3f} to {facts.reached.high:.3f})"
+    high = _beside(facts.reached.high, facts.target, 3)
+    shown = f"{facts.reached.value:.3f} ({facts.reached.low:.3f} to {high})"
     if facts.reached.high >= facts.target:
         return True, f"A model reaches {shown} of the {facts.target:g} that is asked for."
     if facts.ahead is None:

@@ -61,17 +61,18 @@ def frequencies(report: Report, positive: str | None) -> list[str]:
         if result is None or result.candidate.value is None:
             continue
         champion = result.against.get(CHAMPION)
-        than = (
-            f" The champion: {100 * champion.reference.value:.0f}."
-            if champion and champion.reference.value is not None
-            else ""
-        )
-        low, value, high = (
-            100 * (number or 0.0)
-            for number in (result.candidate.low, result.candidate.value, result.candidate.high)
-        )
-        sentences.append(f"{text} about {value:.0f} (the interval allows {low:.0f} to {high:.0f}).{than}")
+        known = champion and champion.reference.value is not None
+        than = f" The champion: {_of_100(champion.reference.value)}." if champion and known else ""
+        low, value, high = map(_of_100, (result.candidate.low, result.candidate.value, result.candidate.high))
+        about = value if value.startswith("almost") else f"about {value}"
+        sentences.append(f"{text} {about} (the interval allows {low} to {high}).{than}")
     return sentences
+
+
+def _of_100(share: float | None) -> str:
+    """A share as so many of 100; one that misses a case in a thousand is not said to miss none."""
+    rounded = f"{100 * (share or 0.0):.0f}"
+    return f"almost {rounded}" if rounded == "100" and share != 1 else rounded
 
 
 def confusion(report: Report, positive: str | None) -> dict[str, Any] | None:

@@ -73,3 +73,15 @@ def test_the_break_even_is_where_both_cost_the_same():
     assert not compare(prices(examples=2_000, cases_per_month=even * 0.9)).cheaper
     assert compare(prices(examples=2_000, cases_per_month=even * 1.1)).cheaper
     assert compare(prices(api_in=0, api_out=0)).break_even is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        (replace(READY, cases_per_month=237), "237 cases a month are 7.9 hours of people's work; below 8 no"),
+        (replace(READY, kappa=0.597), "Kappa is 0.597; 0.6 is asked for."),
+        (replace(READY, reached=Interval(0.79, 0.78, 0.7996)), "0.790 (0.780 to 0.7996), short of 0.8"),
+    ],
+)
+def test_a_number_is_rounded_to_no_bound_that_it_misses(facts, said):
+    assert said in decide(facts).path[-1].evidence

@@ -13,10 +13,12 @@ from pvcore.dossier import mapping
 from pvcore.dossier.failures import shown
 from pvcore.dossier.intended import IntendedUse
 from pvcore.dossier.report import dossier, markdown_gate_table
+from pvcore.dossier.tables import frequencies
 from pvcore.evaluation.compare import changed_answers, evaluate, frame
 from pvcore.evaluation.criteria import criteria_metrics
 from pvcore.evaluation.gate import Decision
 from pvcore.evaluation.reliability import Reliability
+from pvcore.evaluation.report import Estimate
 from pvcore.records import CRITERIA, Annotation, Example, Prediction
 
 VOID = {"meta", "img", "br", "link"}
@@ -90,6 +92,15 @@ def page(judged, **more) -> str:
         policy=judged.policy,
         **{**details, **more},
     )
+
+
+def test_a_model_that_missed_a_case_in_five_hundred_is_not_said_to_find_all(passed):
+    overall = passed.report.overall
+    recall = overall.results["recall"]
+    few = dataclasses.replace(recall, candidate=Estimate(0.998, 0.9965, 1.0, 0.001))
+    group = dataclasses.replace(overall, results={**overall.results, "recall": few})
+    said = frequencies(dataclasses.replace(passed.report, overall=group), "serious")[0]
+    assert "the candidate finds almost 100 (the interval allows almost 100 to 100)" in said
 
 
 def test_the_page_says_what_a_reader_looks_for(passed):
