@@ -144,8 +144,9 @@ def _means(held: Sequence[float], window: Sequence[float], p: float) -> Signal:
 
 
 def _mean(values: Sequence[float]) -> Interval:
+    """The mean of confidences, which lie between 0 and 1, and so does its interval."""
     mean, half = float(np.mean(values)), 1.96 * float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    return Interval(mean, mean - half, mean + half)
+    return Interval(mean, max(0.0, mean - half), min(1.0, mean + half))
 
 
 def _drifted(before: Interval, now: Interval, p: float) -> bool:

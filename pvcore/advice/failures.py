@@ -26,7 +26,8 @@ RARE = 5
 """Training rows below which a label's rows are the slice rare_labels."""
 LONG = 0.75
 """Texts longer than this share of all are the slice long_texts."""
-_WORD = re.compile(r"[a-z][a-z-]{2,}")
+_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|-){2,}")
+"""Three letters or more of any alphabet."""
 
 
 @dataclass(frozen=True, slots=True)

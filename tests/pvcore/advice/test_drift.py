@@ -87,3 +87,9 @@ def test_a_window_of_no_case_says_nothing():
 
 def test_a_name_counts_once_a_case_however_it_is_written():
     assert names([["Aspirin", "ASPIRIN "], ["aspirin", ""]]) == {"aspirin": 2}
+
+
+def test_no_confidence_is_more_than_sure():
+    few = window(answered=4, serious=1, unlike=0, sure=(0.99, 0.6, 0.97, 0.99))
+    (sure,) = [signal for signal in found(few).signals if signal.name == "confidence"]
+    assert sure.now.low < sure.now.value < sure.now.high == 1.0

@@ -84,3 +84,12 @@ def test_a_mode_is_closed_where_its_rows_are_right_now():
     }  # still worse than the rest
     (told,) = closed(before, answered(200, lambda n: False, slices=groups), {"a": 100})
     assert told["closed"]
+
+
+def test_words_of_any_alphabet_name_a_group():
+    alike = "gelbsucht mit übelkeit und erhöhtem bilirubin"
+    other = "ausschlag am rücken nach der zweiten gabe ..."
+    rows = answered(200, lambda n: n % 10 == 0, text=lambda n: alike if n % 10 == 0 else other)
+    (mode,) = failure_modes(rows, {"a": 100})
+    assert "übelkeit" in mode.name or "erhöhtem" in mode.name
+    assert not {"belkeit", "erh", "htem"} & set(mode.name.removeprefix("like: ").split(", "))
