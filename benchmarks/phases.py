@@ -37,6 +37,7 @@ from quality_seriousness import FIRST, LAST, TEST, TUNE, draw, read_year, some
 
 from pvcore.advice import choosing
 from pvcore.advice.failures import Answered, closed, failure_modes
+from pvcore.advice.sufficiency import labels_of
 from pvcore.advice.vectors import vectors
 from pvcore.cycle.targeting import judged, unsure
 from pvcore.evaluation import metrics
@@ -157,6 +158,11 @@ def ask(task: Task, learned: Learned, rows: Sequence[Example], work: Path) -> li
     ]
 
 
+def _counts(task: Task, rows: Sequence[Example]) -> Counter[str]:
+    kind = PROBLEMS[task.problem].kind
+    return Counter(name for row in rows for name in labels_of(row.label, kind))
+
+
 def failing(task: Task, learned: Learned, work: Path) -> list[Answered]:
     """The tune rows as answered, at the threshold that is best there where the problem has one."""
     answers = ask(task, learned, task.tune, work)
@@ -188,7 +194,7 @@ def run(task: Task, way: choosing.Way, seed: int, size: int, work: Path) -> Run:
     drawn = list(task.drawn[seed])
     have, pool = drawn[:COLD], drawn[COLD:]
     now = learn(task, have, None, seed, work)
-    before = failure_modes(failing(task, now, work), Counter(row.label for row in have))
+    before = failure_modes(failing(task, now, work), _counts(task, have))
     phases = [shown(task, now, len(have), have, work)]
     for number in range(1, PHASES + 1):
         new = chosen(task, way, now, pool, size, 100 * seed + number, work)
@@ -200,7 +206,7 @@ def run(task: Task, way: choosing.Way, seed: int, size: int, work: Path) -> Run:
         now = learn(task, rows, now, seed, work)
         phases.append(shown(task, now, len(have), new, work))
         print(f"{task.name} {way} {seed}: {len(have)} rows, {phases[-1].score:.3f}", flush=True)
-    mended = closed(before, failing(task, now, work), Counter(row.label for row in have))
+    mended = closed(before, failing(task, now, work), _counts(task, have))
     modes = [
         {**after, "kind": mode.kind, "rows": mode.rows, "rest": mode.rest, "example": dict(mode.examples[0])}
         for mode, after in zip(before, mended, strict=True)

@@ -23,7 +23,7 @@ LEVEL = 0.05
 GROUPS, WORDS, SHOWN = 4, 4, 5
 """Groups of wrong answers at most, words that name one, examples that are shown of a mode."""
 RARE = 5
-"""Training rows below which a label's rows are the slice rare_labels."""
+"""Training rows below which a label's rows are the slice rare_labels; of a set, one such term is enough."""
 LONG = 0.75
 """Texts longer than this share of all are the slice long_texts."""
 _WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|-){2,}")
@@ -32,12 +32,20 @@ _WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|-){2,}")
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A held-out row with the model's answer to it, and whether that is right."""
+    """A held-out row with the model's answer to it, and whether that is right. `labels` is what its label counts as
+    (`sufficiency.labels_of`), where that is not the label itself: the terms of a set, the kinds of its spans.
+    """
 
     example: Example
     answer: str
     right: bool
     confidence: float | None = None
+    labels: tuple[str, ...] | None = None
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """What is counted of its label."""
+        return (self.example.label,) if self.labels is None else self.labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,8 @@ def slices(rows: Sequence[Answered], trained: Mapping[str, int]) -> dict[str, li
     long = float(np.quantile(lengths, LONG)) if lengths else 0.0
     for place, row in enumerate(rows):
         names = set(row.example.slices)
-        names |= {"rare_labels"} if trained.get(row.example.label, 0) < RARE else set()
+        rare = any(trained.get(label, 0) < RARE for label in row.counted)
+        names |= {"rare_labels"} if rare else set()
         names |= {"long_texts"} if lengths[place] > long else set()
         for name in names:
             found.setdefault(name, []).append(place)

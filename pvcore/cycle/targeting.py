@@ -16,6 +16,7 @@ import numpy as np
 from pvcore.advice import choosing
 from pvcore.advice.choosing import Way
 from pvcore.advice.failures import Answered, Mode, failure_modes
+from pvcore.advice.sufficiency import labels_of
 from pvcore.advice.vectors import vectors
 from pvcore.annotations.batch import Batch
 from pvcore.config import Workspace
@@ -33,13 +34,14 @@ from pvcore.training.specification import Specification
 
 @dataclass(frozen=True)
 class Told:
-    """What an adapter answers to the tune rows that it did not learn from; `learned`: label -> rows it learned from,
-    in this run or one that it continued.
+    """What an adapter answers to the tune rows that it did not learn from. It learned from `size` rows, in its run or
+    one that it continued; `learned`: what a label counts as -> how many of them.
     """
 
     rows: tuple[Answered, ...]
     predictions: tuple[Prediction, ...]
     learned: Mapping[str, int]
+    size: int
 
 
 @dataclass(frozen=True)
@@ -80,18 +82,21 @@ def asked_tune(workspace: Workspace, asked: Specification, files: Mapping[str, A
         workspace.policy(workspace.recipe(asked.problem).policy).guardrails,
     ) if tune else []  # fmt: skip
     known = trained_on(workspace, asked.digest)
-    learned = Counter(example.label for example in examples["train"] if known(example))
-    return Told(tuple(judged(asked.problem, tune, answered)), tuple(answered), learned)
+    learned = [example for example in examples["train"] if known(example)]
+    kind = PROBLEMS[asked.problem].kind
+    counts = Counter(name for example in learned for name in labels_of(example.label, kind))
+    return Told(tuple(judged(asked.problem, tune, answered)), tuple(answered), counts, len(learned))
 
 
 def judged(problem: str, examples: Sequence[Example], predictions: Sequence[Prediction]) -> list[Answered]:
     """Each example with its answer, right or not; a withheld answer counts as what was said."""
-    said = {p.example_id: p for p in predictions}
+    said, posed = {p.example_id: p for p in predictions}, PROBLEMS[problem]
     rows = []
     for example in examples:
         found = said[example.example_id]
-        answer = PROBLEMS[problem].judged(example.label, found.said)
-        rows.append(Answered(example, found.said, answer == example.label, found.confidence))
+        right = posed.judged(example.label, found.said) == example.label
+        counted = tuple(labels_of(example.label, posed.kind))
+        rows.append(Answered(example, found.said, right, found.confidence, counted))
     return rows
 
 

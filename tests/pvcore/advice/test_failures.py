@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from pvcore.advice.failures import Answered, closed, failure_modes
-from pvcore.records import Example
+from pvcore.cycle.targeting import judged
+from pvcore.records import Example, Prediction
 
 
 def answered(
@@ -93,3 +95,22 @@ def test_words_of_any_alphabet_name_a_group():
     (mode,) = failure_modes(rows, {"a": 100})
     assert "übelkeit" in mode.name or "erhöhtem" in mode.name
     assert not {"belkeit", "erh", "htem"} & set(mode.name.removeprefix("like: ").split(", "))
+
+
+def test_a_set_is_rare_by_its_terms_and_not_as_a_set():
+    """Two common terms together are often seen once in training."""
+    common, rare = ("90000001", "90000002"), ("90000001", "90000003")
+    rows = [
+        replace(row, labels=rare if n % 5 == 0 else common)
+        for n, row in enumerate(answered(200, lambda n: n % 5 == 0, label=lambda n: f"set {n}"))
+    ]
+    (mode,) = failure_modes(rows, {"90000001": 90, "90000002": 80, "90000003": 1})
+    assert (mode.name, mode.rows, mode.errors) == ("rare_labels", 40, 40)
+
+
+def test_what_a_label_counts_as_follows_from_the_problem():
+    example = Example("a", "a", "", "90000001 90000002", "a")
+    (row,) = judged("pts", [example], [Prediction("a", "90000001", 0.5)])
+    assert row.counted == ("90000001", "90000002")
+    (row,) = judged("coding", [example], [Prediction("a", "90000001", 0.5)])
+    assert row.counted == ("90000001 90000002",)

@@ -228,7 +228,7 @@ def test_what_a_bound_cut_off_is_learned_by_the_next_update(
         assert {row.case_id for row in trained} == lineage.consumed(ws, specification)
         asked = candidate.load_specification(ws, specification)
         told = targeting.asked_tune(ws, asked, body["files"])  # what its failures and phases say
-        assert sum(told.learned.values()) == len(trained)
+        assert told.size == sum(told.learned.values()) == len(trained)
         adapter, made = {"files": body["files"]}, {"specification": specification, "dataset": dataset}
         versions[name] = SimpleNamespace(digest=name, manifest=SimpleNamespace(**made, adapter=adapter))
     assert candidate.specify(ws, "seriousness", dataset) is None, "all was learned"

@@ -23,7 +23,7 @@ def failures(*, turned: bool) -> Failures:
         answer = example.label if cluster != "one" else ("non-serious", "serious")[number % 2]
         rows.append(Answered(example, answer, answer == example.label))
         said.append(Prediction(example.example_id, answer, float(answer == "serious")))
-    return Failures("seriousness@1", Told(tuple(rows[::-1] if turned else rows), tuple(said), {}), ())
+    return Failures("seriousness@1", Told(tuple(rows[::-1] if turned else rows), tuple(said), {}, 0), ())
 
 
 def test_a_score_is_the_same_in_any_order_of_the_rows() -> None:
