@@ -110,7 +110,8 @@ def cases_needed(
 
     None: no number of them is enough.
     From the standard error at the present size; where no two answers differed (error 0), from the
-    score interval of no discordant pair, whose lower end is -z^2 / (n + z^2).
+    score interval of no discordant pair, whose lower end is -z^2 / (n + z^2): `margin` below 0. That of a share
+    without an error is as wide, so there `margin` is the distance to a floor.
     """
     z = NormalDist().inv_cdf((1 + settings.confidence) / 2)
     if distance <= 0 or error is None:

@@ -144,7 +144,8 @@ def _floor(report: Report, settings: EvaluationSettings, metric: str, floor: flo
     elif reached >= bound - ROUNDING:
         outcome, why = "pass", f"{found} and {verb} the floor of {floor:g}"
     else:
-        needed = cases_needed(result.candidate.error, result.support, value - bound, settings, 0.0)
+        flawless = value - bound if report.edition > 2 and not result.candidate.error else 0.0
+        needed = cases_needed(result.candidate.error, result.support, value - bound, settings, flawless)
         outcome = "inconclusive"
         more = more_cases(needed, result)
         why = f"{found}, which does not tell whether it {verb} the floor of {floor:g}{more}"

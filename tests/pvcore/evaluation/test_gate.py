@@ -70,6 +70,22 @@ def test_first_promotion_is_decided_by_the_lower_end_of_the_interval(judge):
     assert "clearly short of the floor of 0.7" in failed.reasons[0]
 
 
+@pytest.mark.parametrize(("floor", "rows", "needed"), [(0.9, 30, 35), (0.99, 200, 381)])
+def test_where_all_is_right_the_rows_that_are_said_to_prove_a_floor_do(judge, floor, rows, needed):
+    asked = {"floors": {"accuracy": floor}}
+    few = judge("s" * rows, "s" * rows, **asked)
+    assert few.outcome == "inconclusive" and f"about {needed} rows" in few.reasons[0]
+    assert judge("s" * (needed - 1), "s" * (needed - 1), **asked).outcome == "inconclusive"
+    assert judge("s" * needed, "s" * needed, **asked).outcome == "pass"
+
+
+def test_a_floor_of_a_report_of_before_is_judged_as_it_was(examples, answers, metrics, policy):
+    asked = policy(floors={"accuracy": 0.9})
+    flawless = frame(examples("s" * 30), answers("s" * 30))
+    report = evaluate("seriousness", metrics, flawless, None, asked, 1, edition=2)
+    assert "about 31 rows" in decide(report, asked, first=True).reasons[0]
+
+
 def test_later_promotions_are_decided_by_the_interval_of_the_difference(judge):
     champion = wrong(HALF, 20)
     same = judge(HALF, champion, champion)
