@@ -184,8 +184,7 @@ def _regression() -> Any:
 def _features(texts: Sequence[str]) -> tuple[Any, Any]:
     """TF-IDF of words and word pairs, fitted to texts, and the texts by it, shape (texts, words and pairs).
 
-    Of many texts the words that two of them share; all, where none do (languages without blanks between words).
-    Raises GateError where no text has a word.
+    Of many texts the words that two share, or all where none do (Japanese). GateError where no text has a word.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
