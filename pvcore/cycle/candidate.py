@@ -156,7 +156,7 @@ def train(
             labels=PROBLEMS[asked.problem].labels,
         )
         given = {"train": mixed, "tune": tune}
-        if settings.training.wordings:
+        if settings.training.keeps_rows:
             # Nothing that neither this run nor one before it is trained on: a bound on its rows bounds what it knows.
             there = {example.example_id for example in mixed}
             given["known"] = [*mixed, *(e for e in learned if e.example_id not in there)]

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 Ranked = Sequence[tuple[str, float]]
 SMALLEST = 1e-12
@@ -35,15 +36,19 @@ def confidence(calibration: Mapping[str, Any], answer: str, score: float, ranked
 
 
 def fit_temperature(rows: Sequence[Ranked], labels: Sequence[str]) -> dict[str, Any]:
-    """The temperature that makes the labels of held-out rows most probable.
+    """The temperature that makes the labels of held-out rows most probable."""
+    logs = np.array([[_log(p) for _, p in ranked] for ranked in rows])
+    truth = np.array([[label == name for name, _ in r] for r, label in zip(rows, labels, strict=True)])
+    return {"kind": "temperature", "temperature": best_temperature(logs, truth)[0]}
+
+
+def best_temperature(logs: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:
+    """(temperature, loss) where the labels that are true are most probable. Shapes (rows, labels).
 
     log T has a standard normal prior, worth about one row: a few rows that are all right do not make the
     model certain.
     """
     from scipy.optimize import minimize_scalar
-
-    logs = np.array([[_log(p) for _, p in ranked] for ranked in rows])
-    truth = np.array([[label == name for name, _ in r] for r, label in zip(rows, labels, strict=True)])
 
     def loss(log_temperature: float) -> float:
         scaled = logs / math.exp(log_temperature)
@@ -52,7 +57,7 @@ def fit_temperature(rows: Sequence[Ranked], labels: Sequence[str]) -> dict[str, 
         return float((total - scaled[truth]).sum() + log_temperature**2 / 2)
 
     found = minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded", options={"xatol": 1e-6})
-    return {"kind": "temperature", "temperature": math.exp(float(found.x))}
+    return math.exp(float(found.x)), float(found.fun)
 
 
 def fit_logistic(rows: Sequence[tuple[float, Ranked]], right: Sequence[bool]) -> dict[str, Any]:

@@ -43,7 +43,8 @@ class Card:
     confidence, `unlike` says from which distance on a text is unlike the training data, `prototypes` is
     the SHA-256 of the vectors it is measured from, `unsure` the least probability that is usual of a token
     (pvcore.inference.guardrails); None: never calibrated. `wordings` is the SHA-256 of the wordings that count
-    as further names of their terms (pvcore.inference.wordings), None for an adapter that keeps none.
+    as further names of their terms (pvcore.inference.wordings), None for an adapter that keeps none. `word_weights` is
+    that of the words beside the network, which have `word_share` of the say (pvcore.inference.word_weights).
     """
 
     problem: str
@@ -69,6 +70,8 @@ class Card:
     unsure: float | None = None
     prototypes: str | None = None
     wordings: str | None = None
+    word_weights: str | None = None
+    word_share: float = 0.0
     format: int = field(default=FORMAT)
 
     @property

@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvcore.errors import TrainingError
-from pvcore.inference import backend, guardrails, wordings
+from pvcore.inference import backend, guardrails, word_weights, wordings
 from pvcore.inference.base import base_digest, beside_digests
 from pvcore.inference.card import Card
 from pvcore.inference.guardrails import GuardrailPolicy
 from pvcore.inference.heads import HEADS, Head
 from pvcore.inference.model import load_adapter, load_base, load_tokenizer
 from pvcore.inference.scoring import one_at_a_time
+from pvcore.inference.word_weights import WordWeights
 from pvcore.inference.wordings import Wordings
 from pvcore.records import Example, Prediction, Question
 
@@ -36,7 +37,8 @@ class Model:
 
     `kept` is what a head may keep between calls, such as the vectors of a dictionary's terms; it goes
     stale when the network is trained on. `prototypes` are unit vectors of training texts, shape (texts,
-    hidden size), None for an adapter without guardrails. `wordings` are further names of terms.
+    hidden size), None for an adapter without guardrails. `wordings` are further names of terms,
+    `word_weights` the words that are heard beside the network.
     """
 
     card: Card
@@ -45,6 +47,7 @@ class Model:
     kept: dict[str, Any] = field(default_factory=dict, repr=False)
     prototypes: NDArray[np.float64] | None = field(default=None, repr=False)
     wordings: Wordings | None = field(default=None, repr=False)
+    word_weights: WordWeights | None = field(default=None, repr=False)
 
     @property
     def head(self) -> Head:
@@ -139,4 +142,5 @@ def load(adapter: Path, base: Path) -> Model:
         load_tokenizer(base),
         prototypes=guardrails.load_prototypes(adapter, card.prototypes),
         wordings=wordings.load(adapter, card.wordings),
+        word_weights=word_weights.load(adapter, card.word_weights),
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pvcore.errors import LeakageError, TrainingError
 from pvcore.inference.card import Card
+from pvcore.inference.heads.classification import CLASSIFICATION
 from pvcore.inference.heads.embedding import EMBEDDING
 from pvcore.problems import Problem
 from pvcore.problems.coding import parse
@@ -17,9 +18,14 @@ from pvcore.training.specification import Specification
 
 
 def known_rows(settings: Sections, card: Card, rows: Sequence[Example]) -> list[Example]:
-    """The rows whose wordings are kept. Raises TrainingError where answers are no terms by their names."""
+    """The rows whose wordings or words are kept. Raises TrainingError where the model has no use for them."""
+    if settings.training.word_weights and card.head != CLASSIFICATION.name:
+        raise TrainingError(
+            "training.word_weights is for problems of classes by an encoder, and this is "
+            f"{card.problem}, {card.family}: write false"
+        )
     if not settings.training.wordings:
-        return []
+        return list(rows) if settings.training.word_weights else []
     if card.head != EMBEDDING.name:
         raise TrainingError(
             f"training.wordings is for coding by an encoder, and this is {card.problem}, {card.family}: write false"
@@ -45,7 +51,7 @@ def check(
     if not rows:
         raise TrainingError(f"{task.name}: there is no row to train on")
     classes = task.kind == "classification"
-    foreign = sorted({row.label for row in (*rows, *tune)} - set(task.labels)) if classes else []
+    foreign = sorted({row.label for row in (*rows, *tune, *known)} - set(task.labels)) if classes else []
     if foreign:
         raise TrainingError(f"{task.name}: labels {', '.join(foreign)} are none of {', '.join(task.labels)}")
     # An update may be of one class, as a follow-up of one case is: what its parent learned is there already.

@@ -19,6 +19,9 @@ from pvcore.inference.check import layers_named, linear_layers
 from pvcore.inference.guardrails import FILE as VECTORS
 from pvcore.inference.heads import HEADS
 from pvcore.inference.model import keep_training_layout, load_adapter, quiet
+from pvcore.inference.word_weights import FILE as WORD_WEIGHTS
+from pvcore.inference.word_weights import WordWeights
+from pvcore.inference.word_weights import save as save_words
 from pvcore.inference.wordings import FILE as WORDINGS
 from pvcore.inference.wordings import Wordings
 from pvcore.inference.wordings import save as save_wordings
@@ -149,12 +152,17 @@ def trainable(model: Any) -> dict[str, Any]:
 
 
 def save(
-    model: Any, folder: Path, card: Card, prototypes: Any = None, wordings: Wordings | None = None
+    model: Any,
+    folder: Path,
+    card: Card,
+    prototypes: Any = None,
+    wordings: Wordings | None = None,
+    word_weights: WordWeights | None = None,
 ) -> dict[str, str]:
     """Write a plain PEFT folder with pv.json, whole or not at all; returns {name: SHA-256}.
 
-    `prototypes`, the vectors that guardrails measure from, and `wordings`, further names of terms, go into files of
-    their own, named in the card.
+    `prototypes`, the vectors that guardrails measure from, `wordings`, further names of terms, and `word_weights` go
+    into files of their own, named in the card.
     PEFT's own writer would leave a set in random order, a path of this machine and a README in it.
     """
     from peft import get_peft_model_state_dict
@@ -181,14 +189,16 @@ def save(
             named = dataclasses.replace(named, prototypes=file_digest(work / VECTORS))
         if wordings is not None:
             named = dataclasses.replace(named, wordings=save_wordings(wordings, work))
+        if word_weights is not None:
+            named = dataclasses.replace(named, word_weights=save_words(word_weights, work))
         named.write(work)
 
     return adapter_files(complete(folder, fill))
 
 
 def adapter_files(folder: Path) -> dict[str, str]:
-    """{name: SHA-256} of an adapter's files: three, and the vectors of guardrails and wordings where it has some."""
-    further = (name for name in (VECTORS, WORDINGS) if (folder / name).exists())
+    """{name: SHA-256} of an adapter's files: three, and those of guardrails, wordings and words where it has some."""
+    further = (name for name in (VECTORS, WORDINGS, WORD_WEIGHTS) if (folder / name).exists())
     return {name: file_digest(folder / name) for name in (CONFIG, WEIGHTS, CARD, *further)}
 
 

@@ -31,7 +31,7 @@ from pvcore.inference.predict import Model
 from pvcore.inference.prefix import keep_cache_when_recomputing
 from pvcore.problems import Problem, problem
 from pvcore.records import Example
-from pvcore.training import loop, memory, qlora, several
+from pvcore.training import loop, memory, qlora, several, word_weights
 from pvcore.training.checks import check, known_rows
 from pvcore.training.guarding import calibrated
 from pvcore.training.objectives import FOLLOW, OBJECTIVES, PREPARE, Given
@@ -50,10 +50,10 @@ class TrainResult:
     """A trained adapter: its folder, files {name: SHA-256} and digest, and how it came about.
 
     `curve` is (step, loss) of every step, `tune` the metrics on the tune split with the threshold
-    chosen there, `looks` those on the way (without wordings). `resumed_from` is 0 for a run that was not cut off.
-    `consumed` are the cases whose rows were handed out in batches, `fitted` those that head, thresholds,
-    calibration and guardrails were fitted with the rows of, in whole or in part, or whose wordings are kept; both
-    sorted. `peak_bytes` is the most memory that the process held (of several the first one's).
+    chosen there, `looks` those on the way (without wordings and words). `resumed_from` is 0 for a run that was not
+    cut off. `consumed` are the cases whose rows were handed out in batches, `fitted` those that head, words,
+    thresholds, calibration and guardrails were fitted with the rows of, in whole or in part, or whose wordings are
+    kept; both sorted. `peak_bytes` is the most memory that the process held (of several the first one's).
     """
 
     adapter: Path
@@ -86,9 +86,10 @@ def train(
 
     `examples["train"]` is what is trained on (mixed already), `examples["tune"]` chooses the threshold. With
     `training.wordings` those of `examples["known"]`, all rows that might be trained on (default: those that are),
-    become further names of their terms. `base` and `parent` are folders that were resolved and verified. `terms`
-    (llt_code, llt_name, pt_code of the current LLTs) is needed for rankings. The adapter appears in `output`
-    whole. `progress` is called with (step, steps, loss). Raises TrainingError and LeakageError.
+    become further names of their terms; with `training.word_weights` the words of all of them are weighed. `base` and
+    `parent` are folders that were resolved and verified. `terms` (llt_code, llt_name, pt_code of the current LLTs) is
+    needed for rankings. The adapter appears in `output` whole. `progress` is called with (step, steps, loss). Raises
+    TrainingError and LeakageError.
     """
     started = time.monotonic()
     settings, task = _settings(specification, parent), problem(specification.problem)
@@ -115,12 +116,15 @@ def train(
         )
 
         def finish() -> tuple[dict[str, str], dict[str, float]]:
-            if known:
+            if settings.training.wordings:
                 model.wordings = wordings(model, known)
+            if settings.training.word_weights:
+                model.word_weights = word_weights.fit(known, card.labels)
+                model.card = dataclasses.replace(model.card, word_share=word_weights.best_share(model, tune))
             model.card = _with_threshold(model, tune, terms)
             model.card = with_thresholds(model, tune)
             model.card, prototypes = calibrated(model, rows, tune, terms, specification.seed)
-            files = qlora.save(network, output, model.card, prototypes, model.wordings)
+            files = qlora.save(network, output, model.card, prototypes, model.wordings, model.word_weights)
             return files, _measure(model, task, tune, terms, threads) if tune else {}
 
         files, measured = processes.once(finish)

@@ -14,6 +14,7 @@ from pvcore.inference.heads.labels import decided
 from pvcore.inference.scoring import Floats, in_blocks, mean_state, sigmoid, softmax
 from pvcore.inference.text import Encoded
 from pvcore.inference.windows import pooled, put
+from pvcore.inference.word_weights import with_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,14 +43,15 @@ def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> l
 def _read(model: Model, texts: Sequence[str]) -> tuple[Judged, Floats]:
     """Probabilities with the texts as put, and features; those of a text's windows are pooled.
 
-    By maximum a criterion is that of the window which meets it most, wherever the label was decided.
+    Words beside the network (pvcore.inference.word_weights) read the whole text. By maximum a criterion is that of the
+    window which meets it most, wherever the label was decided.
     """
     card = model.card
     parts = [put(model.tokenizer, value, card) for value in texts]
     found, features = read_off(model.network, model.tokenizer, [part for own in parts for part in own])
     classes, most = len(card.labels), card.pool == "max"
     by = card.labels.index(card.positive) if most and card.positive else None
-    labels = pooled(softmax(found[:, :classes]), parts, by)
+    labels = with_words(model, texts, pooled(softmax(found[:, :classes]), parts, by))
     columns = [
         pooled(column[:, None], parts, 0 if most else None) for column in sigmoid(found[:, classes:]).T
     ]

@@ -20,6 +20,7 @@ from pvcore.training.guarding import upper_limit
 
 KINDS = {
     "classification": {},
+    "classification, words": {"training__word_weights": True},
     "windows, mean": {"text__max_tokens": 12, "text__long": "windows"},
     "windows, max": {"text__max_tokens": 12, "text__long": "windows", "text__pool": "max"},
     "label_tokens": {"family": "causal", "training__epochs": 1},

@@ -12,7 +12,7 @@ from pvcore.evaluation.spans import Marked, Span, written
 from pvcore.training import train as module
 
 HEADS = {
-    "classification": ("seriousness", "encoder", {}),
+    "classification": ("seriousness", "encoder", {"training__word_weights": True}),
     "tagging": ("extraction", "encoder", {}),
     "embedding": ("coding", "encoder", {"training__wordings": True, "training__dictionary_pairs": 4}),
     "mentions": ("pts", "encoder", {}),

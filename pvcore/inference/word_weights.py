@@ -1,0 +1,106 @@
+"""Words beside a network: what each word and pair of words of a text says for itself of every label.
+
+A network that learned from a few thousand texts misses words that few of them have; a list of weights knows those, and
+nothing of what stands between words. Together they are right more often than either (docs/benchmarks/quality.md), and
+the list is made anew from all rows in a second, which a network is not. A word stands in it as its place in a hash
+(Weinberger et al. 2009, arXiv 0902.2206), and only where two rows have it: the adapter holds no text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pvcore.inference.base import file_digest
+from pvcore.inference.calibration import SMALLEST
+from pvcore.inference.card import beside
+from pvcore.inference.scoring import softmax
+
+if TYPE_CHECKING:
+    from pvcore.inference.predict import Model
+
+FILE = "word_weights.safetensors"
+"""Places, rarities and weights, beside the adapter; no other program reads it."""
+PLACES = 2**20
+"""Of the hash: of 100,000 narratives of VAERS one word or pair in three shares its place with another."""
+
+
+class WordWeights(NamedTuple):
+    """Weights of words and word pairs: `labels`, the numbers of the card's labels that rows had, in order; `places` of
+    the hash that count, sorted, and their `rarity` (inverse document frequency), shape (places,); `weights`, shape
+    (labels, places), and `offsets`, shape (labels,), of a multinomial logistic regression.
+    """
+
+    labels: NDArray[np.int32]
+    places: NDArray[np.int32]
+    rarity: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    offsets: NDArray[np.float32]
+
+
+def counts(texts: Sequence[str]) -> Any:
+    """How often each text has what stands at each place of the hash: sparse, shape (texts, PLACES)."""
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    return HashingVectorizer(
+        ngram_range=(1, 2), n_features=PLACES, alternate_sign=False, norm=None, dtype=np.float64
+    ).transform(texts)
+
+
+def features(counted: Any, places: NDArray[np.int32], rarity: NDArray[np.float32]) -> Any:
+    """TF-IDF of counts: 1 + log of a count times the rarity, rows of length one. Sparse, shape (texts, places)."""
+    from sklearn.preprocessing import normalize
+
+    found = counted[:, places].tocsr()
+    found.data = 1 + np.log(found.data)
+    return normalize(found.multiply(rarity.astype(np.float64)).tocsr(), copy=False)
+
+
+def with_words(model: Model, texts: Sequence[str], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The network's probabilities of the labels, shape (texts, labels), with the words' say in the card's share.
+
+    Each row depends on its own text alone.
+    """
+    words, share = model.word_weights, model.card.word_share
+    if words is None or not share or not texts:
+        return probabilities
+    return mean(probabilities, said(words, texts), words.labels, share)
+
+
+def said(words: WordWeights, texts: Sequence[str]) -> NDArray[np.float64]:
+    """Probabilities of the labels that rows of the words had, shape (texts, words.labels)."""
+    found = features(counts(texts), words.places, words.rarity) @ words.weights.T.astype(np.float64)
+    return softmax(found + words.offsets)
+
+
+def mean(
+    network: NDArray[np.float64], words: NDArray[np.float64], labels: NDArray[np.int32], share: float
+) -> NDArray[np.float64]:
+    """The weighted mean of both logarithms as probabilities, shape of `network`.
+
+    `words` says something of the columns `labels` alone; the others keep the network's probability.
+    """
+    own = network[:, labels]
+    logs = (1 - share) * np.log(np.maximum(own, SMALLEST)) + share * np.log(np.maximum(words, SMALLEST))
+    result = network.copy()
+    result[:, labels] = softmax(logs) * own.sum(axis=1, keepdims=True)
+    return result
+
+
+def save(found: WordWeights, folder: Path) -> str:
+    """Write them into an adapter's folder; returns the SHA-256 of the file."""
+    from safetensors.numpy import save_file
+
+    save_file({name: np.ascontiguousarray(v) for name, v in found._asdict().items()}, folder / FILE)
+    return file_digest(folder / FILE)
+
+
+def load(folder: Path, expected: str | None) -> WordWeights | None:
+    """An adapter's word weights; None where its card names none. Raises TrainingError as `beside` does."""
+    from safetensors.numpy import load_file
+
+    return None if expected is None else WordWeights(**load_file(beside(folder, FILE, expected)))

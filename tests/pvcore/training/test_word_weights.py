@@ -1,0 +1,118 @@
+"""Words beside a network: fitted to all known rows, heard as much as the tune split says."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from pvcore.errors import LeakageError, TrainingError
+from pvcore.inference import word_weights
+from pvcore.inference.predict import load
+from pvcore.training.word_weights import SHARE, SHARES
+
+ASK = {"training__epochs": 1, "training__word_weights": True, "lora__dropout": 0.0}
+RARE, PLAIN = "zygomycosis", "patient had nausea at home"
+
+
+@pytest.fixture
+def known(rows):
+    """Rows of which a few more are serious for a word that the others lack."""
+    told = rows(120, 1)
+    rare = [
+        dataclasses.replace(
+            row, text=f"patient had {RARE} daily", label="serious", example_id=f"r{row.example_id}"
+        )
+        for row in told[:12]
+    ]
+    return [*told, *rare]
+
+
+def serious(model, *texts):
+    found = model.predict([(str(n), text) for n, text in enumerate(texts)])
+    return [prediction.score for prediction in found]
+
+
+def by_words(model, text, other):
+    """What the words add to the log-odds of `serious` for a text, beyond what they add for another one."""
+    parts = []
+    for asked, share in (
+        (model, 1),
+        (dataclasses.replace(model, word_weights=None), model.card.word_share - 1),
+    ):
+        one, two = (np.log(score / (1 - score)) for score in serious(asked, text, other))
+        parts.append(share * (one - two))
+    return sum(parts)
+
+
+def test_a_word_of_known_rows_is_heard_in_any_company_and_by_the_same_bytes(
+    tiny_base, specify, rows, known, train
+):
+    """Of rows that no batch held; no word of theirs stands in the adapter."""
+    asked = specify(tiny_base, **ASK)
+    made = train(asked, known[:40], rows(60, 2), base=tiny_base, known=known, threads=1)
+    model = load(made.adapter, tiny_base)
+    text = f"patient had {RARE} at home"
+    assert 0 < model.card.word_share <= SHARES[-1]
+    assert by_words(model, text, PLAIN) > 0.1
+    many = [row.text for row in known] + [text]
+    assert serious(model, *many)[-1] == serious(model, text)[0]
+    assert {row.case_id for row in known} <= set(made.fitted)
+    assert not any(RARE.encode() in file.read_bytes() for file in made.adapter.iterdir())
+
+    again = train(asked, known[:40], rows(60, 2), base=tiny_base, known=known[::-1], threads=2)
+    assert again.digest == made.digest
+    plain = train(
+        specify(tiny_base, training__epochs=1, lora__dropout=0.0), known[:40], rows(60, 2), base=tiny_base
+    )
+    assert word_weights.FILE in made.files and word_weights.FILE not in plain.files
+
+
+def test_words_that_mislead_are_not_heard(tiny_base, specify, rows, train):
+    """The tune split decides; without one they have half of the say."""
+    told = rows(160, 1)
+    wrong = [dataclasses.replace(r, label="serious" if "well" in r.text else "non-serious") for r in told]
+    asked = specify(tiny_base, **ASK | {"training__epochs": 4})
+    renamed = [dataclasses.replace(r, example_id=f"w{r.example_id}") for r in wrong]
+    made = train(asked, told, rows(60, 2), base=tiny_base, known=renamed)
+    model = load(made.adapter, tiny_base)
+    assert model.card.word_share == 0
+    texts = [row.text for row in rows(20, 3)]
+    assert serious(model, *texts) == serious(dataclasses.replace(model, word_weights=None), *texts)
+    untuned = load(train(asked, told, base=tiny_base).adapter, tiny_base)
+    assert untuned.card.word_share == SHARE
+
+
+def test_an_update_weighs_all_words_anew(tiny_base, specify, rows, known, train):
+    first = train(specify(tiny_base, **ASK), known, rows(60, 2), base=tiny_base)
+    new = rows(20, 4)
+    second = train(
+        specify(tiny_base, parent=first, **ASK), new, rows(60, 2), base=tiny_base, parent=first.adapter,
+        known=[*new, *known],
+    )  # fmt: skip
+    assert by_words(load(second.adapter, tiny_base), f"felt {RARE}", "felt daily") > 0.1
+    assert second.files[word_weights.FILE] != first.files[word_weights.FILE]
+
+
+def test_of_windows_the_words_read_the_whole_text(tiny_base, specify, rows, known, train):
+    ask = ASK | {"text__max_tokens": 12, "text__long": "windows"}
+    made = train(specify(tiny_base, **ask), known[:40], base=tiny_base, known=known)
+    model = load(made.adapter, tiny_base)
+    long = " ".join(["patient felt nausea later"] * 10)
+    assert by_words(model, f"{long} {RARE} {long}", f"{long} {long}") > 0.02
+
+
+def test_a_known_row_may_not_be_held_out(tiny_base, specify, known, train):
+    with pytest.raises(LeakageError, match=known[-1].case_id):
+        train(specify(tiny_base, **ASK), known[20:60], [known[-1]], base=tiny_base, known=known)
+
+
+@pytest.mark.parametrize(("problem", "family"), [("coding", "encoder"), ("seriousness", "causal")])
+def test_only_an_encoder_with_classes_has_words_beside_it(
+    tiny_base, tiny_phi3, specify, rows, verbatims, terms, train, problem, family
+):
+    base, told = (tiny_base, verbatims) if family == "encoder" else (tiny_phi3, rows(20, 1))
+    asked = specify(base, problem, family, training__word_weights=True)
+    with pytest.raises(TrainingError, match=f"training.word_weights is for .* this is {problem}, {family}"):
+        train(asked, told, base=base, terms=terms)
