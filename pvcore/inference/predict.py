@@ -7,10 +7,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+Heard = TypeVar("Heard")
+
+
 @dataclass
 class Model:
     """An adapter on its base, ready to answer. `predict` is all there is to it.
@@ -48,11 +52,29 @@ class Model:
     prototypes: NDArray[np.float64] | None = field(default=None, repr=False)
     wordings: Wordings | None = field(default=None, repr=False)
     word_weights: WordWeights | None = field(default=None, repr=False)
+    _heard: dict[str, Any] | None = field(default=None, repr=False)
 
     @property
     def head(self) -> Head:
         """How answers are read off the network."""
         return HEADS[self.card.head]
+
+    @contextlib.contextmanager
+    def remembering(self) -> Iterator[None]:
+        """Inside, a head that reads each text by itself asks the network once a text: it must not change there."""
+        self._heard = {}
+        try:
+            yield
+        finally:
+            self._heard = None
+
+    def once(self, texts: Sequence[str], ask: Callable[[Sequence[str]], Sequence[Heard]]) -> list[Heard]:
+        """What `ask` says of each text; while `remembering` it is asked about new ones alone."""
+        if self._heard is None:
+            return list(ask(texts))
+        new = [text for text in dict.fromkeys(texts) if text not in self._heard]
+        self._heard.update(zip(new, ask(new), strict=True))
+        return [self._heard[text] for text in texts]
 
     def predict(
         self,

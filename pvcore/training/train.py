@@ -118,14 +118,18 @@ def train(
         def finish() -> tuple[dict[str, str], dict[str, float]]:
             if settings.training.wordings:
                 model.wordings = wordings(model, known)
-            if settings.training.word_weights:
-                model.word_weights = word_weights.fit(known, card.labels)
-                model.card = dataclasses.replace(model.card, word_share=word_weights.best_share(model, tune))
-            model.card = _with_threshold(model, tune, terms)
-            model.card = with_thresholds(model, tune)
-            model.card, prototypes = calibrated(model, rows, tune, terms, specification.seed)
-            files = qlora.save(network, output, model.card, prototypes, model.wordings, model.word_weights)
-            return files, _measure(model, task, tune, terms, threads) if tune else {}
+            with model.remembering():
+                if settings.training.word_weights:
+                    model.word_weights = word_weights.fit(known, card.labels)
+                    share = word_weights.best_share(model, tune)
+                    model.card = dataclasses.replace(model.card, word_share=share)
+                model.card = _with_threshold(model, tune, terms)
+                model.card = with_thresholds(model, tune)
+                model.card, prototypes = calibrated(model, rows, tune, terms, specification.seed)
+                files = qlora.save(
+                    network, output, model.card, prototypes, model.wordings, model.word_weights
+                )
+                return files, _measure(model, task, tune, terms, threads) if tune else {}
 
         files, measured = processes.once(finish)
     return TrainResult(

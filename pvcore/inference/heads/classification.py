@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,15 @@ def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> l
     return [item._replace(features=row) for item, row in zip(decisions, features, strict=True)]
 
 
+class _Heard(NamedTuple):
+    """What the network says of a text: probabilities of labels and criteria, features, and the text as put."""
+
+    labels: NDArray[np.float64]
+    criteria: NDArray[np.float64]
+    features: Floats
+    asked: Encoded
+
+
 def _read(model: Model, texts: Sequence[str]) -> tuple[Judged, Floats]:
     """Probabilities with the texts as put, and features; those of a text's windows are pooled.
 
@@ -47,16 +57,25 @@ def _read(model: Model, texts: Sequence[str]) -> tuple[Judged, Floats]:
     window which meets it most, wherever the label was decided.
     """
     card = model.card
+    heard = model.once(texts, partial(_asked, model))
+    labels = np.array([row.labels for row in heard]).reshape(len(heard), len(card.labels))
+    criteria = np.array([row.criteria for row in heard]).reshape(len(heard), len(card.criteria))
+    features = np.array([row.features for row in heard], np.float32)
+    return Judged(with_words(model, texts, labels), criteria, [row.asked for row in heard]), features
+
+
+def _asked(model: Model, texts: Sequence[str]) -> list[_Heard]:
+    card = model.card
     parts = [put(model.tokenizer, value, card) for value in texts]
     found, features = read_off(model.network, model.tokenizer, [part for own in parts for part in own])
     classes, most = len(card.labels), card.pool == "max"
     by = card.labels.index(card.positive) if most and card.positive else None
-    labels = with_words(model, texts, pooled(softmax(found[:, :classes]), parts, by))
+    labels = pooled(softmax(found[:, :classes]), parts, by)
     columns = [
         pooled(column[:, None], parts, 0 if most else None) for column in sigmoid(found[:, classes:]).T
     ]
     criteria = np.hstack([np.zeros((len(texts), 0)), *columns])
-    return Judged(labels, criteria, [own[0] for own in parts]), pooled(features, parts)
+    return [*map(_Heard, labels, criteria, pooled(features, parts), (own[0] for own in parts))]
 
 
 def read_off(network: Any, tokenizer: Any, encoded: Sequence[Encoded]) -> tuple[Floats, Floats]:
@@ -99,8 +118,8 @@ def logits(network: Any, ids: Any, mask: Any) -> Any:
 
 def classifier(network: Any) -> Any:
     """The linear layer that PEFT trains whole on top of a sequence classifier."""
-    ends = tuple(f".{name}.modules_to_save.default" for name in NEW_HEADS)
-    return network.get_submodule(next(n for n, _ in network.named_modules() if n.endswith(ends)))
+    children = dict(network.get_base_model().named_children())
+    return next(children[name] for name in NEW_HEADS if name in children).modules_to_save["default"]
 
 
 CLASSIFICATION = Head(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -55,6 +56,10 @@ class Said(NamedTuple):
 def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> list[Answer]:
     """What is quoted from each text, with the relations that `related` reads off. The score is the lowest
     of its passages'."""
+    return model.once(texts, partial(_quoted, model))
+
+
+def _quoted(model: Model, texts: Sequence[str]) -> list[Answer]:
     tokenizer, card = model.tokenizer, model.card
     prompt, room = problem(card.problem).prompt, card.max_tokens // SHARE
     cut = [passages(tokenizer, text, prompt, card.max_tokens - room) for text in texts]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,14 +40,23 @@ def judged(model: Model, texts: Sequence[str]) -> Judged:
 
     The prompt's own beginning is encoded once a call.
     """
+    heard = model.once(texts, partial(_weighed, model))
+    classes, criteria = len(model.card.labels), len(model.card.criteria)
+    found = np.array([sums for sums, _ in heard]).reshape(len(heard), classes + len(YES_NO) * criteria)
+    pairs = softmax(found[:, classes:].reshape(-1, len(YES_NO)))
+    met = pairs[:, 0].reshape(len(heard), criteria)
+    return Judged(softmax(found[:, :classes]), met, [asked for _, asked in heard])
+
+
+def _weighed(model: Model, texts: Sequence[str]) -> list[tuple[NDArray[Any], Encoded]]:
+    """The log-likelihoods of all continuations of each text, and the prompt as it was put."""
     card, tokenizer, task = model.card, model.tokenizer, problem(model.card.problem)
     weighed = continuations(tokenizer, card.labels, [task.criteria[name] for name in card.criteria])
     longest = max(len(one.ids) for one in weighed)
     asked = [encode_prompt(tokenizer, task.prompt, value, card.max_tokens, longest) for value in texts]
-    begins, classes = instruction(tokenizer, task.prompt), len(card.labels)
+    begins = instruction(tokenizer, task.prompt)
     found = log_likelihoods(model.network, tokenizer, [p.ids for p in asked], weighed, begins)
-    pairs = softmax(found[:, classes:].reshape(-1, len(YES_NO)))
-    return Judged(softmax(found[:, :classes]), pairs[:, 0].reshape(len(texts), len(card.criteria)), asked)
+    return list(zip(found, asked, strict=True))
 
 
 def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> list[Answer]:

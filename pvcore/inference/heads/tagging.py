@@ -13,6 +13,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -133,6 +134,10 @@ def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> l
     The score is the mean probability of a span's tags, of the least sure span; with no span, the
     probability of O at the least sure word. `tokens` are the words' least probable tags.
     """
+    return model.once(texts, partial(_marked, model))
+
+
+def _marked(model: Model, texts: Sequence[str]) -> list[Answer]:
     read = [windows(model.tokenizer, text, model.card.max_tokens) for text in texts]
     chances = iter(
         tag_probabilities(

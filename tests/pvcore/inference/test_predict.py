@@ -85,6 +85,23 @@ def test_a_fresh_load_says_the_same(tiny_base, tmp_path):
 
 def test_nothing_asked_nothing_answered(model):
     assert model.predict([]) == []
+    with model.remembering():
+        assert model.predict([]) == []
+
+
+def test_while_it_remembers_a_network_is_asked_once_a_text(model):
+    """And says the same; afterwards it is asked again, because it may have changed."""
+    blocks: list[int] = []
+    model.network.get_base_model().base_model.register_forward_hook(lambda *_: blocks.append(1))
+    asked = questions(20)
+    before = model.predict(asked)
+    passes = len(blocks)
+    with model.remembering():
+        assert model.predict(asked) == before and model.predict(asked[::-1]) == before[::-1]
+        assert len(blocks) == 2 * passes
+        assert model.predict([*asked[:3], ("new", "never admitted")])[:3] == before[:3]
+        assert len(blocks) == 2 * passes + 1
+    assert model.predict(asked) == before and len(blocks) == 3 * passes + 1
 
 
 def test_terms_are_ranked_whatever_their_order(tiny_base, tmp_path):
