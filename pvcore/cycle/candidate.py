@@ -156,10 +156,11 @@ def train(
             labels=PROBLEMS[asked.problem].labels,
         )
         given = {"train": mixed, "tune": tune}
-        if settings.training.keeps_rows:
-            # Nothing that neither this run nor one before it is trained on: a bound on its rows bounds what it knows.
-            there = {example.example_id for example in mixed}
-            given["known"] = [*mixed, *(e for e in learned if e.example_id not in there)]
+        # Wordings of nothing that neither this run nor one before it is trained on; words of all rows, whatever bounds
+        # those of the network: they cost nothing, and count as consumed.
+        there = {example.example_id for example in mixed}
+        known = examples["train"] if settings.training.word_weights else learned
+        given["known"] = [*mixed, *(e for e in known if e.example_id not in there)]
         base = base_folder(workspace, asked.settings["base"])
         work = Path(scratch, "rebuild") if rebuild else workspace.checkpoints
         result = train_with(

@@ -185,8 +185,8 @@ def _readme(version: Version, entries: int, with_data: bool) -> str:
         if with_data
         else "Cases, labels and answers are left out; only their digests are here, and verify.py says so. "
         "An adapter\nof coding holds vectors of the coded wordings with their LLT codes (`wordings.safetensors`): "
-        "who has it and its base can\ntest whether a wording was among them. `word_weights.safetensors`, where there is one, "
-        "tells in the same way which words and\nword pairs two or more narratives share."
+        "who has it and its base can\ntest whether a wording was among them. `word_weights.safetensors`, where there "
+        "is one, tells in the same way\nwhich words and word pairs two or more narratives share."
     )
     return f"""# {version.name}
 

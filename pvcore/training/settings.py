@@ -116,14 +116,9 @@ class TrainingSettings(Section):
     )
     word_weights: bool = Field(
         default=False,
-        description="encoder, problems of classes: a weighted list of words is heard beside the network",
+        description="encoder, problems of classes: a list of words, made of all rows, is heard beside the network",
     )
     dictionary_pairs: int = Field(default=0, ge=0, description="(LLT, PT) pairs of the dictionary, an epoch")
-
-    @property
-    def keeps_rows(self) -> bool:
-        """Whether an adapter keeps something of all rows that it may be trained on, those of its parents among them."""
-        return self.wordings or self.word_weights
 
     @model_validator(mode="after")
     def _whole(self) -> TrainingSettings:

@@ -51,9 +51,9 @@ class TrainResult:
 
     `curve` is (step, loss) of every step, `tune` the metrics on the tune split with the threshold
     chosen there, `looks` those on the way (without wordings and words). `resumed_from` is 0 for a run that was not
-    cut off. `consumed` are the cases whose rows were handed out in batches, `fitted` those that head, words,
-    thresholds, calibration and guardrails were fitted with the rows of, in whole or in part, or whose wordings are
-    kept; both sorted. `peak_bytes` is the most memory that the process held (of several the first one's).
+    cut off. `consumed` are the cases whose rows were handed out in batches or whose words are weighed, `fitted` those
+    that head, words, thresholds, calibration and guardrails were fitted with the rows of, in whole or in part, or whose
+    wordings are kept; both sorted. `peak_bytes` is the most memory that the process held (of several the first one's).
     """
 
     adapter: Path
@@ -142,7 +142,12 @@ def train(
         seconds=time.monotonic() - started,
         resumed_from=run.resumed_from,
         environment=environment(threads, processes.count),
-        consumed=_cases(rows[number] for number in objective.rows(run.read) if number < len(rows)),
+        consumed=_cases(
+            [
+                *(rows[number] for number in objective.rows(run.read) if number < len(rows)),
+                *(known if settings.training.word_weights else ()),
+            ]
+        ),
         fitted=_cases([*rows, *tune, *known]),
         peak_bytes=memory.peak(),
     )

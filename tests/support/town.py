@@ -100,6 +100,7 @@ def found_town(root: Path, base: Path, problems: Sequence[str] = ("seriousness",
         recipe["base"] = {"source": str(base), "digest": base_digest(base)}
         recipe["training"] = {"epochs": 1, "batch": 16, "learning_rate": 0.001, "checkpoint_every": 3}
         recipe["training"] |= {"wordings": True} if name == "coding" else {}
+        recipe["training"] |= {"word_weights": True} if name == "seriousness" else {}
         recipe["lora"] = {"rank": 4, "alpha": 8, "targets": ["query", "value"]}
         recipe["text"] = {"max_tokens": 24 if name == "coding" else 64}
         file.write_text(yaml.safe_dump(recipe))

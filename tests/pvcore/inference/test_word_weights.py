@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -54,6 +56,13 @@ def test_the_order_of_rows_decides_nothing_and_one_label_is_no_list():
         assert one.tobytes() == other.tobytes()
     assert fit([row for row in rows if row.label == LABELS[0]], LABELS) is None
     assert fit([], LABELS) is None
+
+
+def test_rows_that_share_no_word_are_weighed_by_their_own_and_rows_without_one_are_not():
+    alone = [dataclasses.replace(row, text=f"word{n}") for n, row in enumerate(told())]
+    found = fit(alone, LABELS)
+    assert found is not None and len(found.places) == 120
+    assert fit([dataclasses.replace(row, text="!") for row in alone], LABELS) is None
 
 
 def test_a_label_that_the_words_never_saw_keeps_its_probability():
