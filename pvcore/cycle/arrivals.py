@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 from pvcore.annotations import batch as batches
 from pvcore.annotations.batch import Batch
 from pvcore.config import Workspace
@@ -22,15 +24,38 @@ def pending_batches(workspace: Workspace) -> list[Entry]:
 
 
 def load_batch(workspace: Workspace, name: str) -> Batch:
-    """An admitted batch by its digest or the key that it lay under. Raises NotFound."""
-    for entry in workspace.ledger.entries():
-        body = entry.body
-        if entry.kind == "BatchAdmitted" and name in (body["digest"], body["object"]["key"], body["name"]):
-            with fetched_blob(workspace.store, body["blob"]) as path, path.open("rb") as file:
-                return batches.read_stored(
-                    file, name=body["name"], format=body["format"], dropped=body["dropped"]
-                )
-    raise NotFound(f"no batch {name} was admitted. `pv status` lists the batches.")
+    """An admitted batch by its digest, key or file name, as `find_batch` finds it. Raises NotFound."""
+    body = find_batch(workspace, name).body
+    with fetched_blob(workspace.store, body["blob"]) as path, path.open("rb") as file:
+        return batches.read_stored(file, name=body["name"], format=body["format"], dropped=body["dropped"])
+
+
+def find_batch(workspace: Workspace, name: str) -> Entry:
+    """The record of an admitted batch by its digest, the key that it lay under, or the last part of that.
+
+    A key means what was found there last, also where that had been admitted under another key before. Raises
+    NotFound, and for a file name that means several batches.
+    """
+    if by_digest := workspace.ledger.find("BatchAdmitted", name):
+        return by_digest
+    arrived = _by_key(workspace)
+    called = {key: entry for key, entry in arrived.items() if PurePosixPath(key).name == name}
+    found = [arrived[name]] if name in arrived else list({e.digest: e for e in called.values()}.values())
+    if not found:
+        raise NotFound(f"no batch {name} was admitted. `pv history` lists the batches.")
+    if len(found) > 1:
+        raise NotFound(f"{len(found)} batches are called {name}. Say which: {', '.join(called)}.")
+    return found[0]
+
+
+def _by_key(workspace: Workspace) -> dict[str, Entry]:
+    """Key in the inbox -> the record of the batch that was found there last."""
+    entries, found = workspace.ledger.entries(), dict[str, Entry]()
+    for entry in entries:
+        said = entries[entry.body["as"] - 1] if entry.kind == "AlreadyAdmitted" else entry
+        if said.kind == "BatchAdmitted":
+            found[entry.body["object"]["key"]] = said
+    return found
 
 
 def last(workspace: Workspace, kind: str) -> Entry | None:

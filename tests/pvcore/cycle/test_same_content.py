@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from pvcore.annotations import label_studio, prodigy, table
 from pvcore.config import Workspace, init_workspace, open_workspace
 from pvcore.cycle import admission, arrivals, inbox
+from pvcore.errors import NotFound
 from pvcore.records import CRITERIA, Annotation, Case, Drug, Reaction
 
 CASES = [
@@ -54,3 +57,32 @@ def test_another_format_or_name_is_already_admitted(tmp_path: Path) -> None:
         "export.json",
         CASES,
     )
+
+
+def test_a_key_means_what_was_found_there_last(tmp_path: Path) -> None:
+    init_workspace(tmp_path / "ws")
+    (tmp_path / "ws" / "pv.yaml").write_text("settle_seconds: 0\n")
+    workspace = open_workspace(tmp_path / "ws")
+    box = tmp_path / "ws" / ".pv" / "store" / "inbox" / "annotations"
+    place, cases = "inbox/annotations/weekly.csv", [[case] for case in CASES]
+
+    def arrive(key: str, content: list[Case]) -> None:
+        (box / key).parent.mkdir(parents=True, exist_ok=True)
+        table.write(content, [], box / key)
+        for found in inbox.look(workspace, "annotations"):
+            admission.admit_batch(workspace, found, inbox.read_batch(workspace, found), b"{}")
+
+    def said(name: str) -> list[str]:
+        return [case.case_id for case in arrivals.load_batch(workspace, name).cases]
+
+    arrive("weekly.csv", cases[0])
+    arrive("weekly.csv", cases[1])  # written over, as exports into a folder are
+    assert said(place) == said("weekly.csv") == ["A-2"]
+    arrive("copy.csv", cases[0])  # admitted before, under another name
+    assert said("copy.csv") == ["A-1"]
+    arrive("may/weekly.csv", cases[0])
+    assert said("inbox/annotations/may/weekly.csv") == ["A-1"]
+    with pytest.raises(NotFound, match="2 batches are called weekly.csv. Say which: .*/may/weekly.csv"):
+        said("weekly.csv")
+    with pytest.raises(NotFound, match="pv history"):
+        said("absent.csv")
