@@ -148,10 +148,20 @@ def score_batch(workspace: Workspace, name: str, batch: str) -> Scored:
             "environment": environment(workspace.settings.threads),
         },
         actor="score",
-        key=blob,
+        key=_key(workspace, version, loaded, blob),
     )
     used = answered[0].dictionary if answered else None
     return Scored(blob, version.name, _markdown(version, answered, dictionaries.of_version(workspace, used)))
+
+
+def _key(workspace: Workspace, version: Version, batch: Batch, blob: str) -> str:
+    """What a scoring is known by: two batches of the same cases have the same predictions, and are two scorings.
+
+    One of before is known by its predictions alone.
+    """
+    before = workspace.ledger.find("Scored", blob)
+    same = before and (before.body["version"], before.body["batch"]) == (version.digest, batch.digest)
+    return blob if same else f"{version.digest} {batch.digest} {blob}"
 
 
 def _markdown(version: Version, answered: Sequence[Prediction], dictionary: Dictionary | None) -> str:

@@ -215,6 +215,24 @@ def test_a_prediction_leads_to_data_people_dictionary_and_approvals(scored: Any)
     assert by_name == rows
 
 
+def test_two_batches_of_the_same_cases_are_two_scorings(town: Any) -> None:
+    before = [e.sequence for e in town.ledger.entries() if e.kind == "Scored"]
+    other = next(
+        e.body for e in town.ledger.entries()
+        if e.kind == "BatchAdmitted" and e.body["name"].startswith("second") and e.body["name"].endswith("json")
+    )  # fmt: skip
+    for name in (BATCH, other["digest"], other["digest"], BATCH):
+        scoring.score_batch(town, "seriousness@champion", name)
+    scored = [e.body for e in town.ledger.entries() if e.kind == "Scored" and e.sequence not in before]
+    assert [(body["batch"], body["name"]) for body in scored] == [(other["digest"], other["name"])]
+    case = arrivals.load_batch(town, BATCH).cases[0].case_id
+    rows, error = pv("audit", "trace", f"{other['name']}:{case}", "-w", town.root)
+    assert (
+        error is None
+        and next(row for row in rows if row["link"] == "input batch")["digest"] == other["digest"]
+    )
+
+
 def test_a_broken_link_is_named_and_the_others_are_still_told(town: Any) -> None:
     manifest = resolve(town.store, town.ledger, VERSION).manifest
     file = town.root / ".pv/store/blobs/sha256" / manifest.dataset

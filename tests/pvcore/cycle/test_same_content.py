@@ -82,7 +82,7 @@ def test_a_key_means_what_was_found_there_last(tmp_path: Path) -> None:
     assert said("copy.csv") == ["A-1"]
     arrive("may/weekly.csv", cases[0])
     assert said("inbox/annotations/may/weekly.csv") == ["A-1"]
-    with pytest.raises(NotFound, match="2 batches are called weekly.csv. Say which: .*/may/weekly.csv"):
+    with pytest.raises(NotFound, match=r"2 batches are called weekly\.csv\. Say which: .*/may/weekly\.csv"):
         said("weekly.csv")
     with pytest.raises(NotFound, match="pv history"):
         said("absent.csv")
