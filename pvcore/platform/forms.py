@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -65,10 +66,12 @@ def answer(platform: Platform, form: Form, values: Mapping[str, Any]) -> None:
 def typed(schema: Mapping[str, Any], texts: Mapping[str, str]) -> dict[str, Any]:
     """What was typed as a deployment's form takes it: numbers and switches where it asks for them, else texts.
 
-    `schema` is the JSON schema of its parameters. AnswerError with every value that is none and every unknown name.
+    `schema` is the JSON schema of its parameters. AnswerError with every value that is none, every unknown name and
+    every one that is missing.
     """
     fields: Mapping[str, Mapping[str, Any]] = schema.get("properties", {})
-    values, faults = {}, []
+    values: dict[str, Any] = {}
+    faults = [Fault(name, "is missing") for name in schema.get("required", ()) if name not in texts]
     for name, text in texts.items():
         if name not in fields:
             faults.append(Fault(name, "is no parameter", f"one of {', '.join(sorted(fields))}"))
@@ -83,9 +86,16 @@ def typed(schema: Mapping[str, Any], texts: Mapping[str, str]) -> dict[str, Any]
     return values
 
 
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):  # JSON has no such number
+        raise ValueError(text)
+    return value
+
+
 _READ: Mapping[str, Callable[[str], Any]] = {
     "integer": int,
-    "number": float,
+    "number": _number,
     "boolean": {"true": True, "false": False}.__getitem__,
 }
 _WANTED = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}

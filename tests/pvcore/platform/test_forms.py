@@ -22,7 +22,10 @@ def test_values_are_what_the_form_asks_for() -> None:
 
 def test_every_fault_is_told_at_once() -> None:
     with pytest.raises(InputError) as refused:
-        typed(SCHEMA, {"size": "ten", "target": "much", "parents": "yes", "seed": "1"})
+        typed(
+            {**SCHEMA, "required": ["version"]},
+            {"size": "ten", "target": "much", "parents": "yes", "seed": "1"},
+        )
     told = str(refused.value)
     for words in (
         "expected a whole number, found 'ten'",
@@ -30,5 +33,12 @@ def test_every_fault_is_told_at_once() -> None:
         "true or false",
         "seed",
         "parents, size",
+        "version: is missing",
     ):
         assert words in told
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-Infinity", "1e999"])
+def test_what_json_cannot_say_is_no_number(text: str) -> None:
+    with pytest.raises(InputError, match="target: expected a number"):
+        typed(SCHEMA, {"target": text})
