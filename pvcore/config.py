@@ -135,7 +135,7 @@ class Settings(BaseSettings):
     )
     seed: int = Field(default=17, description="of the split")
     approval_days: float = Field(default=14.0, gt=0, description="how long a request for approval waits")
-    ui_port: int | None = Field(
+    ui_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
         default=None, description="port of the Prefect server; None = 4200 or the next free one"
     )
     threads: int | None = Field(default=None, ge=1, description="threads of a training run; None = all cores")

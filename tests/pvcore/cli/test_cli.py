@@ -195,6 +195,8 @@ def test_a_flag_wins_over_environment_and_file(root: Path, tmp_path: Path) -> No
         ("colour=red", "NAME=VALUE"),
         ("meddra_password=x", "PV_MEDDRA_PASSWORD"),
         ("meddra_policy=9", "less than or equal to 4"),
+        ("ui_port=70000", "less than or equal to 65535"),
+        ("ui_port=-5", "greater than or equal to 1"),
     ):
         done = pv("--set", flag, "status", "-w", str(root))
         assert done.returncode == 2 and says in done.stderr and "Traceback" not in done.stderr
