@@ -53,7 +53,10 @@ def consistency(
     found = measured.material(opened, name)
     if work_list:
         number = measured.work_list(found, work_list)
-        console.print(f"wrote {number} disagreement(s) to {work_list}", markup=False)
+        if as_json:
+            emit_json({"file": str(work_list), "disagreements": number})
+        else:
+            console.print(f"wrote {number} disagreement(s) to {work_list}", markup=False)
         return
     report = measured.report(found, "quarter" if period == "quarter" else "month")
     if as_json:
@@ -85,4 +88,4 @@ def release(
         emit_json({"entry": entry.sequence, **entry.body})
         return
     console.print(f"{entry.body['name']} is released and goes into the next dataset.", markup=False)
-    console.print("It is built when the next batch arrives, or now: prefect deployment run retrain/retrain")
+    console.print("It is built when the next batch arrives, or now: pv run retrain", markup=False)

@@ -86,6 +86,13 @@ def test_a_prefix_of_two_datasets_is_refused(built, monkeypatch: pytest.MonkeyPa
         datasets.find(ws, "")
 
 
+def test_disagreements_are_written_and_counted(built: tuple[Workspace, str, str], tmp_path: Path) -> None:
+    ws, first, _ = built
+    file = tmp_path / "pairs.csv"
+    told = json.loads(pv(ws, "consistency", first, "--work-list", str(file), "--json"))
+    assert told["file"] == str(file) and 0 < told["disagreements"] < len(file.read_text().splitlines())
+
+
 def test_show(built: tuple[Workspace, str, str]) -> None:
     ws, first, second = built
     found = json.loads(pv(ws, "dataset", "show", "--json"))
