@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Prices(BaseModel):
     """The user's prices and volumes. Tokens are those of one case, prompt and answer, as the API counts them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     cases_per_month: float = Field(gt=0)
     months: int = Field(default=24, ge=1, description="over which training and annotation are spread")

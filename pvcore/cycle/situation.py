@@ -15,7 +15,7 @@ from pvcore.errors import ConfigError
 class Situation(BaseModel):
     """What only the user knows of a problem. What is left out is unknown, and the page says how that was taken."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     cases_per_month: float | None = Field(default=None, gt=0)
     minutes_per_case: float = Field(default=2.0, gt=0, description="of a person who does it by hand")

@@ -216,10 +216,11 @@ def test_what_the_file_leaves_out_is_asked_for(town: Any, tmp_path: Path) -> Non
 
 def test_a_wrong_file_is_refused_with_every_fault(town: Any, tmp_path: Path) -> None:
     facts = tmp_path / "facts.yaml"
-    facts.write_text("cases_per_month: none\ntarget: 7\nvolume: 3\n")
+    facts.write_text("cases_per_month: none\ntarget: 7\nvolume: 3\nminutes_per_case: .inf\n")
     with pytest.raises(ConfigError) as refused:
         pv("advise", "seriousness", "--facts", facts, "-w", town.root)
-    assert all(name in str(refused.value) for name in ("cases_per_month", "target", "volume"))
+    names = ("cases_per_month", "target", "volume", "minutes_per_case")
+    assert all(name in str(refused.value) for name in names)
     facts.write_text("- a list\n")
     with pytest.raises(ConfigError, match="expected a mapping"):
         pv("advise", "seriousness", "--facts", facts, "-w", town.root)
