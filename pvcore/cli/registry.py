@@ -132,7 +132,7 @@ def _champions_at(workspace: Workspace, problem: str, at: str, as_json: bool) ->
         emit_json(rows)
         return
     columns = ("version", "since", "until", "by", "signed", "digest")
-    emit(rows, as_json=False, title=f"champion of {problem} at {at}", columns=columns)
+    emit(rows, as_json=False, title=f"champion of {problem or 'every problem'} at {at}", columns=columns)
     signatures = [{"version": row["version"], **signature} for row in rows for signature in row["signatures"]]
     emit(signatures, as_json=False, title="signatures")
 

@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 
 def champions_at(workspace: Workspace, problem: str, at: str) -> list[Row]:
-    """The champion at a time, or every champion of a day ("2026-03-01", UTC), oldest first.
+    """The champion at a time, or every champion of a day ("2026-03-01", UTC), oldest first; of all problems for "".
 
     `signed` is "yes" where the signatures are verified to ask for just this switch, else why they are not.
     Times are the clocks of those who wrote the ledger; `until` is None while a switch is in force. Raises
@@ -26,16 +26,28 @@ def champions_at(workspace: Workspace, problem: str, at: str) -> list[Row]:
     """
     first, last = _span(at)
     state = workspace.ledger.state()
-    if problem not in state.problems():
+    if problem and problem not in state.problems():
         known = ", ".join(state.problems()) or "none"
         raise NotFound(f"the ledger knows no problem {problem!r}. It knows: {known}.")
-    history = state.history(problem)
-    before = state.champion_at(problem, first)
-    switches = [entry for entry in history if entry is before or first < entry.moment <= last]
+    asked = [problem] if problem else state.problems()
+    switches = [entry for name in asked for entry in _in_force(state, name, first, last)]
     if not switches:
-        told = f"the first one since {history[0].time}" if history else "and has none yet"
-        raise NotFound(f"{problem} had no champion at {at}, {told}.")
+        raise NotFound(_nobody(state, problem, at))
     return [_row(workspace, state, entry) for entry in switches]
+
+
+def _nobody(state: State, problem: str, at: str) -> str:
+    if not problem:
+        return f"no problem had a champion at {at}."
+    history = state.history(problem)
+    told = f"the first one since {history[0].time}" if history else "and has none yet"
+    return f"{problem} had no champion at {at}, {told}."
+
+
+def _in_force(state: State, problem: str, first: datetime, last: datetime) -> list[Entry]:
+    """The switches of a problem that were in force between two moments, oldest first."""
+    before = state.champion_at(problem, first)
+    return [e for e in state.history(problem) if e is before or first < e.moment <= last]
 
 
 def _span(at: str) -> tuple[datetime, datetime]:

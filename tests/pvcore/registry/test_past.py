@@ -51,6 +51,9 @@ def test_the_champion_of_each_moment(
     ):
         with pytest.raises(error, match=said):
             told(at)
+    assert champions_at(workspace, "", second.time) == champions_at(workspace, "seriousness", second.time)
+    with pytest.raises(NotFound, match="no problem had a champion at 2020-01-01"):
+        champions_at(workspace, "", "2020-01-01")
     with pytest.raises(NotFound, match="It knows: seriousness"):
         champions_at(workspace, "coding", day)
 
