@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -124,7 +125,9 @@ def run(
     finally:
         with console.status("  stopping the platform ..."):
             embedded.down(folder)
-    console.print(f"\nThe platform is stopped. Look around again: pv up -w {folder}", markup=False)
+    console.print(
+        f"\nThe platform is stopped. Look around again: pv up -w {shlex.quote(str(folder))}", markup=False
+    )
 
 
 def _cycle(
@@ -245,9 +248,11 @@ def _answer(
         if approve == "ui":
             url = platform.flow_run(run).url
             console.print(
-                f"  [bold]{request.version}[/bold] waits for you: {url}\n"
+                f"  {request.version} waits for you: {url}\n"
                 f"  Resume it there (three dots). Your signature:\n"
-                f"    pv sign {request.version} --name {SIGNER} --reason 'why' --key {key} -w {workspace.root}",
+                f"    pv sign {request.version} --name {SIGNER} --reason 'why' --key {shlex.quote(str(key))} "
+                f"-w {shlex.quote(str(workspace.root))}",
+                markup=False,
             )
         else:
             signature = approval.sign(
@@ -355,11 +360,12 @@ def _last_table(story: Story, workspace: Workspace, peak: int) -> None:
         f"{time.monotonic() - story.started:.0f}",
     )
     console.print(table)
+    here = shlex.quote(str(workspace.root))
     console.print(
         f"Look at it:\n"
-        f"  pv history -w {workspace.root}\n"
-        f"  pv registry list -w {workspace.root}\n"
-        f"  pv verify {next(iter(workspace.recipes()))}@champion -w {workspace.root}\n"
-        f"  pv status -w {workspace.root}",
+        f"  pv history -w {here}\n"
+        f"  pv registry list -w {here}\n"
+        f"  pv verify {next(iter(workspace.recipes()))}@champion -w {here}\n"
+        f"  pv status -w {here}",
         markup=False,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -72,9 +73,9 @@ def up(workspace: Where = None, as_json: Json = False) -> None:
     console.print(f"{'started' if platform.started else 'was running'}: {platform.ui_url}", markup=False)
     for note in platform.notes:
         console.print(f"  {note}", markup=False)
+    here = shlex.quote(str(opened.root))
     console.print(
-        f"  put releases and batches into the inbox: pv ingest FILE -w {opened.root}\n"
-        f"  stop it: pv down -w {opened.root}",
+        f"  put releases and batches into the inbox: pv ingest FILE -w {here}\n  stop it: pv down -w {here}",
         markup=False,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from math import inf
 from pathlib import Path
@@ -69,7 +70,8 @@ def export(
     from pvcore.cycle.export import export as write
 
     write(open_workspace(workspace), version, target, with_data=with_data, checkpoints=checkpoint or ())
-    console.print(f"wrote {target}; verify it: python3 -I {target}/verify.py {target}", markup=False)
+    told = f"python3 -I {shlex.quote(str(target / 'verify.py'))} {shlex.quote(str(target))}"
+    console.print(f"wrote {target}; verify it: {told}", markup=False)
 
 
 def rebuild(

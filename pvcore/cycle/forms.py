@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from pvcore.config import Workspace
 from pvcore.cycle import candidate, judging, pictures
 from pvcore.cycle.approval import Request, counted, entry_of
@@ -37,6 +39,7 @@ def form_markdown(workspace: Workspace, asked: Request, refusal: str = "") -> st
     from pvcore.dossier.report import markdown_gate_table
 
     report, decision = _measured(workspace, asked)
+    here = shlex.quote(str(workspace.root))  # a path may have spaces, and the command is copied
     lines = [f"> **{inert(refusal)}**\n"] if refusal else []
     lines += [
         f"# {VERBS[asked.action]} {asked.version}?",
@@ -50,10 +53,10 @@ def form_markdown(workspace: Workspace, asked: Request, refusal: str = "") -> st
         "Your signature binds decision, name and reason to this request. On a machine with your key:",
         "",
         f"    pv sign {asked.version} --name you@example.org --reason 'why' --key ~/.ssh/id_ed25519 "
-        f"-w {workspace.root}",
+        f"-w {here}",
         "",
         "Add `--reject` to sign a rejection. Enter the same name and reason below, and the signature it prints.",
-        f"The dossier: `pv registry dossier {asked.version} dossier.html -w {workspace.root}`",
+        f"The dossier: `pv registry dossier {asked.version} dossier.html -w {here}`",
     ]
     return "\n".join(lines)
 

@@ -143,7 +143,7 @@ def told(tiny_base: Path, town_module: Any, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture
 def own(told: Told, tmp_path: Path) -> Told:
     """The town as it was told, in a copy that a test may change as it likes."""
-    root = tmp_path / "own"
+    root = tmp_path / "a town of its own"
     shutil.copytree(told.workspace.root, root)
     workspace = open_workspace(root)
     for entry in sorted((root / ".pv" / "store" / "ledger").iterdir())[len(told.kinds) :]:

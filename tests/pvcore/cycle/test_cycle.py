@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import subprocess
 from datetime import date, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from pvcore.cycle import (
     claims,
     data,
     dictionaries,
+    forms,
     inbox,
     judging,
     lineage,
@@ -303,6 +305,15 @@ def other_key(tmp_path: Path) -> Path:
     key = tmp_path / "other"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     return key
+
+
+def test_the_commands_of_the_form_can_be_copied(own: Any) -> None:
+    ws = own.workspace
+    form = forms.form_markdown(ws, approval.request(ws, "seriousness@1", "rollback"))
+    (sign,) = (line for line in form.splitlines() if line.startswith("    pv sign"))
+    (dossier,) = (line.partition("`")[2].rstrip("`") for line in form.splitlines() if "dossier.html" in line)
+    assert " " in str(ws.root)
+    assert [shlex.split(command)[-1] for command in (sign, dossier)] == [str(ws.root)] * 2
 
 
 def test_a_foreign_key_is_refused(told: Any, other_key: Path) -> None:
