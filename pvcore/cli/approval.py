@@ -83,7 +83,7 @@ def _answer(
 
     opened = open_workspace(workspace)
     request = approval.open_request(opened, version)
-    platform = embedded.attach(opened.root)
+    platform = embedded.attach(opened.root, opened.store.url)
     line = waiting.answer(opened, platform, request, decision=decision, name=name, reason=reason, key=key)
     if as_json:
         emit_json({"version": version, "decision": decision, "result": line})

@@ -65,7 +65,11 @@ def up(workspace: Where = None, as_json: Json = False) -> None:
         opened = open_workspace(folder)
     console.print(f"starting the platform for {opened.root} ...", markup=False) if not as_json else None
     platform = embedded.up(
-        opened.root, project_root(), port=opened.settings.ui_port, env={"PV_WORKSPACE": str(opened.root)}
+        opened.root,
+        project_root(),
+        port=opened.settings.ui_port,
+        env={"PV_WORKSPACE": str(opened.root)},
+        store=opened.store.url,
     )
     if as_json:
         emit_json({"workspace": str(opened.root), "ui": platform.ui_url, "api": platform.api_url})
@@ -137,7 +141,7 @@ def ingest(
 
     opened = open_workspace(workspace)
     try:
-        platform = embedded.attach(opened.root)
+        platform = embedded.attach(opened.root, opened.store.url)
     except NotFound:
         platform = None
     rows = []
@@ -174,7 +178,8 @@ def run(
     given = [item.partition("=") for item in parameters or ()]
     if wrong := [name + equals for name, equals, _ in given if not equals]:
         raise ConfigError(f"expected NAME=VALUE, found {', '.join(wrong)}")
-    platform = embedded.attach(open_workspace(workspace).root)
+    opened = open_workspace(workspace)
+    platform = embedded.attach(opened.root, opened.store.url)
     form = platform.deployment(deployment)["parameter_openapi_schema"]
     # Texts stay texts (a MedDRA version is no number) where the form asks for one.
     started = platform.run(deployment, forms.typed(form, {name: value for name, _, value in given}))

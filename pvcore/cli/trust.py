@@ -91,7 +91,7 @@ def rebuild(
     from pvcore.platform import embedded
 
     opened = open_workspace(workspace)
-    platform = embedded.attach(opened.root)
+    platform = embedded.attach(opened.root, opened.store.url)
     before = len(opened.ledger.entries())
     started = platform.run("rebuild", {"version": version, "parents": parents})
     with errors.status(f"{version} is trained again: {platform.flow_run(started).url}"):

@@ -32,6 +32,7 @@ def up(
     port: int | None = None,
     env: Mapping[str, str] | None = None,
     tied: bool = False,
+    store: str = "",
     step: Step = lambda _: None,
 ) -> Platform:
     """Start the platform of `workspace` for the deployments of `project_root`/prefect.yaml, or attach to it.
@@ -39,7 +40,8 @@ def up(
     What of it already runs is kept, what died is started again, and what changed in prefect.yaml or
     flows/ is deployed again. `env` is added to the workers' environment and thereby to every flow's.
     With `tied`, a keeper takes everything down when the calling process ends, however it ends.
-    `step` is told in words what happens. Raises PlatformError with the end of the log concerned.
+    `store` is the URL that the workers' settings lead to. `step` is told in words what happens. Raises PlatformError
+    with the end of the log concerned, and where a platform that runs works on another store.
     """
     workspace, project_root = workspace.resolve(), project_root.resolve()
     if not (project_root / "prefect.yaml").is_file():
@@ -51,6 +53,7 @@ def up(
         notes: list[str] = []
         try:
             if attached and was is not None:
+                _require_store(was, store)
                 now = steps.start_keeper(replace(was, project_root=str(project_root)), env, tied=False)
             else:
                 clock("starting the Prefect server")
@@ -59,6 +62,7 @@ def up(
                     str(project_root),
                     port=port or (was.port if was else PORT),
                     deployed=was.deployed if was else "",
+                    store=store,
                 )
                 now = steps.start_server(first, env, notes, tied=tied)
             platform = Platform(now.api_url, started=not attached)
@@ -98,12 +102,22 @@ def down(workspace: Path) -> list[str]:
         return steps.end_all(workspace)
 
 
-def attach(workspace: Path) -> Platform:
-    """The platform of `workspace` that runs. Raises NotFound when none does."""
+def attach(workspace: Path, store: str = "") -> Platform:
+    """The platform of `workspace` that runs. Raises NotFound when none does, PlatformError for one of another store."""
     was = state.load(workspace.resolve())
     if was is None or SERVER not in was.processes or not processes.alive(was.processes[SERVER]):
         raise NotFound(f"no platform is up in {workspace}: run `pv up`")
+    _require_store(was, store)
     return Platform(was.api_url)
+
+
+def _require_store(was: State, store: str) -> None:
+    """Workers keep the settings they were started with: a file that is put elsewhere is never looked at."""
+    if was.store and store and was.store != store:
+        raise PlatformError(
+            f"the platform of {was.workspace} works on the store {was.store}, this command on {store}. Write `store:` "
+            "into pv.yaml, or set PV_STORE for every command; `pv down` and `pv up` give the platform another one"
+        )
 
 
 def status(workspace: Path) -> dict[str, Any]:

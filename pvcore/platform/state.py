@@ -26,6 +26,8 @@ class State:
     port: int
     deployed: str = ""
     """Digest of what was deployed last: prefect.yaml and the flows beside it."""
+    store: str = ""
+    """URL of the store that the workers were started for; empty where nobody said."""
     processes: dict[str, Running] = field(default_factory=dict)
 
     @property

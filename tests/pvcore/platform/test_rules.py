@@ -10,9 +10,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import ClassVar
 
+import psutil
 import pytest
 
-from pvcore.platform import automations, interface, launch, state
+from pvcore.errors import PlatformError
+from pvcore.platform import automations, embedded, interface, launch, state
 from pvcore.platform.prefect_api import AUTH, Platform
 from pvcore.platform.processes import MARK, Running
 from pvcore.platform.state import State
@@ -28,6 +30,20 @@ def test_state_survives_and_a_cut_off_file_is_none(tmp_path: Path) -> None:
     file = tmp_path / ".pv" / "platform.json"
     file.write_text(file.read_text()[:40])
     assert state.load(tmp_path) is None
+
+
+def test_a_platform_of_another_store_takes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "prefect.yaml").touch()
+    own = psutil.Process()
+    server = Running("server", own.pid, own.create_time(), "log")  # it runs
+    state.save(dataclasses.replace(_state(tmp_path), store="s3://ours/team", processes={"server": server}))
+    for store in ("s3://ours/team", ""):
+        assert embedded.attach(tmp_path, store).api_url.endswith(":4207/api")
+    for asked in (embedded.attach, lambda place, store: embedded.up(place, place, store=store)):
+        with pytest.raises(
+            PlatformError, match=r"on the store s3://ours/team, this command on file:///elsewhere"
+        ):
+            asked(tmp_path, "file:///elsewhere")
 
 
 def test_user_settings_of_prefect_do_not_reach_the_platform(
