@@ -3,7 +3,7 @@
     python -m pvcore.platform.keeper <workspace> [<owner's pid> <owner's start time>]
 
 With an owner (the demo) it takes the platform down as soon as that process is gone, also after a
-kill -9. It notices a process that ended, not one that hangs.
+kill -9; without one, too, when the workspace is deleted. It notices a process that ended, not one that hangs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections import deque
 from pathlib import Path
 
 from pvcore.errors import PvError
-from pvcore.platform import automations, processes, state
+from pvcore.platform import automations, processes, state, steps
 from pvcore.platform.embedded import down
 from pvcore.platform.launch import command, log_of
 from pvcore.platform.prefect_api import Platform
@@ -39,6 +39,10 @@ def keep(workspace: Path, owner: Running | None) -> None:
         if owner is not None and not processes.alive(owner):
             _say("the owner is gone: taking the platform down")
             down(workspace)
+            return
+        if not state.is_recorded(workspace):
+            _say("the workspace was deleted, and nobody else can find what runs of it: taking it down")
+            steps.end_all(workspace)
             return
         if not _restart_dead(workspace, starts):
             return

@@ -45,6 +45,11 @@ def folder(workspace: Path) -> Path:
     return workspace / ".pv"
 
 
+def is_recorded(workspace: Path) -> bool:
+    """Whether an `up` has left its record: it does so before the server starts; a deleted workspace has none."""
+    return (folder(workspace) / "platform.json").exists()
+
+
 def load(workspace: Path) -> State | None:
     """The recorded state; None when there is none, or when a cut-off write left no JSON."""
     try:

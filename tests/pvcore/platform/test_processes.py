@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import socket
 import sys
+import time
 from pathlib import Path
 
-from pvcore.platform import processes
+from pvcore.platform import processes, state
+from pvcore.platform.state import KEEPER, SERVER, WORKERS, State
 
 SLEEP = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)")
 STUBBORN = (
@@ -86,3 +89,21 @@ def test_long_log_is_moved_aside(tmp_path: Path) -> None:
     assert (tmp_path / "child.log").stat().st_size < 100
     assert (tmp_path / "child.old.log").stat().st_size > processes.LOG_LIMIT
     processes.kill(processes.recorded([child]))
+
+
+def test_what_runs_of_a_deleted_workspace_is_ended(tmp_path: Path) -> None:
+    workspace = tmp_path / "team"
+    workspace.mkdir()
+    started = {name: _start(workspace) for name in (SERVER, *WORKERS)}
+    state.save(State(str(workspace), str(workspace), 4207, processes=started))
+    _start(workspace)  # a flow's run: no record names it
+    command = (sys.executable, "-m", "pvcore.platform.keeper", str(workspace))
+    keeper = processes.start(KEEPER, command, env=os.environ, cwd=Path.cwd(), log=tmp_path / "keeper.log")
+    time.sleep(3)
+    assert processes.alive(keeper) and len(processes.marked(str(workspace))) == 4
+    shutil.rmtree(workspace)
+    deadline = time.monotonic() + 30
+    while processes.alive(keeper):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert processes.marked(str(workspace)) == [] and not workspace.exists()
