@@ -2,7 +2,7 @@
 
 Version 2 of the interface starts the SDK of a web analytics service in the visitor's browser, with
 server analytics switched off too: off means that it sends no events, yet it still fetches its
-configuration from the service (Prefect 3.8.8, `analytics_enabled` is asked only before `track`). A
+configuration from the service (Prefect 3.8.8 and 3.9.1, `analytics_enabled` is asked only before `track`). A
 browser that looks at safety data has nothing to tell anybody. The server serves its own copy of the
 interface from PREFECT_UI_STATIC_DIRECTORY; in that copy the service's key is taken out, and without
 a key the interface starts no SDK.

@@ -50,6 +50,8 @@ def _admit(town: Any) -> None:
         admission.admit_release(town.workspace, found, inbox.read_release(town.workspace, found), b"{}")
     for found in inbox.look(town.workspace, "annotations"):
         admission.admit_batch(town.workspace, found, inbox.read_batch(town.workspace, found), b"{}")
+    for entry in admission.unannounced(town.workspace):  # or the watchers' next look would start an update
+        admission.mark_announced(town.workspace, entry)
 
 
 def _promote(town: Any) -> None:

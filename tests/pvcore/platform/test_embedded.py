@@ -59,6 +59,11 @@ def test_parameters_and_names_that_do_not_fit(platform: Platform) -> None:
         platform.flow_run("00000000-0000-0000-0000-000000000000")
 
 
+def test_a_schedule_makes_runs(platform: Platform) -> None:
+    """The server fails at this with a SQLAlchemy that it does not know, and says so in its log only."""
+    _until(lambda: platform.flow_runs("slow", states=("SCHEDULED",)), 75)
+
+
 def test_event_starts_a_deployment(platform: Platform) -> None:
     event = {
         "id": "0190a0a0-0000-7000-8000-000000000001",
