@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import pandas as pd
@@ -33,6 +34,8 @@ class BatchLike(Protocol):
     def cases(self) -> Sequence[Case]: ...
     @property
     def annotations(self) -> Sequence[Annotation]: ...
+    @property
+    def nullified(self) -> Sequence[str]: ...
 
 
 def validate_batch(
@@ -60,8 +63,13 @@ def validate_batch(
     }
     if any(a.problem == "coding" and a.meddra_version in known for a in batch.annotations):
         frames["coding"] = coding_rows(batch.annotations, known)
-    parameters = {"latest": latest, "problems": sorted(PROBLEMS)}
-    return evaluate(load("batch"), batch.name, frames, parameters=parameters)
+    # a batch may do no more than take cases back
+    least = {"least": int(not batch.nullified), "least_said": int(bool(batch.cases))}
+    parameters = {"latest": latest, "problems": sorted(PROBLEMS), **least}
+    found = evaluate(load("batch"), batch.name, frames, parameters=parameters)
+    if not batch.nullified:
+        return found
+    return replace(found, statistics={**found.statistics, "nullified cases": len(batch.nullified)})
 
 
 def case_rows(cases: Sequence[Case], annotations: Sequence[Annotation]) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import gc
 import hashlib
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cmp_to_key
@@ -57,6 +57,7 @@ READERS: tuple[Reader, ...] = (e2b_r2, e2b_r3, pair_files, prodigy, doccano, lab
 class Batch:
     """Cases in order of their ids, annotations in order of case, problem, target and annotator.
 
+    `nullified` are the ids, in order, of cases that their sender took back; it may be all that a batch says.
     `digest` is that of the stored bytes, which hold the records alone. `format` and `dropped` say how
     they arrived; the ledger keeps both.
     """
@@ -67,6 +68,7 @@ class Batch:
     cases: tuple[Case, ...] = field(repr=False)
     annotations: tuple[Annotation, ...] = field(repr=False)
     dropped: Mapping[str, int] = field(default_factory=dict)
+    nullified: tuple[str, ...] = ()
 
 
 def make_batch(
@@ -75,14 +77,19 @@ def make_batch(
     cases: Iterable[Case],
     annotations: Iterable[Annotation],
     dropped: Mapping[str, int] | None = None,
+    nullified: Iterable[str] = (),
 ) -> Batch:
     """A batch of records, in order and with its digest."""
     ordered = tuple(sorted(cases, key=lambda case: case.case_id))
     said = tuple(sorted(annotations, key=_place))
+    taken_back = tuple(sorted(set(nullified)))
     hashed = hashlib.sha256()
-    for piece in _pieces(ordered, said):  # never all bytes at once: a batch of 2 GB has its records only
+    for piece in _pieces(
+        ordered, said, taken_back
+    ):  # never all bytes at once: a batch of 2 GB has its records only
         hashed.update(piece)
-    return Batch(name, format, hashed.hexdigest(), ordered, said, dict(sorted((dropped or {}).items())))
+    left_out = dict(sorted((dropped or {}).items()))
+    return Batch(name, format, hashed.hexdigest(), ordered, said, left_out, taken_back)
 
 
 def _place(annotation: Annotation) -> tuple[Any, ...]:
@@ -118,7 +125,14 @@ def read(source: str | Path | bytes, *, name: str | None = None, meddra_version:
         if faults:
             raise BatchError(file.name, faults, "Nothing of this batch was used.")
         try:
-            return make_batch(file.name, reader.NAME, content.cases, content.annotations, content.dropped)
+            return make_batch(
+                file.name,
+                reader.NAME,
+                content.cases,
+                content.annotations,
+                content.dropped,
+                content.nullified,
+            )
         except UnicodeEncodeError:
             raise BatchError(file.name, _halves(content), "Nothing of this batch was used.") from None
 
@@ -153,16 +167,21 @@ def _written(value: Mapping[str, Any]) -> bool:
 
 def stored(batch: Batch) -> Iterator[bytes]:
     """What is kept of a batch, a record at a time: the same content has the same bytes."""
-    return _pieces(batch.cases, batch.annotations)
+    return _pieces(batch.cases, batch.annotations, batch.nullified)
 
 
-def _pieces(cases: Iterable[Case], annotations: Iterable[Annotation]) -> Iterator[bytes]:
-    """The canonical JSON of {"annotations": [...], "batch": 2, "cases": [...]}, some records at a time."""
+def _pieces(
+    cases: Iterable[Case], annotations: Iterable[Annotation], nullified: Sequence[str]
+) -> Iterator[bytes]:
+    """The canonical JSON of {"annotations": [...], "batch": 2, "cases": [...]}, some records at a time.
+
+    "nullified" stands there only where a case was taken back: other batches are the bytes that they always were.
+    """
     yield b'{"annotations":['
     yield from _items(map(_annotation, annotations))
     yield b'],"batch":%d,"cases":[' % FORMAT
     yield from _items(map(case_to_dict, cases))
-    yield b"]}"
+    yield b'],"nullified":' + canonical(list(nullified)) + b"}" if nullified else b"]}"
 
 
 def _items(values: Iterator[dict[str, Any]]) -> Iterator[bytes]:
@@ -211,6 +230,7 @@ def read_stored(
             raise ValueError(f"batch format {value['batch']!r}, expected {FORMAT}")
         if absent := sorted(set(takers) - set(value)):
             raise ValueError(f"it has no {' and no '.join(absent)}")
+        nullified = tuple(value.get("nullified", ()))
     except (ValueError, KeyError, TypeError) as error:
         raise refuse(name or "batch", "JSON", f"not a stored batch: {error}") from error
     return Batch(
@@ -220,6 +240,7 @@ def read_stored(
         tuple(cases),
         tuple(annotations),
         value.get("dropped", dict(dropped or {})),
+        nullified,
     )
 
 

@@ -13,7 +13,7 @@ def check(content: Content) -> list[Fault]:
     """Every fault of the records of a batch."""
     left_out = ", ".join(f"{number} x {reason}" for reason, number in content.dropped.items())
     nothing = Fault("batch", "holds no case", f"left out: {left_out}" if left_out else "")
-    faults = [] if content.cases else [nothing]
+    faults = [] if content.cases or content.nullified else [nothing]
     seen = Counter(case.case_id for case in content.cases)
     faults += [
         Fault(f"case {case_id!r}", f"stands in the batch {number} times", "keep the latest version only")
@@ -22,7 +22,7 @@ def check(content: Content) -> list[Fault]:
     ]
     faults += [Fault(f"case {c.case_id!r}", "has no id") for c in content.cases if not c.case_id.strip()]
     # Names stand in logs, on pages and in names of files, where a line's end or a terminal's command does harm.
-    names = {("case", case_id) for case_id in seen} | {
+    names = {("case", case_id) for case_id in (*seen, *content.nullified)} | {
         (what, getattr(a, what) or "")
         for a in content.annotations
         for what in ("annotator", "problem", "guideline", "meddra_version")

@@ -26,6 +26,7 @@ CASE_CHANGES: Mapping[str, str] = {
     "replaced": "came again with another narrative (a follow-up)",
     "filled": "same narrative; fields that were not known are known now",
     "moved": "is in another split, was set aside, or was taken in again",
+    "nullified": "was taken back by its sender",
     "lost": "stands in the old dataset only; never where the new one is built on the old one",
 }
 ASIDE = "aside"
@@ -52,30 +53,37 @@ class Change:
 
 @dataclass(frozen=True)
 class Contents:
-    """A dataset with what its tables leave out: cases set aside, and items that wait for a person."""
+    """A dataset with what its tables leave out: cases set aside, items that wait for a person, cases taken back."""
 
     dataset: Dataset
     aside: pd.DataFrame
     open: Sequence[Open]
+    nullified: Mapping[str, str]
 
 
 class Sources:
-    """Which of the new batches a case or an annotation came with; the last one wins, as in a dataset."""
+    """Which of the new batches a case or an annotation came with (the last one wins, as in a dataset), or went by."""
 
     def __init__(self, fresh: Sequence[str], batches: Iterable[Batch]) -> None:
         self._fresh = fresh
         self._names: dict[str, str] = {}
         self._cases: dict[str, str] = {}
+        self._nullified: dict[str, str] = {}
         self._said: dict[tuple[str, str, str, str], str] = {}
         for batch in batches:
             self._names[batch.digest] = batch.name
             self._cases |= {case.case_id: batch.digest for case in batch.cases}
+            self._nullified = {**dict.fromkeys(batch.nullified, batch.digest), **self._nullified}
             for a in batch.annotations:
                 self._said[a.case_id, a.problem, a.target, a.annotator] = batch.digest
 
     def case(self, name: str, batch: str | None = None) -> str:
         """The batch of a case; `batch` is what the dataset itself says (of a sampled one, another digest)."""
         return self._told(batch if batch in self._names else self._cases.get(name, batch))
+
+    def nullified(self, name: str, batch: str) -> str:
+        """The batch that took a case back; `batch` as in `case`."""
+        return self._told(batch if batch in self._names else self._nullified.get(name, batch))
 
     def annotations(self, said: Iterable[Mapping[str, Any]]) -> str:
         """The last batch that one of these rows of an annotation table came with."""
@@ -108,6 +116,9 @@ def case_changes(old: Contents, new: Contents, sources: Sources, passage: Passag
         was, now = before.get(name), after.get(name)
         if was is None and now is not None:
             yield Change(name, "added", "", now["split"], sources.case(name, now["batch"]))
+        elif was is not None and now is None and name in new.nullified:
+            reason = sources.nullified(name, new.nullified[name])
+            yield Change(name, "nullified", was["split"], "", reason)
         elif was is not None and now is None:
             reason = f"batch {was['batch'][:12]} is not in the new dataset"
             yield Change(name, "lost", was["split"], "", reason)

@@ -10,6 +10,8 @@ a blob of canonical JSON that names the blobs of the tables, so one digest stand
     aside.parquet   cases that the split has no place for now; a dataset with another split may have one
     open            annotations that made no label (disagreement, review, no mapping, narrative, aside),
                     with the reason; they wait in this and every following dataset, so nothing is dropped
+    nullified       cases that their sender took back, with the batch that did: neither they nor what was said of
+                    them is in any table of this and every following dataset (absent where there is none)
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ class Blobs(Protocol):
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """The manifest. `digest` is that of its canonical JSON without itself; cases ... open are blobs."""
+    """The manifest. `digest` is that of its canonical JSON without itself; cases ... open, nullified are blobs."""
 
     digest: str
     meddra_version: str | None
@@ -70,6 +72,7 @@ class DatasetInfo:
     open: str
     counts: Mapping[str, Any]
     excluded: Mapping[str, int] = field(default_factory=dict)
+    nullified: str = ""
 
     @property
     def migrated_by(self) -> tuple[str, ...]:
@@ -77,8 +80,9 @@ class DatasetInfo:
         return tuple(reversed(dict.fromkeys(reversed(self.mappings))))
 
     def manifest(self) -> dict[str, Any]:
-        """What the digest covers."""
-        names = [name for name in self.__dataclass_fields__ if name != "digest"]
+        """What the digest covers; `nullified` only where there is any, as a dataset of before has no such field."""
+        absent = {"digest"} if self.nullified else {"digest", "nullified"}
+        names = [name for name in self.__dataclass_fields__ if name not in absent]
         values = {name: getattr(self, name) for name in names}
         return {"format": FORMAT, **values}
 
@@ -116,10 +120,11 @@ def build(
     if base is not None:
         before = load(store, base)
         cases = pd.concat([before.cases, set_aside(store, before.info)])
-        pool.start(cases, before.annotations, open_items(store, before.info))
+        waiting, taken_back = open_items(store, before.info), nullified(store, before.info)
+        pool.start(cases, before.annotations, waiting, taken_back)
         pool.hold_out(once_held_out(store, before))
     for batch in loaded:
-        pool.add(batch.digest, batch.cases, batch.annotations)
+        pool.add(batch.digest, batch.cases, batch.annotations, batch.nullified)
     merged = pool.finish(split, seed)
     parent = before.info if base is not None else None
     info = DatasetInfo(
@@ -137,6 +142,7 @@ def build(
         open=_put(store, canonical([_item(o) for o in merged.open])),
         counts=_counts(merged),
         excluded=dict(merged.excluded),
+        nullified=_put(store, canonical(merged.nullified)) if merged.nullified else "",
     )
     name = _put(store, canonical(info.manifest()))  # last: that it exists means that all it names exists
     return _info(name, info.manifest())
@@ -193,6 +199,11 @@ def open_items(store: Blobs, info: DatasetInfo) -> list[Open]:
     return [
         Open(Annotation(**item["annotation"]), item["reason"]) for item in json.loads(_get(store, info.open))
     ]
+
+
+def nullified(store: Blobs, info: DatasetInfo) -> dict[str, str]:
+    """Case id -> digest of the batch that took it back, of every case that was nullified until this dataset."""
+    return dict(json.loads(_get(store, info.nullified))) if info.nullified else {}
 
 
 def _item(item: Open) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from pvcore.annotations.batch import Batch
 from pvcore.annotations.changes import CASE_CHANGES, Change, Contents, Sources, case_changes
-from pvcore.annotations.dataset import Blobs, load, migrations, open_items, set_aside
+from pvcore.annotations.dataset import Blobs, load, migrations, nullified, open_items, set_aside
 from pvcore.annotations.label_changes import LABEL_CHANGES, label_changes
 from pvcore.annotations.passage import Passage
 from pvcore.annotations.reaction_changes import REACTION_CHANGES, reaction_changes
@@ -88,7 +88,8 @@ def compare(store: Blobs, old: str, new: str, batches: Iterable[Batch] = ()) -> 
 def contents(store: Blobs, name: str) -> Contents:
     """A stored dataset with what its tables leave out."""
     dataset = load(store, name)
-    return Contents(dataset, set_aside(store, dataset.info), open_items(store, dataset.info))
+    info = dataset.info
+    return Contents(dataset, set_aside(store, info), open_items(store, info), nullified(store, info))
 
 
 def difference(

@@ -46,6 +46,7 @@ class Merged:
     open: Sequence[Open]
     counts: Mapping[str, int]
     excluded: Mapping[str, int]
+    nullified: Mapping[str, str]
 
 
 def _row(a: Annotation) -> dict[str, Any]:
@@ -76,7 +77,13 @@ def row_of(case: Case) -> dict[str, Any]:
 
 
 class Pool:
-    """Collects batch by batch; `finish` makes the tables."""
+    """Collects batch by batch; `finish` makes the tables.
+
+    `nullified` is case id -> digest of the batch that took the case back. Such a case never comes again, in whatever
+    format and order its batches arrive: a sender who takes a case back sends it anew under another id (ICH E2B(R3)
+    C.1.11.1; a nullified case cannot be reactivated, EU GVP module VI), so what still has the old one is a copy of
+    before: an export of an annotation tool, a file that comes late.
+    """
 
     def __init__(self, meddra_version: str | None, mappings: Sequence[bytes]) -> None:
         self.passage = Passage(mappings, meddra_version)
@@ -86,12 +93,20 @@ class Pool:
         self.said: dict[tuple[str, str, str, str], list[Annotation]] = {}
         self.earlier: set[tuple[str, str, str]] = set()
         self.pairs: dict[str, str] = {}
+        self.nullified: dict[str, str] = {}
         self.counts: Counter[str] = Counter(
             {"cases repeated": 0, "cases replaced": 0, "annotations superseded": 0}
         )
 
-    def start(self, cases: pd.DataFrame, annotations: pd.DataFrame, waiting: Sequence[Open]) -> None:
-        """Begin with the tables of an earlier dataset and what is open in it."""
+    def start(
+        self,
+        cases: pd.DataFrame,
+        annotations: pd.DataFrame,
+        waiting: Sequence[Open],
+        nullified: Mapping[str, str],
+    ) -> None:
+        """Begin with the tables of an earlier dataset, what is open in it, and the cases that were taken back."""
+        self.nullified = dict(nullified)
         for row in cases.to_dict("records"):
             self.cases[row["case_id"]] = (case_of(row), row["batch"])
             if row["split"] != EXCLUDED:
@@ -117,14 +132,23 @@ class Pool:
     def _take(self, a: Annotation) -> None:
         self.said.setdefault((a.case_id, a.problem, a.target, a.annotator), []).append(a)
 
-    def add(self, batch: str, cases: Sequence[Case], annotations: Sequence[Annotation]) -> None:
+    def add(
+        self,
+        batch: str,
+        cases: Sequence[Case],
+        annotations: Sequence[Annotation],
+        nullified: Sequence[str] = (),
+    ) -> None:
         """One batch more. What an annotator says in it takes the place of what he said of the same before.
 
         A case with another narrative than before is a follow-up: it replaces the case, and judgements
         of the whole case that were made on the old narrative go, if the batch brings new ones. Marked words
         are of one narrative: they wait until somebody marks the new one. Where only white space is
-        another, the narrative stays and the places of new marks become its own.
+        another, the narrative stays and the places of new marks become its own. Cases that were taken back,
+        `nullified` by this batch or one before, go with all that is said of them.
         """
+        self._take_back(batch, nullified)
+        cases, annotations = self._not_nullified(cases, annotations)
         annotations = list(map(self._of_pair, annotations))
         asked = set(map(_thing, annotations))
         again = self.earlier & asked
@@ -157,6 +181,33 @@ class Pool:
         for key, said in fresh.items():
             self.counts["annotations superseded"] += len(self.said.get(key, ()))
             self.said[key] = said
+
+    def _take_back(self, batch: str, nullified: Sequence[str]) -> None:
+        """The first batch that takes a case back is the one that is named."""
+        self.nullified |= {name: batch for name in nullified if name not in self.nullified}
+        gone = {name for name in nullified if self.cases.pop(name, None)}
+        said = [key for key in self.said if key[0] in gone] if gone else []
+        self.earlier -= {key[:3] for key in said}
+        self._nullify("cases nullified", len(gone))
+        self._nullify("annotations nullified", sum(len(self.said.pop(key)) for key in said))
+
+    def _not_nullified(
+        self, cases: Sequence[Case], annotations: Sequence[Annotation]
+    ) -> tuple[Sequence[Case], Sequence[Annotation]]:
+        """What of a batch is of cases that nobody took back."""
+        if not self.nullified:
+            return cases, annotations
+        kept = [case for case in cases if case.case_id not in self.nullified]
+        said = [a for a in annotations if a.case_id not in self.nullified]
+        self._nullify("cases that were nullified before", len(cases) - len(kept))
+        self._nullify("annotations nullified", len(annotations) - len(said))
+        return kept, said
+
+    def _nullify(self, what: str, number: int) -> None:
+        if (
+            number
+        ):  # counts are part of a dataset's digest: where nothing was taken back it is what it always was
+            self.counts[what] += number
 
     def _drop(self, keys: Iterable[tuple[str, str, str, str]]) -> None:
         for key in list(keys):
@@ -199,7 +250,7 @@ class Pool:
         order = sorted(open_items, key=lambda item: (_place(item.annotation), item.reason))
         check_leakage(table)
         counts, reasons = dict(sorted(self.counts.items())), dict(sorted(excluded.items()))
-        return Merged(table, said, labels, aside, order, counts, reasons)
+        return Merged(table, said, labels, aside, order, counts, reasons, dict(self.nullified))
 
     def _split(self, settings: SplitSettings, seed: int) -> pd.DataFrame:
         cases = {case_id: case for case_id, (case, _) in self.cases.items()}

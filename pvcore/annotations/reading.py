@@ -35,11 +35,15 @@ MEDDRA_VERSION = re.compile(r"[0-9]{1,2}\.[0-9]")
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a reader found. `dropped` counts, by reason, what the records cannot express."""
+    """What a reader found. `dropped` counts, by reason, what the records cannot express.
+
+    `nullified` are the ids of cases that their sender took back, in order; none of them is among `cases`.
+    """
 
     cases: tuple[Case, ...]
     annotations: tuple[Annotation, ...]
     dropped: Mapping[str, int] = field(default_factory=dict)
+    nullified: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -78,7 +82,8 @@ class Findings:
         """The content, or BatchError with every fault."""
         if self.faults:
             raise BatchError(self.source, self.faults, "Nothing of this batch was used.")
-        return Content(tuple(cases), tuple(annotations), dict(sorted(self.dropped.items())))
+        dropped, nullified = dict(sorted(self.dropped.items())), tuple(sorted(self.nullified))
+        return Content(tuple(cases), tuple(annotations), dropped, nullified)
 
 
 def refuse(source: str, where: str, what: str, advice: str = "") -> BatchError:

@@ -11,6 +11,7 @@ from pathlib import Path
 from pvcore.annotations import batch as batches
 from pvcore.annotations.batch import Batch
 from pvcore.config import Workspace
+from pvcore.cycle.arrivals import in_words
 from pvcore.cycle.inbox import Found
 from pvcore.errors import InputError
 from pvcore.meddra.release import Dictionary
@@ -71,12 +72,13 @@ def admit_batch(workspace: Workspace, found: Found, batch: Batch, validation: by
         "format": batch.format,
         "cases": len(batch.cases),
         "annotations": len(batch.annotations),
+        "nullified": len(batch.nullified),
         "annotators": sorted({a.annotator for a in batch.annotations}),
         "meddra_versions": versions,
         "dropped": dict(batch.dropped),
         "validation": put_blob(workspace.store, validation),
     }
-    line = f"{found.name}: {batch.format}, {len(batch.cases)} cases, {len(batch.annotations)} annotations admitted"
+    line = f"{found.name}: {batch.format}, {in_words(body)} admitted"
     outcome = Outcome("BatchAdmitted", found.key, line, batch.digest, ",".join(versions))
     return _record(workspace, found, outcome, body)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import PurePosixPath
+from typing import Any
 
 from pvcore.annotations import batch as batches
 from pvcore.annotations.batch import Batch
@@ -56,6 +58,13 @@ def _by_key(workspace: Workspace) -> dict[str, Entry]:
         if said.kind == "BatchAdmitted":
             found[entry.body["object"]["key"]] = said
     return found
+
+
+def in_words(admitted: Mapping[str, Any]) -> str:
+    """What the body of a BatchAdmitted entry counts; one of before nullifications were taken says nothing of them."""
+    nullified = admitted.get("nullified", 0)
+    words = f"{admitted['cases']} cases, {admitted['annotations']} annotations"
+    return words + (f", {nullified} nullified cases" if nullified else "")
 
 
 def last(workspace: Workspace, kind: str) -> Entry | None:

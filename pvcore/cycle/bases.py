@@ -146,7 +146,7 @@ def pretrain(
     if output.exists():
         raise ConfigError(f"{output} is there already: choose another folder for the new base")
     base = resolve_base(source_of(workspace, read.base.source), read.base.digest, **places(workspace))
-    narratives = {case.case_id: case.narrative for file in files for case in batch.read(file).cases}
+    narratives = _narratives(files)
     found = pretrain(
         narratives,
         settings,
@@ -161,6 +161,17 @@ def pretrain(
     body = {"base": found.digest, "origin": read.base.digest, "cases": cases}
     workspace.ledger.append(PRETRAINED, body, actor="pretrain", key=f"{found.digest} {cases}")
     return found
+
+
+def _narratives(files: Sequence[Path]) -> dict[str, str]:
+    """Case id -> narrative of all files, without the cases that one of them takes back."""
+    narratives: dict[str, str] = {}
+    nullified: set[str] = set()
+    for file in files:
+        read = batch.read(file)
+        narratives |= {case.case_id: case.narrative for case in read.cases}
+        nullified |= set(read.nullified)
+    return {name: text for name, text in narratives.items() if name not in nullified}
 
 
 def read_before(workspace: Workspace, folder: Path, base: str) -> list[str]:

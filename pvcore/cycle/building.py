@@ -64,6 +64,8 @@ def _build_dataset(workspace: Workspace, version: str | None, mappings: list[str
     _require_no_way_back(latest, version)
     arrived, later = _arrived(workspace, version, coded)
     passed, held = holding.hold(workspace, arrived, latest.body["dataset"] if latest else None)
+    if not latest and not any(batch.cases for _, batch in passed):
+        return None  # nullifications alone wait for the first case
     moved = bool(latest and version and latest.body["version"] != version)
     if not passed and not moved:
         return _built(workspace, latest, later, held) if latest else None
@@ -202,6 +204,7 @@ def sampled(batch: Batch, most: int | None) -> Batch:
         [case for case in batch.cases if case.case_id in chosen],
         [a for a in batch.annotations if a.case_id in chosen],
         {**batch.dropped, "cases not sampled": len(batch.cases) - most},
+        batch.nullified,
     )
 
 

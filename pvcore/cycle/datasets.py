@@ -85,6 +85,7 @@ def batches(workspace: Workspace, entry: Entry) -> list[Row]:
             "format": found.body["format"],
             "cases": found.body["cases"],
             "annotations": found.body["annotations"],
+            "nullified": found.body.get("nullified", 0),
             "admitted": found.time,
             "digest": found.body["digest"],
         }

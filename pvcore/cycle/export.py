@@ -116,7 +116,7 @@ def _data(workspace: Workspace, version: Version) -> dict[str, str]:
     manifest, ledger = version.manifest, workspace.ledger
     made = json.loads(get_blob(workspace.store, manifest.dataset))
     found = {f"{part}.parquet": made[part] for part in ("cases", "annotations", "labels", "aside")}
-    found["open.json"] = made["open"]
+    found |= {f"{part}.json": made[part] for part in ("open", "nullified") if part in made}
     for number, mapping in enumerate(dict.fromkeys(made["mappings"]), 1):
         found[f"mapping-{number}"] = mapping
     for name in dict.fromkeys(data.dataset_entry(workspace, manifest.dataset).body["batches"]):

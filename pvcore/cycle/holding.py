@@ -71,9 +71,10 @@ def together(
     if base:
         before = datasets.load(workspace.store, base)
         cases, said = (frame[frame["case_id"].isin(asked)] for frame in (before.cases, before.annotations))
-        pool.start(cases, said, datasets.open_items(workspace.store, before.info))
+        waiting = datasets.open_items(workspace.store, before.info)
+        pool.start(cases, said, waiting, datasets.nullified(workspace.store, before.info))
     for batch in batches:
-        pool.add(batch.digest, batch.cases, batch.annotations)
+        pool.add(batch.digest, batch.cases, batch.annotations, batch.nullified)
     return [a for key in sorted(pool.said) if key[0] in asked for a in pool.said[key]]
 
 

@@ -148,11 +148,12 @@ def _batches(workspace: Workspace, dataset: str) -> list[list[str]]:
 
 def _batch(entry: Entry) -> list[str]:
     body = entry.body
+    nullified = body.get("nullified", 0)
     return [
         f"{body['name']} ({body['digest'][:12]})",
         body["format"].replace("_", " "),
         ", ".join(body.get("annotators", ())),
-        f"{body['cases']:,}",
+        f"{body['cases']:,}" + (f" ({nullified:,} nullified)" if nullified else ""),
         f"{body['annotations']:,}",
         ", ".join(body["meddra_versions"]),
         entry.time[:10],

@@ -159,7 +159,7 @@ def _told(workspace: Workspace, entry: Entry, state: State) -> str:
         return in_a_line(workspace, state, entry)
     told = {
         "ReleaseAdmitted": lambda: f"MedDRA {body['version']} {body['language']} ({body['name']})",
-        "BatchAdmitted": lambda: f"{body['name']}: {body['cases']} cases, {body['annotations']} annotations",
+        "BatchAdmitted": lambda: f"{body['name']}: {arrivals.in_words(body)}",
         "AlreadyAdmitted": lambda: f"{body['object']['key']} has the content of entry {body['as']}",
         "Quarantined": lambda: f"{body['object']['key']}: {body['faults']} fault(s): {body['first']}",
         "Announced": lambda: f"entry {body['sequence']}",

@@ -177,6 +177,7 @@ def _pool(workspace: Workspace, problem: str, past: Sequence[Entry]) -> tuple[Ba
     loaded = datasets.load(workspace.store, name)
     said = loaded.annotations
     known = set(said.loc[said["problem"] == LABELLED_BY.get(problem, problem), "case_id"])
+    known |= set(datasets.nullified(workspace.store, loaded.info))  # nobody is to look at them any more
     known |= {e.case_id for rows in data.examples(workspace, problem, name).values() for e in rows}
     lists = [entry.body["cases"] for entry in past if entry.body["cases"]]
     waiting = {case for blob in lists for case in json.loads(get_blob(workspace.store, blob))} - known

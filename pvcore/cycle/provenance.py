@@ -26,7 +26,7 @@ def check(workspace: Workspace, version: Version, blob: Callable[[str], None], c
     if checks.rows[-1]["holds"] != HOLDS:
         return
     named = json.loads(get_blob(workspace.store, digest))
-    for part in TABLES:
+    for part in (*TABLES, *(["nullified"] if "nullified" in named else [])):
         checks.make(f"{name}, {part}", partial(blob, named[part]))
     for mapping in dict.fromkeys(named["mappings"]):
         checks.make(f"{name}, mapping {mapping[:12]}", partial(_mapping, workspace, mapping, blob))

@@ -7,6 +7,7 @@ from typing import Any
 
 from pvcore.annotations import dataset as datasets
 from pvcore.config import Workspace
+from pvcore.cycle.arrivals import in_words
 from pvcore.cycle.candidate import load_specification
 from pvcore.cycle.checks import BROKEN, HOLDS, OPEN
 from pvcore.cycle.data import dataset_entry
@@ -176,7 +177,7 @@ def _admitted(workspace: Workspace, batch: str, link: str) -> Row:
     if entry is None:
         return _row(link, "", batch, broken="the ledger has no record that it was admitted")
     body = entry.body
-    words = f"{body['name']}: {body['cases']} cases, {body['annotations']} annotations"
+    words = f"{body['name']}: {in_words(body)}"
     return {
         **_checked(link, words, body["blob"], workspace),
         "digest": batch,

@@ -226,6 +226,7 @@ def data(folder: Folder, manifest: Any) -> str:
     """Cases, labels and answers: left out unless they were asked for."""
     made, name = folder.record(manifest["dataset"]), manifest["dataset"]
     named = [made[part] for part in ("cases", "annotations", "labels", "aside", "open")] + made["mappings"]
+    named += [made["nullified"]] if "nullified" in made else []
     for digest in folder.find("DatasetBuilt", dataset=name)[0]["body"]["batches"]:
         named.append(folder.find("BatchAdmitted", digest=digest)[0]["body"]["blob"])
     for entry in folder.find("Evaluated", specification=manifest["specification"]):

@@ -24,6 +24,7 @@ class Batch:
     cases: tuple[Case, ...]
     annotations: tuple[Annotation, ...]
     name: str = "batch.json"
+    nullified: tuple[str, ...] = ()
 
 
 @dataclass

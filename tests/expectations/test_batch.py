@@ -178,7 +178,13 @@ def test_all_faults_come_together_and_show_no_narrative(batch: Any) -> None:
 
 def test_an_empty_batch_is_refused(batch: Any) -> None:
     validation = validate_batch(dataclasses.replace(batch, cases=(), annotations=()))
-    assert [fault.what for fault in validation.failures] == ["the batch has no case"]
+    assert [fault.what for fault in validation.failures] == ["the batch has no case and takes none back"]
+
+
+def test_a_batch_may_do_no_more_than_take_cases_back(batch: Any) -> None:
+    validation = validate_batch(dataclasses.replace(batch, cases=(), annotations=(), nullified=("GB-X-1",)))
+    assert not validation.failures and not validation.warnings
+    assert "1 nullified cases" in validation.markdown()
 
 
 def test_codes_must_exist_and_be_current_in_their_own_version(batch: Any, releases: Any) -> None:

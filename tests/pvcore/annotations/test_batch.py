@@ -73,6 +73,18 @@ def test_batches_of_format_1_are_read(generated) -> None:
     )
 
 
+def test_what_a_batch_takes_back_is_part_of_it(generated) -> None:
+    case, said = Case("A-1", "A rash."), Annotation("A-1", "p", {}, "a")
+    one = make_batch("one", "x", [case], [said], nullified=["B-2", "B-1", "B-2"])
+    data = b"".join(stored(one))
+    assert data.endswith(b'],"nullified":["B-1","B-2"]}') and data == canonical(json.loads(data))
+    assert digest(data) == one.digest != make_batch("one", "x", [case], [said]).digest
+    assert read_stored(io.BytesIO(data), name="one", format="x") == one
+    for odd in (b"3", b"true"):
+        with pytest.raises(BatchError, match="not a stored batch"):
+            read_stored(io.BytesIO(data.replace(b'["B-1","B-2"]', odd)))
+
+
 def test_other_bytes_are_no_stored_batch() -> None:
     for data in (b"{}", b"\x00", b'{"batch": 99}', b'{"batch": 1, "cases": 3}'):
         with pytest.raises(BatchError, match="not a stored batch"):
@@ -105,6 +117,8 @@ def test_check_finds_everything() -> None:
         "case 'b': is annotated but not in the batch",
     ]
     assert [f.what for f in check(Content((), ()))] == ["holds no case"]
+    assert check(Content((), (), {}, ("a",))) == []
+    assert [f.what for f in check(Content((), (), {}, ("a\x1b",)))] == ["holds control characters"]
     (nothing,) = check(Content((), (), {"nullified case (C.1.11.1)": 2}))
     assert str(nothing) == "batch: holds no case (left out: 2 x nullified case (C.1.11.1))"
 

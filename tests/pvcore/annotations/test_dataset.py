@@ -243,6 +243,75 @@ def test_marks_of_an_earlier_text_wait_until_the_new_one_is_marked(store) -> Non
         assert build(store, base=settled.digest).excluded == {}
 
 
+def takes_back(*names: str):
+    return make_batch("gone", "x", [], [], nullified=names)
+
+
+def test_a_case_that_was_taken_back_leaves_with_all_that_was_said_of_it(store) -> None:
+    text = "After aspirin she had a rash."
+    cases = [case("c1"), case("c2", text), case("c3")]
+    said = [
+        judged("c1", True), judged("c1", False, "b"), marked("c2", text, "aspirin"), judged("c2", True),
+        judged("c3", True),
+    ]  # fmt: skip
+    first = build(store, make_batch("1", "x", cases, said))
+    follow_up = make_batch("2", "x", [case("c2", f"More. {text}")], [])
+    before = build(store, follow_up, base=first.digest)
+    assert before.excluded == {"disagreement": 2, "narrative": 1} and before.nullified == ""
+    gone = takes_back("c1", "c2", "never-here")
+    info = build(store, gone, base=before.digest)
+    loaded = dataset.load(store, info.digest)
+    for frame in (loaded.cases, loaded.annotations, loaded.labels):
+        assert set(frame["case_id"]) == {"c3"}
+    assert info.excluded == {} and work_list(store, info.digest).cases == ()
+    assert info.counts["cases nullified"] == 2 and info.counts["annotations nullified"] == 4
+    assert dataset.nullified(store, info) == dict.fromkeys(["c1", "c2", "never-here"], gone.digest)
+    assert build(store, gone, base=before.digest) == info == dataset.load_info(store, info.digest)
+    # the datasets of before say what they said
+    assert dataset.load(store, before.digest).cases["case_id"].tolist() == ["c1", "c2", "c3"]
+
+
+def test_a_case_that_was_taken_back_never_comes_again(store) -> None:
+    """Whoever took it back sends it anew under another id; exports and files that come late are copies of before."""
+    gone = takes_back("c1")
+    late = make_batch("late", "e2b_r3", [case("c1"), case("c2")], [judged("c1", True), judged("c2", True)])
+    inverted, together = build(store, gone, late), build(store, late, gone)
+    first = build(store, gone)
+    after = build(store, late, base=first.digest)
+    again = build(store, takes_back("c1", "c9"), late, base=after.digest)
+    for info in (inverted, together, after, again):
+        loaded = dataset.load(store, info.digest)
+        assert loaded.cases["case_id"].tolist() == loaded.labels["case_id"].tolist() == ["c2"]
+        assert dataset.nullified(store, info)["c1"] == gone.digest, "the batch that said so first"
+        assert info.counts["annotations nullified"] == 1
+    assert after.counts["cases that were nullified before"] == 1 and "cases nullified" not in after.counts
+    assert together.counts["cases nullified"] == 1
+
+
+def test_a_text_that_was_held_out_stays_so_when_its_case_is_taken_back(store) -> None:
+    cases = [case(f"c{i}") for i in range(40)]
+    first = build(store, make_batch("1", "x", cases, [judged(c.case_id, True) for c in cases]))
+    table = dataset.load(store, first.digest).cases.set_index("case_id")
+    held = table.index[table["split"] == "test"][0]
+    second = build(store, takes_back(held), base=first.digest)
+    copies = [case(f"copy{i}", table.loc[held, "narrative"]) for i in range(12)]
+    third = build(store, make_batch("3", "x", copies, []), base=second.digest)
+    after = dataset.load(store, third.digest).cases.set_index("case_id")["split"]
+    assert {after[c.case_id] for c in copies} == {"test"}
+
+
+def test_a_dataset_of_which_nothing_was_taken_back_has_the_manifest_that_it_always_had(store) -> None:
+    info = build(store, make_batch("1", "x", [case("c1")], [judged("c1", True)]))
+    assert list(info.manifest()) == [
+        "format", "meddra_version", "parent", "batches", "mappings", "split", "seed", "cases", "annotations", "labels",
+        "aside", "open", "counts", "excluded",
+    ]  # fmt: skip
+    assert list(info.counts) == [
+        "cases", "clusters", "splits", "labels", "aside", "open", "annotations superseded", "cases repeated",
+        "cases replaced",
+    ]  # fmt: skip
+
+
 def test_a_work_list_that_comes_back_settles_the_matter(store) -> None:
     said = [judged("c1", True), judged("c1", False, "b")]
     first = build(store, make_batch("1", "x", [case("c1")], said))

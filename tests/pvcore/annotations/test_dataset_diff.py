@@ -203,6 +203,24 @@ def test_cases_set_aside_and_taken_in_again(store) -> None:
     assert (case_back.before, case_back.after) == ("aside", "train")
 
 
+def test_cases_that_were_taken_back_name_the_batch_that_did(store) -> None:
+    cases = [case("c1"), case("c2"), case("c3")]
+    one = build(store, batch("1", cases, [judged(c.case_id, True) for c in cases]))
+    gone, late = make_batch("gone.xml", "x", [], [], nullified=["c1", "c9"]), batch("2", [case("c1")], [])
+    more = make_batch("more.xml", "x", [case("c4")], [], nullified=["c1", "c2"])
+    new = build(store, gone, late, more, base=one)
+    found = compare(store, one, new, [gone, late, more])
+    assert told(found) == {
+        ("c1", "nullified", "batch gone.xml"), ("c1", "lost", "its case was nullified"),
+        ("c2", "nullified", "batch more.xml"), ("c2", "lost", "its case was nullified"),
+        ("c4", "added", "batch more.xml"),
+    }  # fmt: skip
+    assert found.counts()["cases"]["nullified"] == 2 and found.counts()["cases"]["lost"] == 0
+    assert compare(store, new, one).counts()["cases"] == {
+        "added": 2, "replaced": 0, "filled": 0, "moved": 0, "nullified": 0, "lost": 1,
+    }  # fmt: skip
+
+
 def test_datasets_that_are_not_related(store) -> None:
     one = build(store, batch("1", [case("c1")], [judged("c1", True)]))
     other = build(store, batch("2", [case("c2")], [judged("c2", True)]))

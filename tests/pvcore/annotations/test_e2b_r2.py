@@ -162,11 +162,22 @@ def test_nullified_reports_are_counted() -> None:
     assert read(message(REPORT, gone), name="b").dropped == {"nullified case (A.1.13)": 1}
 
 
+def test_a_file_of_nullifications_alone_is_a_batch() -> None:
+    gone = [
+        f"<safetyreport><safetyreportid>GB-X-{n}</safetyreportid><casenullification>1</casenullification></safetyreport>"
+        for n in (2, 1, 2)
+    ]
+    found = read(message(*gone), name="b")
+    assert (found.cases, found.annotations, found.nullified) == ((), (), ("GB-X-1", "GB-X-2"))
+    amended = REPORT.replace("<serious>1", "<casenullification>2</casenullification><serious>1")
+    assert read(message(amended), name="b").digest == read(message(REPORT), name="b").digest
+
+
 def test_no_earlier_version_of_a_nullified_report_stays() -> None:
     other = REPORT.replace("GB-X-1", "GB-X-2")
     gone = other.replace("<serious>1", "<casenullification>1</casenullification><serious>1")
     found = read(message(REPORT, other, gone), name="b")
-    assert found.digest == read(message(REPORT), name="b").digest
+    assert found.cases == read(message(REPORT), name="b").cases and found.nullified == ("GB-X-2",)
     assert found.dropped == {"earlier version of a nullified case": 1, "nullified case (A.1.13)": 1}
 
 

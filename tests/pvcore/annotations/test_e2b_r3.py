@@ -203,7 +203,10 @@ def test_no_earlier_version_of_a_nullified_report_stays(tmp_path: Path) -> None:
     said = '<investigationCharacteristic><code code="3"/><value code="1"/></investigationCharacteristic>'
     again = last.replace("</investigationEvent>", f"<subjectOf2>{said}</subjectOf2></investigationEvent>")
     found = read(text.replace(last, f"{last}</PORR_IN049016UV>{again}").encode(), name="b")
-    assert [case.case_id for case in found.cases] == ["A-1"]
+    assert [case.case_id for case in found.cases] == ["A-1"] and found.nullified == ("A-2",)
+    alone = text[: text.index("<PORR_IN049016UV>")] + again + text[text.rindex("</PORR_IN049016UV>") :]
+    only = read(alone.encode(), name="b")
+    assert not only.cases and not only.annotations and only.nullified == ("A-2",)
     assert (
         found.dropped["earlier version of a nullified case"]
         == found.dropped["nullified case (C.1.11.1)"]

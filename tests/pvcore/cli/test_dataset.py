@@ -119,7 +119,14 @@ def test_diff(built: tuple[Workspace, str, str]) -> None:
     ws, first, second = built
     found = json.loads(pv(ws, "dataset", "diff", first[:10], "latest", "--json"))
     assert found["new_is_built_on_old"] and (found["old"], found["new"]) == (first, second)
-    assert found["counts"]["cases"] == {"added": 40, "replaced": 0, "filled": 0, "moved": 0, "lost": 0}
+    assert found["counts"]["cases"] == {
+        "added": 40,
+        "replaced": 0,
+        "filled": 0,
+        "moved": 0,
+        "nullified": 0,
+        "lost": 0,
+    }
     reasons = {c["reason"] for c in found["labels"]}
     assert "batch second.xml" in reasons and any("needs_review (not_current)" in reason for reason in reasons)
     assert [r for r in reasons if not r.startswith(("batch second.xml", "migration "))] == []

@@ -132,15 +132,23 @@ TEXT, SIMILAR, OTHER = (
 
 
 def judges(
-    root: Path, monkeypatch: pytest.MonkeyPatch, *batches: Sequence[Case], by_text: bool = True
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *batches: Sequence[Case],
+    by_text: bool = True,
+    nullified: Sequence[str] = (),
 ) -> list[str]:
-    """Who of the test split of the last of datasets judges a run that was trained on the first one."""
+    """Who of the test split of the last of datasets judges a run that was trained on the first one.
+
+    The last one takes the cases back that are `nullified`.
+    """
     store = LocalStore(root)
     built: list[datasets.DatasetInfo] = []
     for number, cases in enumerate(batches):
         said = [Annotation(c.case_id, "seriousness", {"serious": True, "criteria": []}, "ann") for c in cases]
         base = built[-1].digest if built else None
-        batch = make_batch(str(number), "x", cases, said)
+        gone = nullified if number + 1 == len(batches) else ()
+        batch = make_batch(str(number), "x", cases, said, nullified=gone)
         built.append(
             datasets.build(store, batches=[batch], meddra_version=None, base=base, split=YEARS, seed=1)
         )
@@ -179,6 +187,14 @@ def test_a_text_that_a_follow_up_replaced_since_it_was_trained_on(
     assert judges(tmp_path, monkeypatch, first, follow_up, third, by_text=False) == ["b", "c"]
     described = [Case(c.case_id, f"Drug 1: {c.case_id}\n\nDrug 2: x", received="2019-01-01") for c in first]
     assert judges(tmp_path, monkeypatch, described, follow_up, third) == ["b", "c"]
+
+
+def test_a_case_that_was_taken_back_since_it_was_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = [Case("a", TEXT, received="2019-01-01")]
+    second = [Case("b", SIMILAR, received="2022-01-01"), Case("c", OTHER, received="2022-01-01")]
+    assert judges(tmp_path, monkeypatch, first, second, nullified=["a"]) == ["c"]
 
 
 def test_a_run_that_was_not_trained_is_not_taken_for_an_innocent_one(tmp_path: Path, tiny_base: Path) -> None:
