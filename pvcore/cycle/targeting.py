@@ -18,9 +18,10 @@ from pvcore.advice.choosing import Way
 from pvcore.advice.failures import Answered, Mode, failure_modes
 from pvcore.advice.sufficiency import labels_of
 from pvcore.advice.vectors import vectors
+from pvcore.annotations import dataset as datasets
 from pvcore.annotations.batch import Batch
 from pvcore.config import Workspace
-from pvcore.cycle import candidate, data, scoring
+from pvcore.cycle import candidate, data, samples, scoring
 from pvcore.cycle.learned import told
 from pvcore.cycle.lineage import trained_on, unseen
 from pvcore.errors import ConfigError
@@ -121,7 +122,9 @@ def next_cases(
     seed: int = 0,
     found: Failures | None = None,
 ) -> Chosen:
-    """Choose `size` cases of a pool for people to annotate. `known`: cases of the pool that the dataset has already.
+    """Choose `size` cases of a pool for people to annotate.
+
+    `known`: cases of the pool that the dataset has already, or that their sender took back.
 
     `found` are the version's failures, if they are known already.
 
@@ -132,6 +135,8 @@ def next_cases(
     have = {
         e.case_id for rows in data.examples(workspace, version.problem, asked.dataset).values() for e in rows
     }
+    newest = datasets.load_info(workspace.store, samples.latest(workspace))
+    have |= set(datasets.nullified(workspace.store, newest))
     by_case: dict[str, list[Prediction]] = {}
     for prediction in predictions:
         by_case.setdefault(case_of(prediction), []).append(prediction)

@@ -29,8 +29,10 @@ from pvcore.cycle import (
     overview,
     registration,
     scoring,
+    targeting,
     verification,
 )
+from pvcore.errors import ConfigError
 from pvcore.records import Annotation, Case
 from pvcore.standalone import verify as verifier
 
@@ -100,6 +102,9 @@ def test_a_nullified_case_leaves_the_next_dataset_and_what_is_trained_on_it(own:
         == len(gone)
     )
 
+    with pytest.raises(ConfigError, match="none of the"):
+        targeting.next_cases(ws, "seriousness@champion", make_batch("pool", "x", old, []), 1)
+
     shown = pv(ws, "dataset", "show")
     assert shown["counts"]["cases nullified"] == len(gone)
     assert [row["nullified"] for row in shown["batches"] if row["batch"] == "gone.xml"] == [len(gone)]
@@ -143,6 +148,10 @@ def admit(ws: Workspace, name: str, content: str) -> None:
     inbox.put(ws, "annotations", [ws.root / name])
     for found in inbox.look(ws, "annotations"):
         admission.admit_batch(ws, found, inbox.read_batch(ws, found), b"{}")
+
+
+def test_a_record_of_before_says_nothing_of_nullifications() -> None:
+    assert arrivals.in_words({"cases": 3, "annotations": 4}) == "3 cases, 4 annotations"
 
 
 def test_nullifications_wait_for_the_first_case(ws: Workspace) -> None:
