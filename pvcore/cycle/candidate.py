@@ -157,9 +157,9 @@ def train(
         )
         given = {"train": mixed, "tune": tune}
         # Wordings of nothing that neither this run nor one before it is trained on; words of all rows, whatever bounds
-        # those of the network: they cost nothing, and count as consumed.
+        # those of the network: they cost little, and count as consumed. But of a sample alone where it is asked about.
         there = {example.example_id for example in mixed}
-        known = examples["train"] if settings.training.word_weights else learned
+        known = examples["train"] if settings.training.word_weights is True else learned
         given["known"] = [*mixed, *(e for e in known if e.example_id not in there)]
         base = base_folder(workspace, asked.settings["base"])
         work = Path(scratch, "rebuild") if rebuild else workspace.checkpoints

@@ -61,9 +61,14 @@ def latest(workspace: Workspace) -> str:
 
 
 def specified(workspace: Workspace, recipe: Recipe, dataset: str, *, size: int, seed: int) -> str:
-    """Write down a run from the base on `size` rows of a dataset; returns the specification's digest."""
+    """Write down a run from the base on `size` rows of a dataset; returns the specification's digest.
+
+    Nothing in it has seen another row: words beside the network are those of the sample, too.
+    """
     settings = recipe.trained_by()
     settings["training"] |= {"max_rows": size}
+    if settings["training"]["word_weights"]:
+        settings["training"]["word_weights"] = "sample"
     asked = Specification(
         problem=recipe.problem,
         family=recipe.family,

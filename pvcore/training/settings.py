@@ -114,9 +114,10 @@ class TrainingSettings(Section):
         default=False,
         description="encoder coding: the wordings of training rows become further names of their terms",
     )
-    word_weights: bool = Field(
+    word_weights: bool | Literal["sample"] = Field(
         default=False,
-        description="encoder, problems of classes: a list of words, made of all rows, is heard beside the network",
+        description="encoder, problems of classes: a list of words, made of all rows (sample: of those that the "
+        "network learned from), is heard beside the network",
     )
     dictionary_pairs: int = Field(default=0, ge=0, description="(LLT, PT) pairs of the dictionary, an epoch")
 

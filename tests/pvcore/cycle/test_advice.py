@@ -140,6 +140,7 @@ def test_samples_are_nested_and_every_seed_has_its_own(town: Any) -> None:
     read = [lineage.consumed(town, run.specification) for run in runs if run.seed == 17]
     assert [len(part) for part in read] == [40, 80, 120]
     assert len(read[0] - read[1]) <= 2 and len(read[1] - read[2]) <= 2  # a row a stratum, by rounding
+    assert town.recipe("seriousness").training.word_weights is True  # and no word of another row is weighed
 
 
 @pytest.mark.parametrize(
