@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pvcore import yaml_text
 from pvcore.config import Recipe, Workspace, bases, open_workspace, read_recipe
@@ -102,7 +103,16 @@ def recipe_with(workspace: Workspace, problem: str, name: str) -> Recipe:
     else:
         source = str(Path(name).resolve()) if ":" not in name and Path(name).is_dir() else name
         return own.model_copy(update={"base": BaseModelSettings(source=source, digest=UNPINNED)})
-    return own.model_copy(update={section: getattr(other, section) for section in TAKEN})
+    taken = {section: getattr(other, section) for section in TAKEN}
+    return own.model_copy(update=taken | (_without_encoder(own) if other.family == "causal" else {}))
+
+
+def _without_encoder(own: Recipe) -> dict[str, Any]:
+    """The problem's sections without what a causal model refuses: what an encoder alone has beside it, and windows."""
+    return {
+        "text": own.text.model_copy(update={"long": "head_and_tail"}),
+        "training": own.training.model_copy(update={"wordings": False, "word_weights": False}),
+    }
 
 
 def licence_of(source: str, folder: Path) -> str:

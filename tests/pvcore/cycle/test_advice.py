@@ -339,10 +339,12 @@ def test_a_trial_needs_two_bases_and_a_run_that_ends(town: Any, tiny_base: Path)
 
 def test_a_shipped_recipe_brings_its_own_layers_and_nothing_else(town: Any) -> None:
     own, found = town.recipe("seriousness"), trials.recipe_with(town, "seriousness", "phi-3.5-mini")
-    assert (found.family, found.problem, found.training, found.text) == (
-        "causal", "seriousness", own.training, own.text,
-    )  # fmt: skip
+    assert (found.family, found.problem, found.text) == ("causal", "seriousness", own.text)
     assert found.lora != own.lora and found.seed == own.seed
+    assert found.training == own.training.model_copy(update={"word_weights": False})  # which it would refuse
+    assert town.recipe("coding").training.wordings
+    assert not trials.recipe_with(town, "coding", "phi-3.5-mini").training.wordings
+    assert trials.recipe_with(town, "seriousness", "sapbert").training == own.training
 
 
 # --- drift ------------------------------------------------------------------------------------------------------
