@@ -33,6 +33,8 @@ LIBRARIES: Mapping[str, str] = {
     "tokenizers": "Apache-2.0",
     "safetensors": "Apache-2.0",
     "numpy": "BSD-3-Clause",
+    "scipy": "BSD-3-Clause",
+    "scikit-learn": "BSD-3-Clause",
 }
 """Library of the environment record -> its licence. What is no library there (python, device) is not listed."""
 

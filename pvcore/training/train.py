@@ -42,7 +42,10 @@ from pvcore.training.thresholds import best_threshold, learnable, with_threshold
 if TYPE_CHECKING:
     import pandas as pd
 
-PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "tokenizers", "safetensors", "numpy")
+PACKAGES = (
+    "torch", "transformers", "peft", "bitsandbytes", "tokenizers", "safetensors", "numpy", "scipy", "scikit-learn",
+)  # fmt: skip
+"""Those that decide bytes of an adapter: scipy and scikit-learn fit its calibration and the words beside it."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import random
 import pytest
 import torch
 
+from pvcore.dossier.described import LIBRARIES
 from pvcore.errors import LeakageError, TrainingError
 from pvcore.inference.predict import Model, load
 from pvcore.problems.pts import PTS
@@ -16,6 +17,7 @@ from pvcore.records import Example
 from pvcore.training import qlora
 from pvcore.training.objectives import OBJECTIVES
 from pvcore.training.thresholds import best_threshold
+from pvcore.training.train import PACKAGES, environment
 
 
 def test_a_classifier_learns_and_answers_as_it_was_measured(tiny_base, specify, rows, train):
@@ -292,3 +294,9 @@ def test_a_narrative_has_the_terms_it_mentions(tiny_base, specify, terms, train)
     assert all(answer.answer == PTS.parse(answer.answer) for answer in found)
     high = dataclasses.replace(model.card, threshold=2.0)
     assert {a.answer for a in Model(high, model.network, model.tokenizer).predict(test, terms=names)} == {""}
+
+
+def test_the_libraries_that_decide_an_adapter_are_recorded_and_named_in_the_bill_of_materials():
+    """Else a rebuild with another scikit-learn would be other bytes under the same conditions."""
+    assert {"torch", "scipy", "scikit-learn"} <= environment().keys()
+    assert set(PACKAGES) == set(LIBRARIES)
