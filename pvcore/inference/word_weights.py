@@ -9,6 +9,7 @@ the list is made anew from all rows in a second, which a network is not. A word 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +20,8 @@ from pvcore.inference.base import file_digest
 from pvcore.inference.calibration import SMALLEST
 from pvcore.inference.card import beside
 from pvcore.inference.scoring import softmax
+from pvcore.inference.text import Encoded
+from pvcore.records import digest
 
 if TYPE_CHECKING:
     from pvcore.inference.predict import Model
@@ -69,6 +72,15 @@ def with_words(model: Model, texts: Sequence[str], probabilities: NDArray[np.flo
     if words is None or not share or not texts:
         return probabilities
     return mean(probabilities, said(words, texts), words.labels, share)
+
+
+def as_read(model: Model, texts: Sequence[str], asked: Sequence[Encoded]) -> list[Encoded]:
+    """The texts as they were put: named by the whole of them where words have a say, for those read what was cut."""
+    if model.word_weights is None or not model.card.word_share:
+        return list(asked)
+    return [
+        replace(item, input_digest=digest(text.encode())) for item, text in zip(asked, texts, strict=True)
+    ]
 
 
 def said(words: WordWeights, texts: Sequence[str]) -> NDArray[np.float64]:

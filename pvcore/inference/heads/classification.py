@@ -15,7 +15,7 @@ from pvcore.inference.heads.labels import decided
 from pvcore.inference.scoring import Floats, in_blocks, mean_state, sigmoid, softmax
 from pvcore.inference.text import Encoded
 from pvcore.inference.windows import pooled, put
-from pvcore.inference.word_weights import with_words
+from pvcore.inference.word_weights import as_read, with_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +61,8 @@ def _read(model: Model, texts: Sequence[str]) -> tuple[Judged, Floats]:
     labels = np.array([row.labels for row in heard]).reshape(len(heard), len(card.labels))
     criteria = np.array([row.criteria for row in heard]).reshape(len(heard), len(card.criteria))
     features = np.array([row.features for row in heard], np.float32)
-    return Judged(with_words(model, texts, labels), criteria, [row.asked for row in heard]), features
+    asked = as_read(model, texts, [row.asked for row in heard])
+    return Judged(with_words(model, texts, labels), criteria, asked), features
 
 
 def _asked(model: Model, texts: Sequence[str]) -> list[_Heard]:

@@ -10,6 +10,7 @@ import pytest
 from pvcore.errors import LeakageError, TrainingError
 from pvcore.inference import word_weights
 from pvcore.inference.predict import load
+from pvcore.records import digest
 from pvcore.training.word_weights import SHARE, SHARES
 
 ASK = {"training__epochs": 1, "training__word_weights": True, "lora__dropout": 0.0}
@@ -101,6 +102,26 @@ def test_of_windows_the_words_read_the_whole_text(tiny_base, specify, rows, know
     model = load(made.adapter, tiny_base)
     long = " ".join(["patient felt nausea later"] * 10)
     assert by_words(model, f"{long} {RARE} {long}", f"{long} {long}") > 0.02
+
+
+def test_an_answer_names_the_whole_text_where_words_read_it(tiny_base, specify, rows, known, train):
+    """The network sees the same head and tail of both, the words do not: one input has one answer."""
+    made = train(
+        specify(tiny_base, **ASK | {"text__max_tokens": 12}), known[:40], base=tiny_base, known=known
+    )
+    model = load(made.adapter, tiny_base)
+    begin, end = " ".join(["patient felt nausea later"] * 5), " ".join(["at home daily"] * 5)
+    texts = [f"{begin} {word} {end}" for word in (RARE, "nausea")]
+
+    def asked(model):
+        return model.predict([("1", texts[0]), ("2", texts[1])])
+
+    one, two = asked(model)
+    assert one.score != two.score and [one.input_digest, two.input_digest] == [
+        digest(t.encode()) for t in texts
+    ]
+    one, two = asked(dataclasses.replace(model, word_weights=None))
+    assert (one.score, one.input_digest) == (two.score, two.input_digest)
 
 
 def test_a_known_row_may_not_be_held_out(tiny_base, specify, known, train):
