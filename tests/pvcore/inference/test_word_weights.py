@@ -50,6 +50,21 @@ def test_a_text_is_read_by_itself():
     assert said(found, TEXTS[::-1])[::-1].tobytes() == together.tobytes()
 
 
+@pytest.mark.parametrize("count", [4, 9, 17])
+def test_each_row_of_many_labels_is_weighed_by_itself(count):
+    """numpy sums eight values and more in an order that the layout of an array decides."""
+    chance = np.random.default_rng(count)
+    network, words = (chance.dirichlet(np.ones(size) / 3, size=300) for size in (count + 1, count))
+    own = np.arange(1, count + 1, dtype=np.int32)
+    found = mean(network, words, own, 0.3)
+    alone = [mean(network[n : n + 1], words[n : n + 1], own, 0.3) for n in range(300)]
+    assert np.concatenate(alone).tobytes() == found.tobytes()
+    rows = [dataclasses.replace(row, label=str(n % count)) for n, row in enumerate(told())]
+    fitted = fit(rows, [str(n) for n in range(count)])
+    together = said(fitted, TEXTS)
+    assert all(said(fitted, [text])[0].tobytes() == together[n].tobytes() for n, text in enumerate(TEXTS))
+
+
 def test_the_order_of_rows_decides_nothing_and_one_label_is_no_list():
     rows = told()
     for one, other in zip(fit(rows, LABELS), fit(rows[::-1], LABELS), strict=True):
