@@ -123,9 +123,7 @@ def train(
                 model.wordings = wordings(model, known)
             with model.remembering():
                 if settings.training.word_weights:
-                    model.word_weights = word_weights.fit(known, card.labels)
-                    share = word_weights.best_share(model, tune)
-                    model.card = dataclasses.replace(model.card, word_share=share)
+                    word_weights.add(model, known, tune)
                 model.card = _with_threshold(model, tune, terms)
                 model.card = with_thresholds(model, tune)
                 model.card, prototypes = calibrated(model, rows, tune, terms, specification.seed)

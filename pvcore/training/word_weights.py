@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,6 +18,15 @@ SHARES = tuple(number / 10 for number in range(10))
 """What it is chosen among: words alone would leave the network unheard."""
 FEW = 100
 """From so many rows on a word counts that two of them have; in fewer, or where none is shared, every one does."""
+
+
+def add(model: Model, known: Sequence[Example], tune: Sequence[Example]) -> None:
+    """Give a model the words of known rows, and their share; of words without a say nothing is kept."""
+    model.word_weights = fit(known, model.card.labels)
+    share = best_share(model, tune)
+    model.card = dataclasses.replace(model.card, word_share=share)
+    if not share:
+        model.word_weights = None
 
 
 def fit(rows: Sequence[Example], labels: Sequence[str]) -> WordWeights | None:
