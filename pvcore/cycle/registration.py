@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -112,6 +113,7 @@ def dossier(workspace: Workspace, specification: str, judged: Evaluation, number
             "rows": trained["rows"],
             "new rows": trained["new_rows"],
             "replayed rows": trained["replayed"],
+            **_words(trained.get("words")),
             "held-out cases not asked, as a model had learned from their like": judged.entry.body.get(
                 "seen", 0
             ),
@@ -135,6 +137,16 @@ def dossier(workspace: Workspace, specification: str, judged: Evaluation, number
         },
         created=judged.entry.time,
     )
+
+
+def _words(recorded: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a dossier says of the list of words that is heard beside a network, where a run recorded one."""
+    if recorded is None:
+        return {}
+    return {
+        "rows whose words are weighed beside the network": recorded["rows"],
+        "share of these words in an answer": recorded["share"],
+    }
 
 
 def specification_of(workspace: Workspace, version: str) -> str:

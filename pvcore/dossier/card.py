@@ -157,7 +157,11 @@ def _sections(version: Described, policy: Policy) -> Iterable[tuple[str, list[st
             "- The model suggests; a qualified person decides.",
         ],
     )
-    yield "Caveats and recommendations", _list([*intended.limits, *words.LIMITS])
+    of_files = [said for name, said in words.BESIDE.items() if name in version.files]
+    yield (
+        "Caveats and recommendations",
+        [*_list([*intended.limits, *words.LIMITS]), *(f"- {said}" for said in of_files)],
+    )
 
 
 def _shown(version: Described) -> list[str]:

@@ -11,6 +11,15 @@ LIMITS = (
     "Near-duplicates are kept on one side of the split by the similarity of their wording; paraphrases may "
     "escape it.",
 )
+BESIDE = {
+    "word_weights.safetensors": "Words are weighed beside the network (`word_weights.safetensors`), and the results "
+    "here are those of both. What reads the adapter alone (PEFT, transformers) gives other answers. Who has the file "
+    "can test which words two or more narratives share.",
+    "wordings.safetensors": "What was coded before stands beside the terms' names (`wordings.safetensors`), and the "
+    "results here are those with it. What reads the adapter alone (PEFT, transformers) gives other answers. Who has "
+    "the file can test whether a wording was among them.",
+}
+"""File of an adapter that is heard beside its network -> what that means for who has the folder."""
 NAMES = {"roc_auc": "ROC AUC", "f1": "F1", "pt_accuracy": "PT accuracy",
          "precision_at_2pc": "precision at 2% prevalence",
          **{f"{what}_f1{how}": f"{what} F1{how.replace('_', ' ')}"

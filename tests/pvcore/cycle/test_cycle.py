@@ -35,7 +35,7 @@ from pvcore.cycle import (
     verification,
 )
 from pvcore.errors import GateError, NotFound, PvError, RegistryError, SignatureRefused, TrainingError
-from pvcore.inference import wordings
+from pvcore.inference import word_weights, wordings
 from pvcore.inference.card import Card
 from pvcore.registry.blobs import get_blob, put_blob
 from pvcore.registry.names import resolve
@@ -256,6 +256,20 @@ def test_an_evaluation_holds_what_the_confidence_is_worth(told: Any) -> None:
         assert found.coverage == results["coverage"].candidate.value == 1.0
         assert found.calibration_error == results["calibration_error"].candidate.value
         assert results["calibration_error"].against["champion"].reference.value is not None
+
+
+def test_words_beside_a_network_are_of_all_rows_and_stand_in_record_and_dossier(told: Any) -> None:
+    """A run on few rows that weighs the words of many is told to have read them."""
+    ws = told.workspace
+    trained = ws.ledger.find("Trained", told.specifications["seriousness"]).body
+    assert word_weights.FILE in trained["files"]
+    asked = candidate.load_specification(ws, trained["specification"])
+    rows = data.examples(ws, "seriousness", asked.dataset, asked.settings)["train"]
+    read = json.loads(get_blob(ws.store, trained["consumed"]))
+    assert {row.case_id for row in rows} <= {*read} and trained["rows"] < len(rows)
+    page = get_blob(ws.store, overview.version_page(ws, "seriousness@2")["dossier"]).decode()
+    assert "rows whose words are weighed beside the network" in page
+    assert trained["words"]["rows"] == len(rows) and 0 < trained["words"]["share"] < 1
 
 
 def test_criteria_are_measured_and_stand_in_the_dossier(told: Any) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
+from pvcore.dossier import words
 from pvcore.dossier.bom import bill
 from pvcore.dossier.card import model_card
 from pvcore.dossier.described import Described
 from pvcore.dossier.intended import IntendedUse
+from pvcore.inference import word_weights, wordings
 
 SECTIONS = [
     "Model details", "Intended use", "Factors", "Metrics", "Evaluation data", "Training data",
@@ -67,6 +69,16 @@ def test_the_card_has_the_sections_of_mitchell_and_the_hubs_yaml(version: Descri
     assert "| recall | 0.960 (" in body and "| negation | 60 |" in body and r"- a\|b" in body
     assert "nobody who answers" in body
     assert model_card(version, passed.policy) == text.encode()
+
+
+def test_the_card_says_what_is_heard_beside_the_network(version: Described, passed: Any) -> None:
+    """Its results are not those of the network alone, which is what PEFT reads from the folder."""
+    assert {*words.BESIDE} == {word_weights.FILE, wordings.FILE}
+    assert "PEFT" not in model_card(version, passed.policy).decode().split("## Caveats")[1]
+    for name, said in words.BESIDE.items():
+        own = dataclasses.replace(version, files={**version.files, name: {"sha256": DIGEST, "size": 3}})
+        assert f"\n- {said}" in model_card(own, passed.policy).decode().split("## Caveats")[1]
+        assert name in bill(own).decode()
 
 
 def test_no_text_breaks_the_card(version: Described, passed: Any) -> None:
