@@ -30,6 +30,8 @@ FILE = "word_weights.safetensors"
 """Places, rarities and weights, beside the adapter; no other program reads it."""
 PLACES = 2**20
 """Of the hash: of 100,000 narratives of VAERS one word or pair in three shares its place with another."""
+AT_ONCE = 1000
+"""Texts of which the words are held at the same time: eight times the texts themselves."""
 
 
 class WordWeights(NamedTuple):
@@ -85,8 +87,10 @@ def as_read(model: Model, texts: Sequence[str], asked: Sequence[Encoded]) -> lis
 
 def said(words: WordWeights, texts: Sequence[str]) -> NDArray[np.float64]:
     """Probabilities of the labels that rows of the words had, shape (texts, words.labels)."""
-    found = features(counts(texts), words.places, words.rarity) @ words.weights.T.astype(np.float64)
-    return softmax(found + words.offsets)
+    weights = words.weights.T.astype(np.float64)
+    parts = [texts[start : start + AT_ONCE] for start in range(0, len(texts), AT_ONCE)]
+    found = [features(counts(part), words.places, words.rarity) @ weights for part in parts]
+    return softmax(np.concatenate([np.zeros((0, len(words.labels))), *found]) + words.offsets)
 
 
 def mean(

@@ -42,8 +42,10 @@ def test_they_say_what_tfidf_says():
     assert not {f"n{n}" for n in range(120)} & listed.vocabulary_.keys()
 
 
-def test_a_text_is_read_by_itself():
+def test_a_text_is_read_by_itself(monkeypatch):
+    monkeypatch.setattr(word_weights, "AT_ONCE", 2)
     found = fit(told(), LABELS)
+    assert said(found, []).shape == (0, 2)
     together = said(found, TEXTS)
     for number, text in enumerate(TEXTS):
         assert said(found, [text])[0].tobytes() == together[number].tobytes()
