@@ -2,8 +2,8 @@
 
 A network that learned from a few thousand texts misses words that few of them have; a list of weights knows those, and
 nothing of what stands between words. Together they are right more often than either (docs/benchmarks/quality.md), and
-the list is made anew from all rows in a second, which a network is not. A word stands in it as its place in a hash
-(Weinberger et al. 2009, arXiv 0902.2206), and only where two rows have it: the adapter holds no text.
+the list is made anew from all rows in seconds, which a network is not. A word stands in it as its place in a hash
+(Weinberger et al. 2009, arXiv 0902.2206), from 100 rows on only where two have it: the adapter holds no text.
 """
 
 from __future__ import annotations

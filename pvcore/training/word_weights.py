@@ -17,7 +17,7 @@ SHARE = 0.5
 SHARES = tuple(number / 10 for number in range(10))
 """What it is chosen among: words alone would leave the network unheard."""
 FEW = 100
-"""From so many rows on a word counts that two of them have; in fewer, or where none is shared, every one does."""
+"""From so many rows on a word counts that two of them have; in fewer every one does."""
 
 
 def add(model: Model, known: Sequence[Example], tune: Sequence[Example]) -> None:
@@ -30,7 +30,7 @@ def add(model: Model, known: Sequence[Example], tune: Sequence[Example]) -> None
 
 
 def fit(rows: Sequence[Example], labels: Sequence[str]) -> WordWeights | None:
-    """TF-IDF of words and word pairs, then logistic regression; None where the rows are all alike or have no word.
+    """TF-IDF of words and word pairs, then logistic regression; None where the rows are all alike or no word counts.
 
     As the gate's baseline has it (pvcore.evaluation.baseline), but classes are not weighted, so that its
     probabilities mean the same as the network's. It depends on the rows and not on their order.
@@ -44,8 +44,7 @@ def fit(rows: Sequence[Example], labels: Sequence[str]) -> WordWeights | None:
         return None
     counted = counts([row.text for row in ordered])
     among = np.bincount(counted.indices, minlength=counted.shape[1])
-    shared = among > 1 if len(ordered) >= FEW else among > 0
-    places = np.flatnonzero(shared if shared.any() else among > 0).astype(np.int32)
+    places = np.flatnonzero(among > (1 if len(ordered) >= FEW else 0)).astype(np.int32)
     if not len(places):
         return None
     rarity = (np.log((1 + len(ordered)) / (1 + among[places])) + 1).astype(np.float32)
