@@ -45,7 +45,7 @@ def test_a_rebuild_gives_the_same_bytes_and_a_receipt(own: Any) -> None:
     assert rebuilding.refused(ws, "seriousness@2") is None
     candidate.train(ws, own.specifications["seriousness"], rebuild=True)
     receipt = rebuilding.compare(ws, "seriousness@2")
-    assert receipt.same and "trained again, the same 4 files" in receipt.line
+    assert receipt.same and "trained again, the same 5 files" in receipt.line
     entries = len(ws.ledger.entries())
     assert rebuilding.compare(ws, "seriousness@2") == receipt and len(ws.ledger.entries()) == entries
     body = newest(own)
