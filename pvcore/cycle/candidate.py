@@ -176,7 +176,6 @@ def train(
             progress=progress,
         )
         files = put_folder(workspace.store, result.adapter)
-        words = _words(result.adapter, len(given["known"]))
     before = {example.example_id for example in learned}
     replayed = sum(example.example_id in before for example in mixed)
     record = {
@@ -194,7 +193,7 @@ def train(
         "new_rows": len(mixed) - replayed,
         "rows": len(mixed),
         "replayed": replayed,
-        **words,
+        **({"words": {"rows": len(given["known"]), "share": share}} if (share := result.word_share) else {}),
         "seconds": round(result.seconds, 1),
         "peak_bytes": result.peak_bytes,
         "curve": put_blob(workspace.store, canonical([[s, float(v)] for s, v in result.curve])),
@@ -207,14 +206,6 @@ def train(
     if not rebuild:
         shutil.rmtree(workspace.checkpoints / specification, ignore_errors=True)
     return entry.body
-
-
-def _words(adapter: Path, rows: int) -> dict[str, Any]:
-    """What the record of a run says of the words beside its network: of how many rows they are, and their share."""
-    from pvcore.inference.card import Card
-
-    card = Card.read(adapter)
-    return {"words": {"rows": rows, "share": card.word_share}} if card.word_weights else {}
 
 
 def base_folder(workspace: Workspace, base: Mapping[str, Any]) -> Path:

@@ -57,6 +57,7 @@ class TrainResult:
     cut off. `consumed` are the cases whose rows were handed out in batches or whose words are weighed, `fitted` those
     that head, words, thresholds, calibration and guardrails were fitted with the rows of, in whole or in part, or whose
     wordings are kept; both sorted. `peak_bytes` is the most memory that the process held (of several the first one's).
+    `word_share` is the share of the words beside the network in an answer, 0 without any.
     """
 
     adapter: Path
@@ -71,6 +72,7 @@ class TrainResult:
     consumed: tuple[str, ...]
     fitted: tuple[str, ...]
     peak_bytes: int
+    word_share: float = 0.0
 
 
 def train(
@@ -118,7 +120,7 @@ def train(
             processes=processes,
         )
 
-        def finish() -> tuple[dict[str, str], dict[str, float]]:
+        def finish() -> tuple[dict[str, str], dict[str, float], float]:
             if settings.training.wordings:
                 model.wordings = wordings(model, known)
             with model.remembering():
@@ -130,9 +132,10 @@ def train(
                 files = qlora.save(
                     network, output, model.card, prototypes, model.wordings, model.word_weights
                 )
-                return files, _measure(model, task, tune, terms, threads) if tune else {}
+                measured = _measure(model, task, tune, terms, threads) if tune else {}
+                return files, measured, model.card.word_share
 
-        files, measured = processes.once(finish)
+        files, measured, share = processes.once(finish)
     return TrainResult(
         adapter=output,
         digest=qlora.adapter_digest(files),
@@ -151,6 +154,7 @@ def train(
         ),
         fitted=_cases([*rows, *tune, *known]),
         peak_bytes=memory.peak(),
+        word_share=share,
     )
 
 
