@@ -66,7 +66,9 @@ def test_what_was_read_is_trained_on_fitted_on_and_the_ancestors(scored: Any) ->
     assert consumed and consumed <= fitted and fitted & cases_of(scored, "tune")
     assert not consumed & cases_of(scored, "tune") and not fitted & cases_of(scored, "test")
     read = lineage.read(scored, manifest.specification)
-    assert manifest.parent and read > fitted and manifest.read["records"] == len(read)
+    before = resolve(scored.store, scored.ledger, str(manifest.parent)).manifest
+    assert read == fitted | lineage.read(scored, before.specification)
+    assert manifest.read["records"] == len(read)
 
 
 def test_absence_of_a_held_out_case_is_proved_and_checked_far_from_the_registry(
