@@ -169,7 +169,7 @@ def test_a_problem_without_a_curve_says_how_to_get_one(town: Any) -> None:
 FACTS = """
 cases_per_month: 20000
 guideline: true
-target: 0.5
+target: 0.6
 data_may_leave: false
 audited: true
 prices: {api_in: 3.0, api_out: 15.0, machine_per_hour: 1.2, person_per_hour: 45}
