@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from pvcore.errors import PvError
@@ -42,7 +45,21 @@ def to_pdf(page: str) -> bytes:
     own = weasyprint.CSS(string=faces + STYLE, font_config=fonts)
     # A page carries everything itself; whatever else it asked for is not fetched.
     inside = URLFetcher(allowed_protocols=("data",))
-    made = weasyprint.HTML(string=page, url_fetcher=inside).write_pdf(
-        stylesheets=[own], font_config=fonts, pdf_tags=True
-    )
+    with _no_time_of_day():
+        made = weasyprint.HTML(string=page, url_fetcher=inside).write_pdf(
+            stylesheets=[own], font_config=fonts, pdf_tags=True
+        )
     return bytes(made)
+
+
+@contextlib.contextmanager
+def _no_time_of_day() -> Iterator[None]:
+    """Where HarfBuzz-Subset is not installed fontTools cuts the fonts, and writes the time into them but for this."""
+    before = os.environ.get("SOURCE_DATE_EPOCH")
+    os.environ["SOURCE_DATE_EPOCH"] = "0"
+    try:
+        yield
+    finally:
+        del os.environ["SOURCE_DATE_EPOCH"]
+        if before is not None:
+            os.environ["SOURCE_DATE_EPOCH"] = before
