@@ -8,7 +8,7 @@ them, another draw for each seed; 2002 chooses the threshold, 2003 is the test. 
 run. What was trained and scored is kept below --work by the digest of its specification, and a run that was
 cut off goes on from its last checkpoint. Intervals are 95% by case (percentile bootstrap) of the mean over the seeds,
 ± is the standard deviation between the seeds.
-"both" is the mean of the two sides' log-odds: a measurement beside, not what the platform's adapter answers.
+"network" is the recipe's adapter without the words beside it (training.word_weights), where the recipe has them.
 --cuts trains no model: it says what a bound on the tokens leaves of the reports, and what TF-IDF makes of the rest.
 """
 
@@ -100,15 +100,22 @@ def by_recipe(
     seed: int,
     threads: int,
     work: Path,
+    alone: bool = False,
 ) -> Scores:
-    """The recipe trained from its base through `pvcore.training.train`, and asked about every held-out case."""
+    """The recipe trained from its base through `pvcore.training.train`, and asked about every held-out case.
+
+    `alone` leaves out the words beside the network.
+    """
     from pvcore.inference.base import resolve_base
     from pvcore.inference.predict import load
     from pvcore.training import train as training
 
     settings = {key: recipe[key] for key in ("base", "quantisation", "lora", "text", "training", "mixture")}
     asked = Specification("seriousness", recipe["family"], settings, dataset=rows_digest(train), seed=seed)
-    kept = work / f"scores-{digest([asked.digest, *(rows_digest(rows) for rows in held.values())])}.json"
+    part = ["network"] if alone else []
+    kept = (
+        work / f"scores-{digest([asked.digest, *part, *(rows_digest(rows) for rows in held.values())])}.json"
+    )
     if not kept.is_file():
         base = resolve_base(recipe["base"]["source"], recipe["base"]["digest"])
         adapter = work / f"adapter-{asked.digest}"
@@ -116,20 +123,11 @@ def by_recipe(
             # The benchmark chooses its threshold itself, as for TF-IDF, so no tune split is given here.
             training.train(asked, {"train": train}, base=base, workdir=work, output=adapter, threads=threads)
         model = load(adapter, base)
+        if alone:
+            model.word_weights = None
         write(kept, {s: [p.score for p in model.predict(r, threads=threads)] for s, r in held.items()})
     found: Scores = json.loads(kept.read_text("utf-8"))
     return found
-
-
-def by_both(first: Scores, second: Scores) -> Scores:
-    """The mean of both sides' log-odds as a probability: what each knows that the other does not."""
-
-    def joined(a: list[float], b: list[float]) -> list[float]:
-        both = np.clip(np.array([a, b]), 1e-9, 1 - 1e-9)
-        odds = np.log(both / (1 - both)).mean(axis=0)
-        return (1 / (1 + np.exp(-odds))).tolist()
-
-    return {split: joined(first[split], second[split]) for split in first}
 
 
 def frame(held: dict[str, list[Example]], scores: Scores) -> pd.DataFrame:
@@ -184,16 +182,23 @@ def measure(options: argparse.Namespace, recipe: dict[str, Any], say: Say) -> li
     for size in options.rows:
         seeds = options.seeds if size is not None and size <= MANY_SEEDS else 1
         rows = f"{size:,} rows" if size is not None else "all rows"
-        ours, theirs, both = f"recipe, {rows}", f"TF-IDF, {rows}", f"both, {rows}"
-        against += [(ours, theirs), (both, theirs)]
-        made |= {ours: [], theirs: [], both: []}
+        ours, theirs = f"recipe, {rows}", f"TF-IDF, {rows}"
+        sides = (
+            {ours: False, f"network, {rows}": True}
+            if recipe["training"].get("word_weights")
+            else {ours: False}
+        )
+        against += [(side, theirs) for side in sides]
+        made |= {name: [] for name in (*sides, theirs)}
         for seed in range(seeds):
             train = draw(years, size, seed)
             words = by_words(train, held, options.work)
             made[theirs].append(frame(held, words))
-            scores = by_recipe(recipe, train, held, seed=seed, threads=options.threads, work=options.work)
-            made[ours].append(frame(held, scores))
-            made[both].append(frame(held, by_both(scores, words)))
+            for side, alone in sides.items():
+                scores = by_recipe(
+                    recipe, train, held, seed=seed, threads=options.threads, work=options.work, alone=alone
+                )
+                made[side].append(frame(held, scores))
             say(
                 f"{rows}, seed {seed}: AP {METRICS[1](made[ours][-1]):.3f} beside {METRICS[1](made[theirs][-1]):.3f}"
             )

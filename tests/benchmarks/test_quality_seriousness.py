@@ -55,35 +55,31 @@ def test_a_recipe_is_changed_value_by_value(benchmark: ModuleType) -> None:
     assert recipe["training"]["epochs"] == 2
 
 
-def test_the_table_pairs_both_sides_on_the_same_cases(
-    benchmark: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("words", [False, True])
+def test_the_table_pairs_all_sides_on_the_same_cases(
+    benchmark: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: bool
 ) -> None:
     """A side that is always right beside TF-IDF trained on too little: seeds, difference and baseline of all rows."""
     monkeypatch.setattr(benchmark, "read_year", lambda folder, year, work: reports(str(year), 40))
     seeds = []
 
-    def perfect(recipe: Any, train: Any, held: Any, *, seed: int, threads: int, work: Path) -> Any:
-        seeds.append(seed)
+    def perfect(recipe: Any, train: Any, held: Any, *, seed: int, alone: bool, **others: Any) -> Any:
+        seeds.append((seed, alone))
         return {split: [float(row.label == "serious") for row in rows] for split, rows in held.items()}
 
     monkeypatch.setattr(benchmark, "by_recipe", perfect)
     options = argparse.Namespace(
         folder=tmp_path, rows=[12], seeds=2, tune=30, test=None, threads=1, resamples=50, work=tmp_path
     )
-    lines = benchmark.measure(options, {}, lambda line: None)
-    assert seeds == [0, 1]
+    lines = benchmark.measure(options, {"training": {"word_weights": words}}, lambda line: None)
+    assert seeds == ([(0, False), (0, True), (1, False), (1, True)] if words else [(0, False), (1, False)])
     assert lines[0].startswith("40 reports of 2003, 35.0% serious; threshold from 30 of 2002")
     named = {line.split("|")[1].strip(): line for line in lines[4:]}
     ours = "recipe, 12 rows"
-    both, words = "both, 12 rows", "TF-IDF, 12 rows"
-    differences = {f"{ours} less {words}", f"{both} less {words}"}
-    assert set(named) == {ours, words, both, "TF-IDF, all rows"} | differences
+    theirs = "TF-IDF, 12 rows"
+    sides = {ours, "network, 12 rows"} if words else {ours}
+    assert set(named) == {*sides, theirs, "TF-IDF, all rows"} | {f"{side} less {theirs}" for side in sides}
     assert named[ours].count("1.000 [1.000, 1.000] ±0.000") == 3
-
-
-def test_both_sides_together_are_the_mean_of_their_log_odds(benchmark: ModuleType) -> None:
-    found = benchmark.by_both({"test": [0.9, 0.5, 1.0]}, {"test": [0.1, 0.9, 0.5]})
-    assert found["test"] == pytest.approx([0.5, 0.75, 1 / (1 + 1e-9**0.5)], abs=1e-6)
 
 
 def test_intervals_are_by_case_and_hold_the_value(benchmark: ModuleType) -> None:
