@@ -100,7 +100,8 @@ def vaers(folder: Path, options: argparse.Namespace) -> Task:
         metric=metrics.average_precision(seriousness.POSITIVE, "AP"),
         settings=recipe(
             "vaers/seriousness", text__max_tokens=128, training__epochs=2, training__learning_rate=1.5e-3,
-            training__max_rows=None, training__checkpoint_every=10_000, quantisation__compute="bfloat16",
+            training__max_rows=None, training__word_weights=False, training__checkpoint_every=10_000,
+            quantisation__compute="bfloat16",
         ),
     )  # fmt: skip
 

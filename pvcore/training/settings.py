@@ -143,6 +143,9 @@ class MixtureSettings(Section):
     rate: float = Field(
         default=0.3, gt=0, description="learning rate of an update, times that of a start from the base"
     )
+    pairs: Share = Field(
+        default=1.0, description="dictionary pairs of an update, times training.dictionary_pairs"
+    )
     keep: int = Field(
         default=8, ge=0, description="rows of each label and slice that any sampling keeps at least"
     )

@@ -183,12 +183,17 @@ def environment(threads: int | None = None, processes: int = 1) -> dict[str, str
 
 
 def _settings(specification: Specification, parent: Path | None) -> Sections:
-    """The recipe's sections; an update learns more slowly, because it has more to lose than a start."""
+    """The recipe's sections. An update learns more slowly, because it has more to lose than a start, and sees fewer of
+    the dictionary's pairs, of which its parent saw others.
+    """
     found = sections(specification.settings)
     if parent is None:
         return found
-    rate = found.training.learning_rate * found.mixture.rate
-    return found.model_copy(update={"training": found.training.model_copy(update={"learning_rate": rate})})
+    update = {
+        "learning_rate": found.training.learning_rate * found.mixture.rate,
+        "dictionary_pairs": round(found.training.dictionary_pairs * found.mixture.pairs),
+    }
+    return found.model_copy(update={"training": found.training.model_copy(update=update)})
 
 
 def _card(specification: Specification, settings: Sections, task: Problem, base: Path) -> Card:

@@ -118,6 +118,23 @@ def test_an_update_learns_at_its_own_rate(tiny_base, specify, rows, train):
         assert any(not torch.allclose(after[n], before[n], atol=1e-6) for n in before) == moved
 
 
+def test_an_update_shows_a_share_of_the_dictionary_pairs(tiny_base, specify, verbatims, terms, train):
+    """Its parent saw others."""
+    ask = {
+        "training__epochs": 1,
+        "training__dictionary_pairs": 20,
+        "training__batch": 4,
+        "lora__dropout": 0.0,
+    }
+    first = train(specify(tiny_base, "coding", **ask), verbatims, base=tiny_base, terms=terms)
+    steps = {share: (len(verbatims) + round(20 * share)) // 4 for share in (0.0, 0.4, 1.0)}
+    assert len(first.curve) == steps[1.0]
+    for share, number in steps.items():
+        asked = specify(tiny_base, "coding", parent=first, mixture__pairs=share, **ask)
+        made = train(asked, verbatims, base=tiny_base, terms=terms, parent=first.adapter)
+        assert len(made.curve) == number
+
+
 def test_a_parent_of_another_shape_is_refused_with_all_differences(tiny_base, specify, rows, train):
     parent = train(specify(tiny_base), rows(16, 1), base=tiny_base)
     asked = specify(tiny_base, parent=parent, lora__rank=8, lora__targets=["query"])
