@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FILE = "word_weights.safetensors"
 """Places, rarities and weights, beside the adapter; no other program reads it."""
 PLACES = 2**20
-"""Of the hash: of 100,000 narratives of VAERS one word or pair in three shares its place with another."""
+"""Of the hash, a million: 124,273 narratives of VAERS have 217,359 words and word pairs that two of them have."""
 AT_ONCE = 1000
 """Texts of which the words are held at the same time: eight times the texts themselves."""
 
