@@ -88,9 +88,8 @@ def announce() -> None:
         elif entry.kind == "Quarantined":
             told = {"object": body["object"]["key"], "report": body["report"]}
             events.append(_event("pv.inbox.quarantined", "pv.inbox", told))
-        elif (
-            body["digest"] in dictionaries.known_releases(workspace).values()
-        ):  # another language starts no update
+        # Another language starts no update.
+        elif body["digest"] in dictionaries.known_releases(workspace).values():
             told = {"version": body["version"], "digest": body["digest"]}
             events.append(_event("pv.release.admitted", f"pv.release.{body['version']}", told))
     if batches:

@@ -84,9 +84,8 @@ def make_batch(
     said = tuple(sorted(annotations, key=_place))
     taken_back = tuple(sorted(set(nullified)))
     hashed = hashlib.sha256()
-    for piece in _pieces(
-        ordered, said, taken_back
-    ):  # never all bytes at once: a batch of 2 GB has its records only
+    # Never all bytes at once: a batch of 2 GB has its records only.
+    for piece in _pieces(ordered, said, taken_back):
         hashed.update(piece)
     left_out = dict(sorted((dropped or {}).items()))
     return Batch(name, format, hashed.hexdigest(), ordered, said, left_out, taken_back)

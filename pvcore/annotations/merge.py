@@ -204,9 +204,8 @@ class Pool:
         return kept, said
 
     def _nullify(self, what: str, number: int) -> None:
-        if (
-            number
-        ):  # counts are part of a dataset's digest: where nothing was taken back it is what it always was
+        # Counts are part of a dataset's digest: where nothing was taken back it is what it always was.
+        if number:
             self.counts[what] += number
 
     def _drop(self, keys: Iterable[tuple[str, str, str, str]]) -> None:

@@ -156,11 +156,13 @@ def train(
             labels=PROBLEMS[asked.problem].labels,
         )
         given = {"train": mixed, "tune": tune}
-        # Wordings of nothing that neither this run nor one before it is trained on; words of all rows, whatever bounds
-        # those of the network: they cost little, and count as consumed. But of a sample alone where it is asked about.
-        there = {example.example_id for example in mixed}
-        known = examples["train"] if settings.training.word_weights is True else learned
-        given["known"] = [*mixed, *(e for e in known if e.example_id not in there)]
+        if settings.training.wordings or settings.training.word_weights:
+            # Wordings of nothing that neither this run nor one before it is trained on; words of all rows, whatever
+            # bounds those of the network: they cost little, and count as consumed. But of a sample alone where it is
+            # asked about.
+            there = {example.example_id for example in mixed}
+            known = examples["train"] if settings.training.word_weights is True else learned
+            given["known"] = [*mixed, *(e for e in known if e.example_id not in there)]
         base = base_folder(workspace, asked.settings["base"])
         work = Path(scratch, "rebuild") if rebuild else workspace.checkpoints
         result = train_with(

@@ -110,9 +110,8 @@ def looks_like_release(file: Path) -> bool:
             names = [PureWindowsPath(name).name.lower() for name in archive.namelist()]
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
         return "meddra" in file.name.lower()  # the watcher says what is wrong with it
-    named = re.match(
-        r"meddra[_ -]\d", file.name, re.IGNORECASE
-    )  # without a table, its reader says what is missing
+    # Without a table, its reader says what is missing.
+    named = re.match(r"meddra[_ -]\d", file.name, re.IGNORECASE)
     return "llt.asc" in names or "meddra_release.asc" in names or named is not None
 
 

@@ -85,9 +85,8 @@ def _body(
     metric = first_metric(workspace, problem)
     score = _score(workspace, asked, metric, found)
     rows = found.told.size
-    alike = [
-        e.body for e in past if e.body["metric"] == metric
-    ]  # a policy that changed may have another one first
+    # A policy that changed may have another metric first.
+    alike = [e.body for e in past if e.body["metric"] == metric]
     points = [Point(body["rows"], body["number"], body["score"]["value"]) for body in alike]
     points.append(Point(rows, len(past) + 1, score.value))
     curve = stopping.fitted(points)

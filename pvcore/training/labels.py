@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,6 +114,17 @@ def _rows(
         else:
             made.append(tensor[[before.index(origin) for origin in of]].mean(0))
     return torch.stack(made)
+
+
+def by_class(fitted: Any) -> tuple[Floats, Floats]:
+    """(weights, offsets) of a scikit-learn LogisticRegression, shapes (classes, features) and (classes,).
+
+    Of two classes it has one row, which is shared out.
+    """
+    weights, offsets = fitted.coef_, fitted.intercept_
+    if len(weights) == 1:
+        weights, offsets = np.vstack([-weights, weights]) / 2, np.concatenate([-offsets, offsets]) / 2
+    return weights, offsets
 
 
 def fit_rows(

@@ -11,6 +11,7 @@ from pvcore.inference.calibration import SMALLEST, best_temperature
 from pvcore.inference.predict import Model
 from pvcore.inference.word_weights import WordWeights, counts, features, mean, said
 from pvcore.records import Example
+from pvcore.training.labels import by_class
 
 SHARE = 0.5
 """Of the words without a tune split to choose it on."""
@@ -50,9 +51,7 @@ def fit(rows: Sequence[Example], labels: Sequence[str]) -> WordWeights | None:
     rarity = (np.log((1 + len(ordered)) / (1 + among[places])) + 1).astype(np.float32)
     with threadpool_limits(1):
         found = LogisticRegression(C=10.0, max_iter=1000).fit(features(counted, places, rarity), truth)
-    weights, offsets = found.coef_, found.intercept_
-    if len(weights) == 1:  # two classes: one row of weights, shared out
-        weights, offsets = np.vstack([-weights, weights]) / 2, np.concatenate([-offsets, offsets]) / 2
+    weights, offsets = by_class(found)
     return WordWeights(
         found.classes_.astype(np.int32), places, rarity,
         weights.astype(np.float32), offsets.astype(np.float32),

@@ -15,7 +15,7 @@ from pvcore.inference.text import Encoded, encode
 from pvcore.inference.windows import windows
 from pvcore.problems import Problem
 from pvcore.records import Example
-from pvcore.training.labels import fit_rows, unsettled
+from pvcore.training.labels import by_class, fit_rows, unsettled
 from pvcore.training.mixture import sample
 from pvcore.training.objectives.objective import Given, Objective, batch, content_digest, plan_by_length
 
@@ -119,9 +119,7 @@ def probe(network: Any, task: Problem, rows: Sequence[Example], given: Given) ->
         # Not standardised: the penalty keeps the head from leaning on features that hardly vary.
         regression = LogisticRegression(C=1.0, max_iter=1000)
         fitted = regression.fit(features, truth, shares)
-        rows_of, offsets = fitted.coef_, fitted.intercept_
-        if len(rows_of) == 1:  # two classes: one row of coefficients, shared out
-            rows_of, offsets = np.vstack([-rows_of, rows_of]) / 2, np.concatenate([-offsets, offsets]) / 2
+        rows_of, offsets = by_class(fitted)
         places = [int(label) for label in fitted.classes_]
         layer = {place: (rows_of[found], offsets[found]) for found, place in enumerate(places)}
         met, weight = (values[of] for values in known_criteria(task, rows))
