@@ -175,9 +175,11 @@ def train(
             threads=workspace.settings.threads,
             workdir=work,
             output=Path(scratch, "adapter"),
+            vectors=Path(scratch, "vectors.npz"),
             progress=progress,
         )
         files = put_folder(workspace.store, result.adapter)
+        _keep(workspace, files, asked.settings["base"], result.environment, Path(scratch, "vectors.npz"))
     before = {example.example_id for example in learned}
     replayed = sum(example.example_id in before for example in mixed)
     record = {
@@ -208,6 +210,30 @@ def train(
     if not rebuild:
         shutil.rmtree(workspace.checkpoints / specification, ignore_errors=True)
     return entry.body
+
+
+def _keep(
+    workspace: Workspace,
+    files: Mapping[str, Any],
+    base: Mapping[str, Any],
+    environment: Mapping[str, str],
+    made: Path,
+) -> None:
+    """Leave the vectors that training made of the terms to those who ask the adapter next."""
+    from pvcore.inference import kept
+
+    if vectors := kept.read(made):
+        kept.put(workspace.state / "vectors", _vectors(files, base, environment, False), vectors)
+
+
+def _vectors(
+    files: Mapping[str, Any], base: Mapping[str, Any], environment: Mapping[str, str], exact: bool
+) -> str:
+    """The name of the vectors that an adapter makes of terms.
+
+    They depend on the weights, the code, the machine and the way; on nothing that was asked.
+    """
+    return digest([files, base, code_digest(), environment, exact])
 
 
 def base_folder(workspace: Workspace, base: Mapping[str, Any]) -> Path:
@@ -249,8 +275,7 @@ def opened(
 
     threads = workspace.settings.threads
     one_by_one = workspace.settings.exact if exact is None else exact
-    # A vector depends on the weights, the code, the machine and the way; on nothing that was asked.
-    name = digest([files, base, code_digest(), environment(threads), one_by_one])
+    name = _vectors(files, base, environment(threads), one_by_one)
     with tempfile.TemporaryDirectory(prefix="pv-predict-") as folder:
         adapter = get_folder(workspace.store, files, Path(folder, "adapter"))
         model = load(adapter, base_folder(workspace, base))

@@ -6,7 +6,7 @@ import contextlib
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,16 +25,22 @@ def on_disk(model: Model, folder: Path, name: str) -> Iterator[None]:
     counts as none.
     """
     file = folder / f"{name}.npz"
-    model.kept.update(_read(file))
+    model.kept.update(read(file))
     before = len(model.kept)
     yield
     if len(model.kept) > before:
-        _write(file, model.kept)
-        for old in sorted(folder.glob("*.npz"), key=lambda f: f.stat().st_mtime)[:-MOST]:
-            old.unlink(missing_ok=True)
+        put(folder, name, model.kept)
 
 
-def _read(file: Path) -> dict[str, np.ndarray]:
+def put(folder: Path, name: str, vectors: Mapping[str, np.ndarray]) -> None:
+    """Keep vectors under a name, and no more than the newest MOST."""
+    write(folder / f"{name}.npz", vectors)
+    for old in sorted(folder.glob("*.npz"), key=lambda f: f.stat().st_mtime)[:-MOST]:
+        old.unlink(missing_ok=True)
+
+
+def read(file: Path) -> dict[str, np.ndarray]:
+    """Vectors by name; none of a file that is not there or cannot be read."""
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
             return dict(zip(stored["names"].tolist(), stored["vectors"], strict=True))
@@ -42,7 +48,8 @@ def _read(file: Path) -> dict[str, np.ndarray]:
         return {}
 
 
-def _write(file: Path, kept: dict[str, np.ndarray]) -> None:
+def write(file: Path, kept: Mapping[str, np.ndarray]) -> None:
+    """Write vectors whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     names = sorted(kept)
     handle, work = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)

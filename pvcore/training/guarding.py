@@ -41,7 +41,6 @@ def calibrated(
     # Only the texts count here, so one term is enough: a whole dictionary takes minutes to embed.
     one = None if terms is None else terms.iloc[:1]
     prototypes = features(model, model.head.answers(model, [row.text for row in chosen], one))
-    model.kept.clear()
     found = model.head.answers(model, [row.text for row in tune], terms)
     model.prototypes = unit(prototypes)
     far = [value for value in distances(model, found) if value is not None]

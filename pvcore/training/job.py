@@ -42,10 +42,11 @@ def write(
     output: Path,
     parent: Path | None = None,
     terms: pd.DataFrame | None = None,
+    vectors: Path | None = None,
     threads: int | None = None,
 ) -> None:
     """Write the arguments of `train` down as a job."""
-    places = {"base": base, "workdir": workdir, "output": output, "parent": parent}
+    places = {"base": base, "workdir": workdir, "output": output, "parent": parent, "vectors": vectors}
     job = {
         "specification": dataclasses.asdict(specification),
         "examples": {split: [dataclasses.asdict(row) for row in rows] for split, rows in examples.items()},

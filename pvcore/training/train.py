@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from pvcore.errors import TrainingError
 from pvcore.evaluation.compare import frame
-from pvcore.inference import backend
+from pvcore.inference import backend, kept
 from pvcore.inference.base import beside_digests
 from pvcore.inference.card import Card
 from pvcore.inference.heads import head_for
@@ -84,6 +84,7 @@ def train(
     output: Path,
     parent: Path | None = None,
     terms: pd.DataFrame | None = None,
+    vectors: Path | None = None,
     progress: loop.Progress | None = None,
     threads: int | None = None,
 ) -> TrainResult:
@@ -93,8 +94,9 @@ def train(
     `training.wordings` those of `examples["known"]`, all rows that might be trained on (default: those that are),
     become further names of their terms; with `training.word_weights` the words of all of them are weighed. `base` and
     `parent` are folders that were resolved and verified. `terms` (llt_code, llt_name, pt_code of the current LLTs) is
-    needed for rankings. The adapter appears in `output` whole. `progress` is called with (step, steps, loss). Raises
-    TrainingError and LeakageError.
+    needed for rankings. The adapter appears in `output` whole. The vectors of terms that the finished network makes on
+    the way are left in the file `vectors` (pvcore.inference.kept). `progress` is called with (step, steps, loss).
+    Raises TrainingError and LeakageError.
     """
     started = time.monotonic()
     settings, task = _settings(specification, parent), problem(specification.problem)
@@ -121,9 +123,10 @@ def train(
         )
 
         def finish() -> tuple[dict[str, str], dict[str, float], float]:
-            if settings.training.wordings:
-                model.wordings = wordings(model, known)
+            model.kept.clear()  # the network has changed since the last look
             with model.remembering():
+                if settings.training.wordings:
+                    model.wordings = wordings(model, known)
                 if settings.training.word_weights:
                     word_weights.add(model, known, tune)
                 model.card = _with_threshold(model, tune, terms)
@@ -133,6 +136,8 @@ def train(
                     network, output, model.card, prototypes, model.wordings, model.word_weights
                 )
                 measured = _measure(model, task, tune, terms, threads) if tune else {}
+                if vectors is not None and model.head.vectors and model.kept:
+                    kept.write(vectors, model.kept)
                 return files, measured, model.card.word_share
 
         files, measured, share = processes.once(finish)
@@ -265,7 +270,6 @@ def _prepare(
 def _with_threshold(model: Model, tune: Sequence[Example], terms: pd.DataFrame | None) -> Card:
     card = model.card
     if model.head.threshold and tune:
-        model.kept.clear()  # the network has changed since
         return dataclasses.replace(card, threshold=model.head.threshold(model, tune, terms))
     if card.positive is None or model.head.probabilities is None:
         return card

@@ -34,9 +34,8 @@ def answers(model: Model, texts: Sequence[str], terms: pd.DataFrame | None) -> l
     codes, vectors, of = names(model, terms)
     own = len(codes)
     less = np.where(np.arange(len(of)) < own, 0.0, LESS)
-    parts = [put(model.tokenizer, text, model.card) for text in texts]
-    asked = [windows[0] for windows in parts]
-    queries = pooled_embeddings(model.network, model.tokenizer, parts)
+    asked = [put(model.tokenizer, text, model.card)[0] for text in texts]
+    queries = vectors_of(model, texts)
     results = []
     found = nearest(queries, vectors, RANKED, of=of, less=less)
     for query, item, best in zip(queries, asked, found, strict=True):
@@ -67,9 +66,18 @@ def names(model: Model, terms: pd.DataFrame) -> tuple[list[str], Floats, NDArray
 def wordings(model: Model, rows: Sequence[Example]) -> Wordings:
     """What the rows call their terms, as the network sees it."""
     found = distinct(rows)
-    parts = [put(model.tokenizer, text, model.card) for text, _ in found]
-    vectors = pooled_embeddings(model.network, model.tokenizer, parts)
-    return Wordings(tuple(code for _, code in found), vectors)
+    return Wordings(tuple(code for _, code in found), vectors_of(model, [text for text, _ in found]))
+
+
+def vectors_of(model: Model, texts: Sequence[str]) -> Floats:
+    """Unit vectors of texts, shape (texts, hidden size)."""
+
+    def ask(new: Sequence[str]) -> list[Floats]:
+        parts = [put(model.tokenizer, text, model.card) for text in new]
+        return list(pooled_embeddings(model.network, model.tokenizer, parts))
+
+    found = model.once(texts, ask)
+    return np.stack(found) if found else np.zeros((0, 1), np.float32)
 
 
 def embedded(model: Model, terms: pd.DataFrame) -> tuple[list[str], Floats]:

@@ -210,6 +210,19 @@ def test_the_same_cases_scored_twice_are_the_same_bytes(told: Any) -> None:
     assert all(p.confidence is not None and p.guardrails for p in (*first, *coded))
 
 
+def test_who_asks_a_coding_model_finds_the_vectors_that_its_training_left(told: Any) -> None:
+    """Under the same name: had anybody looked under another, a file of that name would be there too."""
+    ws = told.workspace
+    runs = [e.body for e in ws.ledger.entries() if e.kind == "Trained" and e.body["problem"] == "coding"]
+    bases = [candidate.load_specification(ws, run["specification"]).settings["base"] for run in runs]
+    left = {
+        candidate._vectors(run["files"], base, run["environment"], False)
+        for run, base in zip(runs, bases, strict=True)
+    }
+    there = {file.stem for file in (ws.state / "vectors").glob("*.npz")}
+    assert there and there <= left
+
+
 def test_a_person_reads_terms_by_their_names_and_pts(
     told: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from pvcore.errors import LeakageError, TrainingError
-from pvcore.inference import wordings
+from pvcore.inference import kept, wordings
 from pvcore.inference.predict import load
 from pvcore.records import Example
 
@@ -84,3 +84,24 @@ def test_a_terms_own_words_are_that_term(tiny_base, specify, verbatims, terms, t
     made = train(asked, verbatims, base=tiny_base, terms=terms, known=[*verbatims, *other])
     found = load(made.adapter, tiny_base).predict([(name, name) for name in names], terms=terms)
     assert [p.answer for p in found] == list(names.values())
+
+
+def test_what_training_made_of_the_terms_is_what_the_adapter_makes(
+    tiny_base, specify, verbatims, terms, train, tmp_path
+):
+    """To the last bit, so that who asks it next need not make them again; each text is asked about once."""
+    asked = specify(
+        tiny_base, "coding", training__epochs=1, training__wordings=True, training__evaluate_every=1
+    )
+    held = [
+        dataclasses.replace(r, example_id=f"h{i}", case_id=f"h{i}", cluster=f"h{i}", text=f"held {r.text}")
+        for i, r in enumerate(verbatims)
+    ]
+    made = train(asked, verbatims, held, base=tiny_base, terms=terms, vectors=tmp_path / "vectors.npz")
+    left = kept.read(tmp_path / "vectors.npz")
+    model = load(made.adapter, tiny_base)
+    model.predict(held[:1], terms=terms)
+    assert set(left) == set(terms["llt_name"])
+    assert {name: v.tobytes() for name, v in left.items()} == {
+        name: v.tobytes() for name, v in model.kept.items()
+    }
