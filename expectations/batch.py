@@ -188,9 +188,9 @@ def coding_rows(annotations: Sequence[Annotation], known: Mapping[str, Dictionar
 
 
 def _seriousness(a: Annotation) -> dict[str, Any]:
-    serious, criteria = a.value.get("serious"), a.value.get("criteria") or ()
+    serious, criteria = a.value.get("serious"), a.value.get("criteria", ())
     if not isinstance(criteria, list | tuple):
-        criteria = (_text(criteria),)
+        criteria = ()  # which makes the value unusable
     return {
         "serious": json.dumps(serious),
         "unknown_criterion": _unknown(criteria),

@@ -25,8 +25,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pvcore.annotations.spans import EXTRACTION as NAME
 from pvcore.annotations.spans import find
@@ -85,6 +85,15 @@ def parse(answer: str) -> str:
     if foreign:
         raise ValueError(f"expected the labels {', '.join(LABELS)}, found {', '.join(foreign)}")
     return written(marked)
+
+
+def fault(value: Mapping[str, Any], narrative: str) -> str | None:
+    """What is wrong with an annotation's value: its form, or a place that the narrative does not have."""
+    try:
+        _refuse_outside(marked_of(value), narrative)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def slices(text: str, marked: Marked | None = None) -> tuple[str, ...]:
@@ -214,6 +223,7 @@ EXTRACTION = Problem(
     questions=questions,
     slices=slices,
     judged=judged,
+    fault=fault,
     metrics={
         metric.name: metric
         for metric in (

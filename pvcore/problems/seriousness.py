@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 NAME = "seriousness"
 LABELS = ("non-serious", "serious")
 POSITIVE = "serious"
+KEYS = ("serious", "criteria", "unknown")
+"""What an annotation's value may say."""
 ASKED = {
     "death": " death:",
     "life_threatening": " life-threatening:",
@@ -93,6 +95,18 @@ def judged(value: Mapping[str, Any]) -> dict[str, bool]:
         return {}
     unknown = set(value.get("unknown") or ())
     return {name: name in named for name in CRITERIA if name in named or name not in unknown}
+
+
+def fault(value: Mapping[str, Any], narrative: str = "") -> str | None:
+    """What is wrong with an annotation's value, but for what the suite `batch` says of `serious` and `criteria`."""
+    if odd := sorted(map(str, value.keys() - KEYS)):
+        return f"{', '.join(odd)}, expected {', '.join(KEYS)} and nothing else"
+    criteria, unknown = (value.get(name, []) for name in KEYS[1:])
+    if not isinstance(criteria, list | tuple):
+        return f"criteria {criteria!r}, expected a list"
+    if not isinstance(unknown, list | tuple) or not set(map(str, unknown)) <= set(CRITERIA):
+        return f"unknown {unknown!r}, expected a list of {', '.join(CRITERIA)}"
+    return None
 
 
 def slices(text: str, age_years: float | None = None) -> tuple[str, ...]:
@@ -171,4 +185,5 @@ SERIOUSNESS = Problem(
         )
     },
     criteria=ASKED,
+    fault=fault,
 )

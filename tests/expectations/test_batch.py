@@ -60,7 +60,12 @@ BROKEN: list[tuple[str, Change, str]] = [
     ("serious-is-yes-or-no", said(0, value={"serious": 1}), "case US-0, seriousness by ann"),
     ("serious-is-yes-or-no", said(0, value={}), "case US-0, seriousness by ann"),
     ("criteria-known", said(0, value={"serious": True, "criteria": ["dead"]}), "case US-0, seriousness by ann"),
-    ("criteria-known", said(0, value={"serious": True, "criteria": 7}), "case US-0, seriousness by ann"),
+    ("value-usable", said(0, value={"serious": True, "criteria": 7}), "case US-0, seriousness by ann"),
+    ("value-usable", said(0, value={"serious": True, "criteria": "death"}), "case US-0, seriousness by ann"),
+    ("value-usable", said(0, value={"serious": True, "criteria": None}), "case US-0, seriousness by ann"),
+    ("value-usable", said(0, value={"serious": True, "unknown": ["deth"]}), "case US-0, seriousness by ann"),
+    ("value-usable", said(0, value={"serious": True, "unknown": None}), "case US-0, seriousness by ann"),
+    ("value-usable", said(0, value={"serious": True, "critera": ["death"]}), "case US-0, seriousness by ann"),
     ("criteria-fit-label", said(0, value={"serious": False, "criteria": ["death"]}), "case US-0, seriousness by ann"),
     ("code-shape", said(1, value={"llt_code": "9000001"}), "case US-0, coding by ann"),
     ("code-shape", said(1, value={"llt_code": 90000001}), "case US-0, coding by ann"),
@@ -224,5 +229,22 @@ def test_real_reports_are_fit(shared: Path) -> None:
 
 
 def test_marked_spans_are_a_known_problem(batch: Any) -> None:
-    found = Annotation(batch.cases[0].case_id, EXTRACTION, {"spans": []}, "ann")
-    assert validate_batch(dataclasses.replace(batch, annotations=(*batch.annotations, found))).success
+    assert _with_spans(batch, {"spans": []}).success
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"span": []},
+        {"spans": "rash"},
+        {"spans": [{"from": 1, "to": 2, "label": "Drug"}]},
+        {"spans": [{"start": 1, "end": 100_000, "label": "Drug"}]},
+    ],
+)
+def test_marked_spans_that_cannot_be_used_refuse_the_batch(batch: Any, value: dict[str, Any]) -> None:
+    assert failed(_with_spans(batch, value)) == {"value-usable"}
+
+
+def _with_spans(batch: Any, value: dict[str, Any]) -> Validation:
+    found = Annotation(batch.cases[0].case_id, EXTRACTION, value, "ann")
+    return validate_batch(dataclasses.replace(batch, annotations=(*batch.annotations, found)))
