@@ -26,12 +26,12 @@ def retrain(problem: str = "", dataset: str = "", scratch: bool = False) -> list
         if built is None:
             return ["no labelled cases yet"]
         dataset = built
-        data.validate_dataset(dataset)
     if not problem:
         return retrain_all(dataset, scratch)
     specification = candidate.specify(problem, dataset, scratch)
     if specification is None:
         return [f"{problem}: the dataset has no labels for it, or its champion was trained on them"]
+    data.validate_for(problem, dataset)  # here, so that too few labels of one problem stop no other
     runs.wait_for(runs.start_once("train/train", {"specification": specification}, key=specification))
     candidate.training_curve(specification)
     evaluation = candidate.evaluate(specification)

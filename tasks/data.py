@@ -74,12 +74,12 @@ def build_dataset(version: str, mappings: list[str]) -> str | None:
 
 
 @task(cache_policy=NO_CACHE)
-def validate_dataset(dataset: str) -> None:
-    """Great Expectations over the training set of every problem. Raises with all faults."""
-    for problem, (cases, labels, examples, dictionary) in data.training_sets(open_workspace(), dataset):
-        validation = validate_training_set(cases, labels, examples, problem=problem, dictionary=dictionary)
-        show(f"training-set-{problem}-{dataset[:12]}", validation.markdown(), f"Validation: {problem}")
-        validation.require()
+def validate_for(problem: str, dataset: str) -> None:
+    """Great Expectations over the training set of a problem. Raises with all faults."""
+    cases, labels, examples, dictionary = data.training_set(open_workspace(), problem, dataset)
+    validation = validate_training_set(cases, labels, examples, problem=problem, dictionary=dictionary)
+    show(f"training-set-{problem}-{dataset[:12]}", validation.markdown(), f"Validation: {problem}")
+    validation.require()
 
 
 @task(cache_policy=NO_CACHE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -100,14 +100,11 @@ def refuse_leakage(workspace: Workspace, dataset: str, train: Sequence[Example])
     )
 
 
-def training_sets(workspace: Workspace, dataset: str) -> Iterator[tuple[str, Any]]:
-    """For each recipe whose problem the dataset has labels for: (problem, (cases, labels, examples, dictionary))."""
+def training_set(
+    workspace: Workspace, problem: str, dataset: str
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, list[Example]], Dictionary | None]:
+    """What a problem learns from in a dataset: cases, its labels, its examples by split, the dictionary."""
     loaded = datasets.load(workspace.store, dataset)
     dictionary = dictionaries.by_digest(workspace, dictionary_digest(workspace, dataset))
-    for problem in workspace.recipes():
-        found = examples(workspace, problem, dataset)
-        if any(found.values()):
-            yield (
-                problem,
-                (loaded.cases, loaded.labels[loaded.labels["problem"] == problem], found, dictionary),
-            )
+    labels = loaded.labels[loaded.labels["problem"] == problem]
+    return loaded.cases, labels, examples(workspace, problem, dataset), dictionary

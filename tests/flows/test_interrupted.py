@@ -82,7 +82,7 @@ def test_an_update_that_was_cut_off_after_its_dataset_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(flow.data, "validate_dataset", unplugged)
+        patch.setattr(flow, "retrain_all", unplugged)
         with pytest.raises(KeyboardInterrupt):
             flow.meddra_update("90.0")
     assert len(town.entries("DatasetBuilt")) == 1 and not started

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,12 @@ import pytest
 import yaml
 
 from flows import retrain as flow
-from pvcore.config import init_workspace
+from pvcore.annotations import table
+from pvcore.config import init_workspace, open_workspace
+from pvcore.cycle import admission, building, inbox
 from pvcore.cycle import candidate as candidates
+from pvcore.errors import InputError
+from pvcore.records import Annotation, Case
 from pvcore.registry.state import State
 
 DATASET = "d" * 64
@@ -99,3 +104,39 @@ def test_a_failure_hides_no_other(started: Started) -> None:
     del started.failing["seriousness"]
     state = flow.retrain_all(DATASET)
     assert state.is_failed() and state.message == "coding: no memory; seriousness: Completed"
+
+
+def test_too_few_labels_of_one_problem_stop_no_other(
+    root: Path, started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = _built(root)
+    monkeypatch.setattr(flow.data, "adopted_version", lambda: None)
+    monkeypatch.setattr(flow.data, "build_dataset", lambda version, mappings: dataset)
+    assert flow.retrain.fn() == [f"{problem}: Completed" for problem in ("seriousness", "triage")]
+    monkeypatch.setattr("tasks.data.show", lambda *page: None)
+    flow.data.validate_for.fn("seriousness", dataset)
+    monkeypatch.setattr(flow.data, "validate_for", flow.data.validate_for.fn)
+    monkeypatch.setattr(flow.candidate, "specify", flow.candidate.specify.fn)
+    with pytest.raises(InputError, match="training set of triage"):
+        flow.retrain.fn("triage", dataset)
+
+
+def _built(root: Path) -> str:
+    """A dataset of sixty labels of seriousness and three of triage, for which there is a recipe now."""
+    (root / "recipes" / "coding.yaml").unlink()
+    shipped = resources.files("pvcore.recipes") / "triage.yaml"
+    (root / "recipes" / "triage.yaml").write_text(shipped.read_text("utf-8"))
+    words = ("rash", "fever", "cough", "itch", "thirst", "nausea")
+    cases = [Case(f"US-{n}", f"{words[n % 6]} on day {n}, with {words[n * 7 % 5]}.") for n in range(60)]
+    said = [
+        Annotation(c.case_id, "seriousness", {"serious": n % 2 == 0}, "jane") for n, c in enumerate(cases)
+    ]
+    said += [Annotation(c.case_id, "triage", {"class": "non-expedited"}, "jane") for c in cases[:3]]
+    table.write(cases, said, root / "first.csv")
+    workspace = open_workspace(root, settle_seconds=0.0)
+    inbox.put(workspace, "annotations", [root / "first.csv"])
+    (found,) = inbox.look(workspace, "annotations")
+    admission.admit_batch(workspace, found, inbox.read_batch(workspace, found), b"{}")
+    built = building.build_dataset(workspace, None, [])
+    assert built
+    return built.digest

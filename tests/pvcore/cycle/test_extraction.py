@@ -71,9 +71,8 @@ def test_a_cycle_of_extraction(town: Any) -> None:
     admission.admit_batch(ws, found, batch, checked.to_json())
     built = building.build_dataset(ws, None, [])
     assert built
-    ((problem, parts),) = data.training_sets(ws, built.digest)
-    cases, labels, made, dictionary = parts
-    validate_training_set(cases, labels, made, problem=problem, dictionary=dictionary).require()
+    cases, labels, made, dictionary = data.training_set(ws, "extraction", built.digest)
+    validate_training_set(cases, labels, made, problem="extraction", dictionary=dictionary).require()
 
     specification = candidate.specify(ws, "extraction", built.digest)
     assert specification

@@ -143,11 +143,9 @@ def test_it_is_judged_beside_the_champion_and_tfidf(moved: Moved) -> None:
 
 
 def test_its_training_set_is_checked_against_the_dictionary(moved: Moved) -> None:
-    ((problem, parts),) = data.training_sets(moved.told.workspace, moved.second)
-    cases, labels, examples, dictionary = parts
-    assert problem == "pts"
-    validate_training_set(cases, labels, examples, problem=problem, dictionary=dictionary).require()
-    found = validate_training_set(cases, labels, examples, problem=problem, dictionary=moved.old)
+    cases, labels, examples, dictionary = data.training_set(moved.told.workspace, "pts", moved.second)
+    validate_training_set(cases, labels, examples, problem="pts", dictionary=dictionary).require()
+    found = validate_training_set(cases, labels, examples, problem="pts", dictionary=moved.old)
     unknown = [fault for fault in found.failures if "has no PT" in fault.what]
     assert unknown and all("MedDRA 90.0" in fault.what for fault in unknown)
 

@@ -84,14 +84,10 @@ def test_from_a_batch_to_a_decision(
     admission.admit_batch(ws, found, batch, checked.to_json())
     built = building.build_dataset(ws, None, [])
     assert built
-    ((problem, (cases, labels, examples, _)),) = data.training_sets(ws, built.digest)
-    validate_training_set(cases, labels, examples, problem=problem).require()
+    cases, labels, examples, _ = data.training_set(ws, "causality", built.digest)
+    validate_training_set(cases, labels, examples, problem="causality").require()
     specification = candidate.specify(ws, "causality", built.digest)
-    assert (
-        problem == "causality"
-        and specification
-        and candidate.specify(ws, "seriousness", built.digest) is None
-    )
+    assert specification and candidate.specify(ws, "seriousness", built.digest) is None
     trained = candidate.train(ws, specification)
     assert trained["rows"] == len(examples["train"]) > 100
     judged = judging.evaluation(ws, judging.evaluate(ws, specification))
