@@ -116,10 +116,12 @@ def _no_user(url: str | None) -> str | None:
 class Settings(BaseSettings):
     """What `pv.yaml` and the environment (`PV_STORE`, `PV_S3_ENDPOINT`, ...) may say."""
 
-    model_config = SettingsConfigDict(env_prefix="PV_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="PV_", env_ignore_empty=True, extra="forbid", frozen=True)
 
     store: str = Field(
-        default=f"{STATE}/store", description="folder (relative to the workspace) or s3://bucket/prefix"
+        default=f"{STATE}/store",
+        min_length=1,
+        description="folder (relative to the workspace) or s3://bucket/prefix",
     )
     s3_endpoint: str | None = Field(default=None, description="URL of an S3 server that is not AWS")
     s3: ObjectSettings = Field(
@@ -199,7 +201,7 @@ def set_by_flag(assignments: Sequence[str]) -> None:
         name, equals, value = assignment.partition("=")
         if name in SECRETS:
             raise ConfigError(f"--set {name}: a secret is no flag. Set PV_{name.upper()} in the environment.")
-        if not equals or name not in Settings.model_fields:
+        if not equals or not value or name not in Settings.model_fields:
             known = ", ".join(n for n in Settings.model_fields if n not in SECRETS)
             raise ConfigError(f"--set {assignment}: expected NAME=VALUE with one of {known}.")
         os.environ[f"PV_{name.upper()}"] = value

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pvcore.config import SECRETS, Recipe, Settings, init_workspace, open_workspace
+from pvcore.config import SECRETS, Recipe, Settings, init_workspace, open_workspace, set_by_flag
 from pvcore.errors import ConfigError, NotFound
 from pvcore.problems import PROBLEMS
 
@@ -40,6 +40,20 @@ def test_flags_before_environment_before_file(root: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PV_SEED", "6")
     found = open_workspace(root, seed=7).settings
     assert (found.threads, found.meddra_policy, found.seed) == (3, 4, 7)
+
+
+def test_a_variable_that_is_empty_says_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`PV_STORE=$UNSET` made the workspace's own folder the store."""
+    (root / "pv.yaml").write_text("threads: 3\n")
+    for name in ("STORE", "THREADS", "UI_PORT"):
+        monkeypatch.setenv(f"PV_{name}", "")
+    opened = open_workspace(root)
+    assert opened.settings.threads == 3 and opened.store.url == (root / ".pv" / "store").as_uri()
+    with pytest.raises(ConfigError, match="expected NAME=VALUE"):
+        set_by_flag(["store="])
+    (root / "pv.yaml").write_text('store: ""\n')
+    with pytest.raises(ConfigError, match="store: String should have at least 1 character"):
+        open_workspace(root)
 
 
 def test_a_secret_in_a_file_is_refused_and_never_shown(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
