@@ -58,13 +58,14 @@ def next_(
     from pvcore.annotations import batch as batches
     from pvcore.config import open_workspace
     from pvcore.cycle import asking, targeting
+    from pvcore.cycle.phases import way
     from pvcore.registry.names import resolve
 
-    opened = open_workspace(workspace)
+    opened, chosen_by = open_workspace(workspace), way(how)
     problem = resolve(opened.store, opened.ledger, version).problem
     asking.require_suffix(problem, out)
     read = batches.read(pool, meddra_version=meddra_version)
-    chosen = targeting.next_cases(opened, version, read, size, how=how)  # type: ignore[arg-type]
+    chosen = targeting.next_cases(opened, version, read, size, how=chosen_by)
     config = asking.write(chosen, problem, out)
     row = {"file": str(out), "cases": len(chosen.cases), "known": chosen.known}
     row |= {"config": str(config)} if config else {}

@@ -23,6 +23,9 @@ from pvcore.records import Example, canonical
 from pvcore.registry.ledger import Entry
 from pvcore.training.specification import Specification
 
+LABELLED_BY = {"pts": "coding"}
+"""Problems whose labels follow from another one's annotations."""
+
 
 def dataset_entry(workspace: Workspace, dataset: str) -> Entry:
     """The ledger's record of a dataset. Raises NotFound."""
@@ -59,6 +62,17 @@ def examples(
         recipe = workspace.recipes().get(problem)
         settings = recipe.trained_by() if recipe else {}
     return _examples(workspace, problem, dataset, canonical(list(settings.get("table", ()))))
+
+
+def known_cases(workspace: Workspace, problem: str, dataset: str) -> set[str]:
+    """Cases of a dataset of which nobody needs to be asked: somebody said something of them for the problem, their
+    source did, or their sender took them back.
+    """
+    loaded = datasets.load(workspace.store, dataset)
+    said = loaded.annotations
+    known = set(said.loc[said["problem"] == LABELLED_BY.get(problem, problem), "case_id"])
+    known |= {e.case_id for rows in examples(workspace, problem, dataset).values() for e in rows}
+    return known | set(datasets.nullified(workspace.store, loaded.info))
 
 
 def release_change(workspace: Workspace, dataset: str) -> DictionaryDiff | None:

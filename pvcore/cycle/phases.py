@@ -42,8 +42,6 @@ from pvcore.registry.version import Version
 from pvcore.training.specification import Specification
 
 RESAMPLES, CONFIDENCE = 1000, 0.95
-LABELLED_BY = {"pts": "coding"}
-"""Problems whose labels follow from another one's annotations."""
 
 
 def phase(
@@ -174,10 +172,7 @@ def _pool(workspace: Workspace, problem: str, past: Sequence[Entry]) -> tuple[Ba
     """
     name = samples.latest(workspace)
     loaded = datasets.load(workspace.store, name)
-    said = loaded.annotations
-    known = set(said.loc[said["problem"] == LABELLED_BY.get(problem, problem), "case_id"])
-    known |= set(datasets.nullified(workspace.store, loaded.info))  # nobody is to look at them any more
-    known |= {e.case_id for rows in data.examples(workspace, problem, name).values() for e in rows}
+    known = data.known_cases(workspace, problem, name)
     lists = [entry.body["cases"] for entry in past if entry.body["cases"]]
     waiting = {case for blob in lists for case in json.loads(get_blob(workspace.store, blob))} - known
     cases = loaded.cases[loaded.cases["split"] == "train"].sort_values("case_id")

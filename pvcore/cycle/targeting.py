@@ -18,7 +18,6 @@ from pvcore.advice.choosing import Way
 from pvcore.advice.failures import Answered, Mode, failure_modes
 from pvcore.advice.sufficiency import labels_of
 from pvcore.advice.vectors import vectors
-from pvcore.annotations import dataset as datasets
 from pvcore.annotations.batch import Batch
 from pvcore.config import Workspace
 from pvcore.cycle import candidate, data, samples, scoring
@@ -124,19 +123,15 @@ def next_cases(
 ) -> Chosen:
     """Choose `size` cases of a pool for people to annotate.
 
-    `known`: cases of the pool that the dataset has already, or that their sender took back.
+    `known`: cases of the pool that were asked of the problem already, by the newest dataset, or that their sender
+    took back.
 
     `found` are the version's failures, if they are known already.
 
     Raises ConfigError where nothing is left to choose from; see `choosing` for the ways.
     """
     version, predictions = scoring.score(workspace, name, pool)
-    asked = candidate.load_specification(workspace, version.manifest.specification)
-    have = {
-        e.case_id for rows in data.examples(workspace, version.problem, asked.dataset).values() for e in rows
-    }
-    newest = datasets.load_info(workspace.store, samples.latest(workspace))
-    have |= set(datasets.nullified(workspace.store, newest))
+    have = data.known_cases(workspace, version.problem, samples.latest(workspace))
     by_case: dict[str, list[Prediction]] = {}
     for prediction in predictions:
         by_case.setdefault(case_of(prediction), []).append(prediction)

@@ -102,7 +102,7 @@ def test_a_nullified_case_leaves_the_next_dataset_and_what_is_trained_on_it(own:
         == len(gone)
     )
 
-    with pytest.raises(ConfigError, match="none of the"):
+    with pytest.raises(ConfigError, match="none of the"):  # its sender took it back
         targeting.next_cases(ws, "seriousness@champion", make_batch("pool", "x", old, []), 1)
 
     shown = pv(ws, "dataset", "show")
