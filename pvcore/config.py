@@ -80,8 +80,11 @@ class Recipe(BaseModel):
 
     def trained_by(self) -> dict[str, Any]:
         """The sections that decide the adapter's bytes, as a specification holds them."""
+        from pvcore.problems.extraction import EXTRACTION, WHOLE_WORDS
+
         said = self.model_dump(mode="json", exclude={"policy", "seed", "problem", "family"})
-        return {name: value for name, value in said.items() if name != "table" or value}
+        marks = {"marks": WHOLE_WORDS} if self.problem == EXTRACTION.name else {}
+        return {name: value for name, value in said.items() if name != "table" or value} | marks
 
 
 @dataclass(frozen=True)

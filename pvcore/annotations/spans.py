@@ -141,10 +141,16 @@ def _span(item: Mapping[str, Any]) -> Span:
     return Span(tuple((start, end) for start, end in pairs), item["label"])
 
 
-def find(target: str, text: str) -> Parts | None:
-    """Where the words of a target stand: in one piece, or in several in this order; None if they do not."""
+def find(target: str, text: str, *, whole_words: bool = True) -> Parts | None:
+    """Where the words of a target stand: in one piece, or in several in this order; None if they do not.
+
+    In one piece as whole words where they stand so ("pain", not "painful"), else inside of others (a language
+    without blanks); without `whole_words` the first place, whichever.
+    """
     start = text.find(target) if target else -1
     if start >= 0:
+        whole = re.search(rf"(?<!\w){re.escape(target)}(?!\w)", text) if whole_words else None
+        start = whole.start() if whole else start
         return ((start, start + len(target)),)
     parts: list[tuple[int, int]] = []
     last = 0

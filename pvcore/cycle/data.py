@@ -18,6 +18,7 @@ from pvcore.errors import NotFound
 from pvcore.meddra.diff import DictionaryDiff
 from pvcore.meddra.release import Dictionary
 from pvcore.problems import PROBLEMS
+from pvcore.problems.extraction import AS_BEFORE, EXTRACTION, WHOLE_WORDS
 from pvcore.problems.problem import by_table
 from pvcore.records import Example, canonical
 from pvcore.registry.ledger import Entry
@@ -42,12 +43,14 @@ def dictionary_digest(workspace: Workspace, dataset: str) -> str | None:
 
 
 @lru_cache(maxsize=4)
-def _examples(workspace: Workspace, problem: str, dataset: str, table: bytes) -> dict[str, list[Example]]:
+def _examples(
+    workspace: Workspace, problem: str, dataset: str, table: bytes, marks: str
+) -> dict[str, list[Example]]:
+    before = problem == EXTRACTION.name and marks != WHOLE_WORDS
+    posed = AS_BEFORE if before else by_table(PROBLEMS[problem], json.loads(table))
     loaded = datasets.load(workspace.store, dataset)
     dictionary = dictionaries.by_digest(workspace, dictionary_digest(workspace, dataset))
-    return by_table(PROBLEMS[problem], json.loads(table)).examples(
-        loaded.cases, loaded.labels, dictionary, new_terms=new_terms(workspace, dataset)
-    )
+    return posed.examples(loaded.cases, loaded.labels, dictionary, new_terms=new_terms(workspace, dataset))
 
 
 def examples(
@@ -56,12 +59,13 @@ def examples(
     """Split -> examples of a problem in a dataset.
 
     Labels that follow from a policy table follow from that of `settings` (a specification's), else from
-    the recipe's as it is now.
+    the recipe's as it is now; and what a specification of before made of a dataset stays as it was (`marks`).
     """
     if settings is None:
         recipe = workspace.recipes().get(problem)
-        settings = recipe.trained_by() if recipe else {}
-    return _examples(workspace, problem, dataset, canonical(list(settings.get("table", ()))))
+        settings = recipe.trained_by() if recipe else {"marks": WHOLE_WORDS}
+    table = canonical(list(settings.get("table", ())))
+    return _examples(workspace, problem, dataset, table, settings.get("marks", ""))
 
 
 def known_cases(workspace: Workspace, problem: str, dataset: str) -> set[str]:

@@ -23,9 +23,11 @@ Spans may be discontinuous ("pain ... in the back") and may lie in one another (
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pvcore.annotations.spans import EXTRACTION as NAME
@@ -115,12 +117,13 @@ def examples(
     dictionary: Dictionary | None = None,
     *,
     new_terms: Collection[str] = (),
+    whole_words: bool = True,
 ) -> dict[str, list[Example]]:
     """One example a case whose spans were marked, in the order of the case ids.
 
     Readers keep a coded span as a coding, so a coded verbatim that stands in the narrative where no
-    reaction is marked is one. Raises InputError naming every label whose spans cannot be used, and where
-    none of all spans is of this problem.
+    reaction is marked is one (`whole_words` as in `spans.find`). Raises InputError naming every label whose
+    spans cannot be used, and where none of all spans is of this problem.
     """
     table = cases.set_index("case_id")
     coded = labels[labels["problem"] == "coding"].groupby("case_id")["target"].apply(sorted).to_dict()
@@ -140,7 +143,7 @@ def examples(
             faults.append(Fault(where, str(error), "mark the narrative's own words"))
             continue
         names |= {span.label for span in said.spans}
-        marked = _with_coded(_named(said), text, coded.get(row.case_id, []))
+        marked = _with_coded(_named(said), text, coded.get(row.case_id, []), whole_words)
         found = slices(text, marked)
         identity, cluster = example_id(row.case_id, NAME), str(case["cluster"])
         known = given(
@@ -179,11 +182,11 @@ def _refuse_outside(marked: Marked, text: str) -> None:
         raise ValueError(f"a span ends at {end}, the narrative at {len(text)}")
 
 
-def _with_coded(marked: Marked, text: str, targets: Sequence[str]) -> Marked:
+def _with_coded(marked: Marked, text: str, targets: Sequence[str], whole_words: bool) -> Marked:
     """With the verbatims that were coded and stand in the text where nothing of that label is marked."""
     spans = set(marked.spans)
     for target in targets:
-        parts = find(target, text)
+        parts = find(target, text, whole_words=whole_words)
         span = Span(parts, REACTION) if parts else None
         if span and not any(other.label == REACTION and meet(span, other) for other in spans):
             spans.add(span)
@@ -232,3 +235,6 @@ EXTRACTION = Problem(
         )
     },
 )
+WHOLE_WORDS = "whole words"
+"""What a specification's `marks` says if its run found coded verbatims so; one of before does not say it."""
+AS_BEFORE = dataclasses.replace(EXTRACTION, examples=partial(examples, whole_words=False))

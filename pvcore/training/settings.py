@@ -167,6 +167,9 @@ class Sections(Section):
     table: tuple[dict[str, Any], ...] = Field(
         default=(), description="policy table: the facts of an annotation -> its class (triage)"
     )
+    marks: str = Field(
+        default="", description="how the words of a coding are found in the narrative (extraction)"
+    )
 
     @model_validator(mode="after")
     def _trainable(self) -> Sections:

@@ -8,10 +8,11 @@ import json
 import pandas as pd
 import pytest
 
+from pvcore.annotations.spans import find
 from pvcore.errors import InputError
 from pvcore.evaluation.spans import Marked, Span, read, words
 from pvcore.problems import extraction, quoting
-from pvcore.problems.extraction import EXTRACTION
+from pvcore.problems.extraction import AS_BEFORE, EXTRACTION
 from pvcore.problems.quoting import complete, grammar, located, quoted
 from pvcore.records import Case, Drug, Reaction
 
@@ -75,6 +76,20 @@ def test_a_coded_verbatim_that_nobody_marked_is_a_reaction():
     assert Span(((start, start + 3), (start + 10, start + 14)), "Reaction") in marked.spans
     rows[0][3]["spans"].append(mark("itchy rash", "Reaction"))
     assert len(read(EXTRACTION.examples(*tables(*rows))["train"][0].label).spans) == 2
+
+
+def test_a_coded_verbatim_is_found_as_whole_words():
+    """It was marked in the first word that holds its letters; what runs of before made of that stays as it was."""
+    cases, labels = tables(
+        ("a", "extraction", "", {"spans": [mark("aspirin", "Drug")]}),
+        ("a", "coding", "ill", {"llt_code": "90000001"}),
+    )
+    text = "After aspirin she had chills and felt ill."
+    cases.loc[cases["case_id"] == "a", "narrative"] = text
+    for problem, place in ((EXTRACTION, text.index("ill.")), (AS_BEFORE, text.index("ills"))):
+        (example,) = problem.examples(cases, labels)["train"]
+        assert Span(((place, place + 3),), "Reaction") in read(example.label).spans
+    assert find("熱", "高熱でした。熱") == ((6, 7),) and find("熱", "高熱でした。") == ((1, 2),)
 
 
 @pytest.mark.parametrize(
