@@ -259,11 +259,18 @@ class Workspace:
         return file
 
     def recipes(self) -> dict[str, Recipe]:
-        """All recipes of the workspace, by problem."""
+        """All recipes of the workspace, by problem. Raises ConfigError, also for a file that is no problem's."""
+        from pvcore.problems import PROBLEMS
+
         written = {p: read_yaml(p) for p in sorted((self.root / "recipes").glob("*.yaml"))}
         policies = {DEFAULT_POLICY, *(str(raw.get("policy")) for raw in written.values())}
-        names = [p.stem for p, raw in written.items() if p.name not in policies or "problem" in raw]
-        return {name: self.recipe(name) for name in names}
+        files = [p for p, raw in written.items() if p.name not in policies or "problem" in raw]
+        if strange := [str(file) for file in files if file.stem not in PROBLEMS]:
+            raise ConfigError(
+                f"{', '.join(strange)}: a recipe is called as its problem is, and there are {', '.join(PROBLEMS)}. "
+                "Rename it, or move it out of the folder."
+            )
+        return {file.stem: self.recipe(file.stem) for file in files}
 
     def policies(self) -> dict[str, PolicyDocument]:
         """The policy that each recipe names, by problem."""

@@ -151,6 +151,15 @@ def test_personal_data_follows_the_strictest_policy_that_a_recipe_names(root: Pa
     assert open_workspace(root).personal_data().phone == "ignore"
 
 
+@pytest.mark.parametrize("name", ["seriousness-old", "seriosness"])
+def test_a_recipe_of_no_problem_is_named(root: Path, name: str) -> None:
+    """An update ended with KeyError, or with words that named no file."""
+    text = (root / "recipes" / "seriousness.yaml").read_text()
+    (root / "recipes" / f"{name}.yaml").write_text(text.replace("problem: seriousness", f"problem: {name}"))
+    with pytest.raises(ConfigError, match=rf"{name}\.yaml: a recipe is called as its problem is"):
+        open_workspace(root).recipes()
+
+
 def test_no_workspace_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="pv init"):
         open_workspace(tmp_path)
