@@ -102,7 +102,9 @@ def read_table(table: Table) -> tuple[Row, ...]:
         if row.get("class") not in LABELS:
             faults.append(f"row {number}: class {row.get('class')!r}, expected one of {', '.join(LABELS)}")
         for name, value in row.items():
-            if name in words and not (isinstance(value, list) and value and set(value) <= set(words[name])):
+            if name in words and not (
+                isinstance(value, list) and value and set(map(str, value)) <= set(words[name])
+            ):
                 faults.append(f"row {number}: {name} {value!r}, expected a list of {', '.join(words[name])}")
             elif name in ("serious", *FLAGS) and not isinstance(value, bool):
                 faults.append(f"row {number}: {name} {value!r}, expected true or false")

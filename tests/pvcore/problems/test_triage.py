@@ -40,6 +40,8 @@ def test_every_fault_of_a_table_is_named():
         {"class": "expedited 7 days", "criteria": ["fever"]},
         {"class": "expedited 7 days", "serious": "yes"},
         {"class": "expedited 15 days", "listed": False},
+        {"class": "expedited 15 days", "criteria": [["death"]]},
+        {"class": "expedited 15 days", "special": [{"pregnancy": True}]},
     ]  # fmt: skip
     with pytest.raises(ConfigError) as caught:
         triage.read_table(table)
@@ -48,6 +50,8 @@ def test_every_fault_of_a_table_is_named():
         "row 2: criteria",
         "row 3: serious",
         "unknown condition 'listed'",
+        "row 5: criteria [['death']]",
+        "row 6: special",
         "last row",
     ):
         assert words in str(caught.value)
