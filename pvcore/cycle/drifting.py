@@ -34,9 +34,13 @@ OTHER = "of another label"
 
 
 def scored(workspace: Workspace, version: Version) -> list[Entry]:
-    """What the champion scored since it became champion, each set of predictions once, oldest first."""
+    """What the champion scored since it became champion for the first time, each batch once, oldest first.
+
+    The same answers to the same batch are one entry of the ledger: after a rollback and the way back they are not
+    entered anew.
+    """
     state = workspace.ledger.state()
-    since = state.history(version.problem)[-1].sequence
+    since = next(e.sequence for e in state.history(version.problem) if e.body["version"] == version.digest)
     found = [
         entry
         for entry in state.entries
