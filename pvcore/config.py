@@ -141,9 +141,9 @@ class Settings(BaseSettings):
     seed: int = Field(default=17, description="of the split")
     approval_days: float = Field(default=14.0, gt=0, description="how long a request for approval waits")
     ui_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
-        default=None, description="port of the Prefect server; None = 4200 or the next free one"
+        default=None, description="port of the Prefect server; null = 4200 or the next free one"
     )
-    threads: int | None = Field(default=None, ge=1, description="threads of a training run; None = all cores")
+    threads: int | None = Field(default=None, ge=1, description="threads of a training run; null = all cores")
     processes: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         default=1, description="that a worker trains with, each on a GPU of its own; auto = one a GPU"
     )
@@ -151,7 +151,7 @@ class Settings(BaseSettings):
         default=False, description="score one text at a time: for devices where rows of a batch can meet"
     )
     max_rows_per_batch: int | None = Field(
-        default=None, ge=1, description="cases taken of one batch, sampled by digest; None = all"
+        default=None, ge=1, description="cases taken of one batch, sampled by digest; null = all"
     )
     meddra_password: SecretStr | None = Field(
         default=None,
@@ -395,7 +395,8 @@ def _settings_text() -> str:
         default = (
             field.default.model_dump(mode="json") if isinstance(field.default, BaseModel) else field.default
         )
-        shown = yaml.safe_dump({name: default}, default_flow_style=None, sort_keys=False).strip()
+        # In block style, so that any of the lines can be uncommented together.
+        shown = yaml.safe_dump({name: default}, sort_keys=False).strip()
         lines += (
             [f"# PV_{name.upper()} in the environment, never here"]
             if name in SECRETS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,18 @@ def test_init_overwrites_nothing(root: Path) -> None:
     (root / "pv.yaml").write_text("threads: 3\n")
     assert init_workspace(root) == []
     assert open_workspace(root).settings.threads == 3
+
+
+def test_any_lines_of_a_fresh_pv_yaml_can_be_uncommented_together(root: Path) -> None:
+    file, default = root / "pv.yaml", open_workspace(root).settings
+    said = [
+        line.removeprefix("# ") if re.match(r"# ( |[a-z0-9_]+:( |$))", line) else line
+        for line in file.read_text().splitlines()
+    ]
+    file.write_text("\n".join(said))
+    assert open_workspace(root).settings.model_dump() == default.model_dump()
+    for name in set(Settings.model_fields) - set(SECRETS):
+        assert f"\n{name}:" in file.read_text()
 
 
 def test_flags_before_environment_before_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
