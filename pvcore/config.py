@@ -8,9 +8,9 @@ then the defaults below. Secrets come from the environment only: a secret in `pv
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -45,18 +45,15 @@ from pvcore.training.settings import (
 
 STATE = ".pv"
 SETTINGS_FILE = "pv.yaml"
-POLICY_SECTIONS = {
-    "problems",
-    "evaluation",
-    "approval",
-    "signers",
-    "annotations",
-    "personal_data",
-    "guardrails",
-    "designated_events",
-    "loaded",
-    "retention",
+SECTIONS: Mapping[str, type[BaseModel]] = {
+    "annotations": AnnotationPolicy,
+    "personal_data": PersonalDataPolicy,
+    "guardrails": GuardrailPolicy,
+    "loaded": LoadedPolicy,
+    "retention": RetentionPolicy,
 }
+"""Sections of a policy that are read as they stand."""
+POLICY_SECTIONS = {"problems", "evaluation", "approval", "signers", "designated_events", *SECTIONS}
 DEFAULT_POLICY = "policy.yaml"
 """The policy of a recipe that names none."""
 
@@ -290,23 +287,32 @@ class Workspace:
         raw = _with_events(file, read_yaml(file)) if stored is None else dict(stored)
         unknown = set(raw) - POLICY_SECTIONS
         if unknown:
-            raise ConfigError(f"{file}: unknown sections {sorted(unknown)}. See docs/reference/settings.md.")
+            known = ", ".join(sorted(POLICY_SECTIONS))
+            raise ConfigError(f"{file}: unknown sections {sorted(unknown)}. There are {known}.")
         asked = raw.get("approval") or {}
         if not isinstance(asked, dict):
             raise ConfigError(f"{file}: approval is a mapping with signatures and roles, not {asked!r}.")
-        try:
-            gate = Policy.model_validate({key: raw[key] for key in Policy.model_fields if key in raw})
-            approval = approval_policy(raw)
-            annotations = AnnotationPolicy.model_validate(raw.get("annotations") or {})
-            personal_data = PersonalDataPolicy.model_validate(raw.get("personal_data") or {})
-            guardrails = GuardrailPolicy.model_validate(raw.get("guardrails") or {})
-            loaded = LoadedPolicy.model_validate(raw.get("loaded") or {})
-            retention = RetentionPolicy.model_validate(raw.get("retention") or {})
-        except ValidationError as error:
-            raise ConfigError(explain(str(file), error)) from None
+        read = _sections(file, raw)
         if stored is None:
-            _require_problems(file, annotations.minimum_kappa)
-        return PolicyDocument(gate, approval, annotations, personal_data, guardrails, loaded, retention, raw)
+            _require_problems(file, read["annotations"].minimum_kappa)
+        return PolicyDocument(raw=raw, **read)
+
+
+def _sections(file: Path, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The sections of a policy as fields of a PolicyDocument. Raises ConfigError with the faults of all of them."""
+    readers: dict[str, Callable[[], Any]] = {
+        "gate": lambda: Policy.model_validate({key: raw[key] for key in Policy.model_fields if key in raw}),
+        "approval": lambda: approval_policy(raw),
+    } | {name: partial(model.model_validate, raw.get(name) or {}) for name, model in SECTIONS.items()}
+    read, faults = dict[str, Any](), list[str]()
+    for name, reader in readers.items():
+        try:
+            read[name] = reader()
+        except ValidationError as error:
+            faults += _faults(error, "" if name == "gate" else name)
+    if faults:
+        raise ConfigError(_cannot_be_used(str(file), faults))
+    return read
 
 
 def _require_problems(file: Path, named: Iterable[str]) -> None:
@@ -458,8 +464,17 @@ def _with_events(policy: Path, raw: dict[str, Any]) -> dict[str, Any]:
 
 def explain(where: str, error: ValidationError) -> str:
     """All faults of a file in one text, without values that may be secrets."""
-    faults = [
-        f"  {'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+    return _cannot_be_used(where, _faults(error))
+
+
+def _cannot_be_used(where: str, faults: Sequence[str]) -> str:
+    return f"{where}: {len(faults)} setting(s) cannot be used\n" + "\n".join(faults)
+
+
+def _faults(error: ValidationError, section: str = "") -> list[str]:
+    """A line a fault, without values that may be secrets. `section` is where in the file the checked part stands."""
+    return [
+        f"  {_place(fault['loc'], section)}: {fault['msg']}"
         # A value under a name that is not known, or a URL with a password in it, may be a secret.
         + (
             ""
@@ -468,4 +483,9 @@ def explain(where: str, error: ValidationError) -> str:
         )
         for fault in error.errors()
     ]
-    return f"{where}: {len(faults)} setting(s) cannot be used\n" + "\n".join(faults)
+
+
+def _place(parts: Sequence[int | str], section: str) -> str:
+    # The signers are read with `approval`, and stand in a section of their own.
+    above = [section] if section and parts[:1] != ("signers",) else []
+    return ".".join(map(str, [*above, *parts]))

@@ -108,6 +108,25 @@ def test_a_policy_with_an_unknown_section_is_refused(root: Path) -> None:
         open_workspace(root).policy()
 
 
+def test_the_faults_of_a_policy_are_told_together_each_with_its_section(root: Path) -> None:
+    file = root / "recipes" / "policy.yaml"
+    text = file.read_text().replace("  roles: []  ", "  roles: archivist  ")
+    text = text.replace("  valid_days: 14", "  valid_days: soon").replace(
+        "roles: [safety-physician]}", "role: x}"
+    )
+    file.write_text(text.replace("cases: 16", "cases: 0").replace("confidence: 0.95", "confidence: 2"))
+    with pytest.raises(ConfigError) as told:
+        open_workspace(root).policy()
+    for place in (
+        "retention.roles",
+        "approval.valid_days",
+        "signers.0.role",
+        "loaded.cases",
+        "evaluation.confidence",
+    ):
+        assert f"\n  {place}: " in str(told.value)
+
+
 def test_a_misspelled_problem_holds_no_batch_and_is_refused(root: Path) -> None:
     policy = root / "recipes" / "policy.yaml"
     policy.write_text(
