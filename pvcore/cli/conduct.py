@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pvcore.cli.output import emit, emit_json
+from pvcore.cli.output import emit, emit_fields, emit_json
 from pvcore.cli.platform import Json, Where
 from pvcore.errors import GateError, NotFound
 
@@ -68,6 +68,9 @@ def loaded(
             f"nothing is asked of {version}: the gate did not pass it, or the policy does not say "
             "`loaded: {required: true}`"
         )
-    emit([entry.body], as_json=as_json, title=f"{version} loaded for real")
+    if as_json:
+        emit_json([entry.body])
+    else:
+        emit_fields(entry.body)
     if entry.body["outcome"] != "pass":
         raise GateError(f"{version}: {'; '.join(entry.body['reasons'])}")

@@ -10,15 +10,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.table import Table
 from rich.text import Text
 
 from pvcore.plain import CONTROL, block
 
+UNBOUNDED = 1_000_000
+"""Columns of what is no terminal."""
+VERSIONS = ("version", "champion", "decision", "parent", "registered", "digest")
+"""What a table of versions shows; digests of adapter and specification are in JSON, and in `pv registry show`."""
+
 
 class Terminal(Console):
-    """A console whose texts move no cursor and set no title: much of what is printed came from outside."""
+    """A console whose texts move no cursor and set no title: much of what is printed came from outside.
+
+    A file or a pipe takes a row as one line, however long, so that it can be searched; with COLUMNS that wide.
+    """
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        if self.is_terminal or "COLUMNS" in os.environ:
+            return super().size
+        return ConsoleDimensions(UNBOUNDED, super().size.height)
 
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(block(text), **options)
@@ -42,6 +56,15 @@ def emit(
     for row in rows:
         table.add_row(*(text(row.get(name)) for name in names))
     console.print(table if rows else f"{title or 'Result'}: nothing")
+
+
+def emit_fields(fields: Mapping[str, Any]) -> None:
+    """Print one record: a line a field, a table where the field is a list of records."""
+    for name, value in fields.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            emit(value, as_json=False, title=name)
+        else:
+            console.print(f"{name:15} {'-' if value is None else value}", markup=False)
 
 
 def emit_json(value: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pvcore.cli.output import console, emit, emit_json
+from pvcore.cli.output import VERSIONS, console, emit, emit_json
 from pvcore.errors import ConfigError
 
 Where = Annotated[
@@ -114,7 +114,8 @@ def status(workspace: Where = None, as_json: Json = False) -> None:
         emit_json(found)
         return
     for title, rows in found.items():
-        emit(rows, as_json=False, title=title.replace("_", " "))
+        columns = VERSIONS if title == "champions" else ()
+        emit(rows, as_json=False, title=title.replace("_", " "), columns=columns)
 
 
 def ingest(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pvcore.cli import retention
-from pvcore.cli.output import console, emit, emit_json
+from pvcore.cli.output import VERSIONS, console, emit, emit_fields, emit_json
 from pvcore.cli.platform import Json, Where
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def list_versions(workspace: Where = None, as_json: Json = False) -> None:
     from pvcore.config import open_workspace
     from pvcore.cycle.overview import versions
 
-    emit(versions(open_workspace(workspace)), as_json=as_json, title="versions")
+    emit(versions(open_workspace(workspace)), as_json=as_json, title="versions", columns=VERSIONS)
 
 
 @registry.command()
@@ -50,14 +50,7 @@ def show(version: Version, workspace: Where = None, as_json: Json = False) -> No
     from pvcore.cycle.overview import version_page
 
     page = version_page(open_workspace(workspace), version)
-    if as_json:
-        emit_json(page)
-        return
-    for name, value in page.items():
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            emit(value, as_json=False, title=name)
-        else:
-            console.print(f"{name:15} {value}", markup=False)
+    (emit_json if as_json else emit_fields)(page)
 
 
 @registry.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,13 +12,14 @@ from typing import Any
 import pytest
 
 
-def pv(*arguments: str) -> subprocess.CompletedProcess[str]:
+def pv(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "pvcore.cli", *arguments],
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
+        env=env,
     )
 
 
@@ -36,6 +38,14 @@ def test_help_names_every_command() -> None:
         "verify history ledger"
     )
     assert all(name in done.stdout for name in commands.split())
+
+
+def test_a_row_that_is_piped_is_one_line(root: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    done = pv("behaviour", "seriousness", "-w", str(root), env=environment)
+    tests = json.loads(pv("behaviour", "seriousness", "-w", str(root), "--json").stdout)
+    assert done.stdout.count("│\n") == len(tests)
+    assert all(any(text in line for line in done.stdout.splitlines()) for text in tests[0]["texts"])
 
 
 @pytest.mark.parametrize(
