@@ -149,16 +149,22 @@ def predict(
     from pvcore.cycle import dictionaries, scoring
 
     opened = open_workspace(workspace)
-    rows = scoring.score_file(opened, version, batch, meddra_version)
+    cases = scoring.read_cases(batch, meddra_version)
+    rows = scoring.score_cases(opened, version, cases)
     terms = None if as_json or not rows else dictionaries.of_version(opened, rows[0]["dictionary"])
-    shown = rows if as_json else [_in_words(row, scoring.in_words(row["answer"], terms)) for row in rows]
+    words = {} if as_json else scoring.wordings(cases, (row["example_id"] for row in rows))
+    shown = (
+        rows if as_json else [_in_words(row, scoring.in_words(row["answer"], terms), words) for row in rows]
+    )
     emit(
         shown,
         as_json=as_json,
         title=f"predictions of {rows[0]['version'] if rows else version}"
         + (f", MedDRA {terms.version}" if terms else ""),
         columns=(
-            *("example_id", "answer", "confidence", "score"),
+            "example_id",
+            *(("verbatim",) if words else ()),
+            *("answer", "confidence", "score"),
             *(("met",) if any(row["criteria"] for row in rows) else ()),
             *("guardrails", "notes"),
         ),
@@ -184,13 +190,14 @@ def external(
     )
 
 
-def _in_words(row: Mapping[str, Any], answer: str) -> dict[str, Any]:
-    """A prediction as a row of a table: an answer that was withheld says so, guardrails that did not pass in words."""
+def _in_words(row: Mapping[str, Any], answer: str, words: Mapping[str, str]) -> dict[str, Any]:
+    """A prediction as a row of a table: what was asked, an answer that was withheld says so, guardrails in words."""
     from pvcore.cycle.predictions import of_record
 
     raised = [check for check in row["guardrails"] if check["outcome"] != "pass"]
     return {
         **row,
+        "verbatim": words.get(row["example_id"]),
         "answer": "withheld" if of_record(row).stopped else answer,
         "guardrails": [f"{check['name']}: {check['words']}" for check in raised],
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,15 +105,28 @@ def score(workspace: Workspace, name: str, batch: Batch) -> tuple[Version, list[
     return version, answer(workspace, version, questions, conditions_now(workspace, version.problem))
 
 
-def score_file(
-    workspace: Workspace, name: str, path: Path, meddra_version: str | None = None
-) -> list[dict[str, Any]]:
-    """Predictions for a file of cases, as JSON values. Raises BatchError, NotFound, SignatureRefused."""
-    batch = batches.read(path, meddra_version=meddra_version or version_in_name(path.name))
+def read_cases(path: Path, meddra_version: str | None = None) -> Batch:
+    """The cases of a file to score. Raises BatchError."""
+    return batches.read(path, meddra_version=meddra_version or version_in_name(path.name))
+
+
+def score_cases(workspace: Workspace, name: str, batch: Batch) -> list[dict[str, Any]]:
+    """Predictions for cases that are not in the store, as JSON values. Raises NotFound, SignatureRefused."""
     answered = score(workspace, name, batch)[1]
     for policy in {p.policy for p in answered if p.policy}:
         _name_policy(workspace, policy)
     return [dataclasses.asdict(p) for p in answered]
+
+
+def wordings(batch: Batch, example_ids: Iterable[str]) -> dict[str, str]:
+    """The words that a question is about, by example id, where the id has a digest of them alone (coding)."""
+    targeted = {name.rpartition("#")[2].partition(":")[0] for name in example_ids if _has_target(name)}
+    asked = [q for problem in targeted for q in PROBLEMS[problem].questions(batch.cases)]
+    return {q.example_id: q.text for q in asked}
+
+
+def _has_target(name: str) -> bool:
+    return ":" in name.rpartition("#")[2]
 
 
 def _name_policy(workspace: Workspace, policy: str) -> None:

@@ -15,7 +15,7 @@ from pvcore.annotations.generate_spans import generate_spans
 from pvcore.annotations.generate_triage import generate_triage
 from pvcore.config import open_workspace
 from pvcore.cycle import candidate, judging
-from pvcore.cycle.scoring import score_file
+from pvcore.cycle.scoring import read_cases, score_cases
 from pvcore.inference.base import base_digest
 from pvcore.meddra.generate import Size, generate
 
@@ -93,5 +93,7 @@ def test_a_cycle_with_a_causal_base(
     assert judged.decision.outcome == "pass", judged.decision.reasons
     assert 0.0 <= judged.report.overall.results[METRICS[problem]].candidate.value <= 1.0
     assert ws.ledger.state().champion(problem)
-    answers = score_file(ws, f"{problem}@1", written(town, release.dictionary, problem, "new", 4))
+    answers = score_cases(
+        ws, f"{problem}@1", read_cases(written(town, release.dictionary, problem, "new", 4))
+    )
     assert answers and all(answer["ranked"] for answer in answers)

@@ -14,7 +14,7 @@ import yaml
 from expectations import validate_batch
 from expectations.training_set import validate_training_set
 from pvcore.cycle import admission, building, candidate, data, dictionaries, inbox, judging, registration
-from pvcore.cycle.scoring import score_file
+from pvcore.cycle.scoring import read_cases, score_cases
 from pvcore.evaluation.spans import read
 
 
@@ -92,7 +92,7 @@ def test_a_cycle_of_extraction(town: Any) -> None:
     assert name == "extraction@1"
     assert candidate.specify(ws, "extraction", built.digest) == specification
 
-    answers = score_file(ws, name, prodigy(town.arrivals / "new.jsonl", 5, 9))
+    answers = score_cases(ws, name, read_cases(prodigy(town.arrivals / "new.jsonl", 5, 9)))
     assert [a["example_id"] for a in answers] == [f"new-{n}#extraction" for n in range(5)]
     assert any(read(a["answer"]).spans for a in answers)
     assert any("windows" in note for a in answers for note in a["notes"])

@@ -156,7 +156,9 @@ def test_new_cases_are_answered_in_the_release_that_is_adopted(moved: Moved, tmp
 
     unseen, _ = generate_cases(moved.new, n=5, seed=9, prefix="NEW", year=2025, brief=True)
     table.write(unseen, [], tmp_path / "new.csv")
-    answers = scoring.score_file(moved.told.workspace, "pts@champion", tmp_path / "new.csv")
+    answers = scoring.score_cases(
+        moved.told.workspace, "pts@champion", scoring.read_cases(tmp_path / "new.csv")
+    )
     assert [a["example_id"] for a in answers] == [f"{case.case_id}#pts" for case in unseen]
     assert {a["dictionary"] for a in answers} == {"90.1"}
     known = set(moved.new.tables["pt"]["pt_code"])
