@@ -10,8 +10,12 @@ from pvcore.annotations import batch as batches
 from pvcore.annotations.batch import Batch
 from pvcore.config import Workspace
 from pvcore.errors import NotFound
+from pvcore.plain import line
 from pvcore.registry.blobs import fetched_blob
 from pvcore.registry.ledger import Entry
+
+NAMED = 5
+"""Reasons for which something of a batch was left out, as many as a line of the history names."""
 
 
 def pending_batches(workspace: Workspace) -> list[Entry]:
@@ -61,10 +65,22 @@ def _by_key(workspace: Workspace) -> dict[str, Entry]:
 
 
 def in_words(admitted: Mapping[str, Any]) -> str:
-    """What the body of a BatchAdmitted entry counts; one of before nullifications were taken says nothing of them."""
-    nullified = admitted.get("nullified", 0)
+    """What the body of a BatchAdmitted entry counts; one of before nullifications were taken says nothing of them.
+
+    The most frequent reasons for which something was left out stand in it: so a project with controls or columns
+    of other names is noticed.
+    """
+    nullified, dropped = admitted.get("nullified", 0), admitted.get("dropped", {})
     words = f"{admitted['cases']} cases, {admitted['annotations']} annotations"
-    return words + (f", {nullified} nullified cases" if nullified else "")
+    words += f", {nullified} nullified cases" if nullified else ""
+    return words + (f"; left out: {_ranked(dropped)}" if dropped else "")
+
+
+def _ranked(dropped: Mapping[str, Any]) -> str:
+    """Reasons with their counts, the most frequent first. A reason may name what a file called a column."""
+    counts = sorted(dropped.items(), key=lambda one: one[1] if isinstance(one[1], int) else 0, reverse=True)
+    named = [f"{count} {line(reason)[:100]}" for reason, count in counts[:NAMED]]
+    return ", ".join([*named, *([f"and {len(counts) - NAMED} more reasons"] if len(counts) > NAMED else [])])
 
 
 def last(workspace: Workspace, kind: str) -> Entry | None:
