@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +68,18 @@ def test_the_events_of_the_watchers_start_the_updates() -> None:
         (trigger,) = DEPLOYMENTS[name]["triggers"]
         (event,) = trigger["expect"]
         assert f'"{event}"' in source, f"nobody emits {event}"
+
+
+@pytest.mark.parametrize("name", sorted(WANTED))
+def test_the_reference_has_every_parameter_and_says_which_are_needed(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / "docs" / "reference" / "commands.md").read_text("utf-8")
+    rows = [
+        line for line in text.partition("## What `pv run` takes")[2].splitlines() if line.startswith("| `")
+    ]
+    called = f"watch/{name}" if name in ("meddra", "annotations") else name
+    (said,) = [row.split(" | ")[1] for row in rows if f"`{called}`" in row.split(" | ")[0]]
+    wanted = _flow(name, monkeypatch).parameters
+    assert set(re.findall(r"`(\w+)", said)) == set(wanted.properties)
+    assert set(re.findall(r"\*\*`(\w+)`", said)) == set(wanted.required)

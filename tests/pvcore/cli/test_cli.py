@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+
+from pvcore.cli import app
+
+REFERENCE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "commands.md"
+GROUPS = {"meddra", "dataset", "base", "registry", "ledger", "audit"}
 
 
 def pv(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -38,6 +46,39 @@ def test_help_names_every_command() -> None:
         "verify history ledger"
     )
     assert all(name in done.stdout for name in commands.split())
+
+
+def test_the_reference_has_every_command_and_which_take_json() -> None:
+    """docs/reference/commands.md, against the program itself."""
+    rows = [
+        line.split(" | ") for line in REFERENCE.read_text("utf-8").splitlines() if line.startswith("| `pv ")
+    ]
+    said = {name: row[-1].strip(" |") for row in rows for name in _commands(row[0])}
+    found = dict(_options(typer.main.get_command(app)))
+    assert set(said) == set(found)
+    for name, column in said.items():
+        takes = column == "yes" or name.split()[-1] in column.split(", ")
+        prints = name in ("ledger prove", "ledger consistency")
+        assert takes == ("--json" in found[name] or prints), name
+
+
+def _options(command: Any, name: str = "") -> Iterator[tuple[str, set[str]]]:
+    """Each command by its name, with its options."""
+    inside = getattr(command, "commands", None)
+    if inside is None:
+        yield name.strip(), {option for parameter in command.params for option in parameter.opts}
+    for word, inner in (inside or {}).items():
+        yield from _options(inner, f"{name} {word}")
+
+
+def _commands(cell: str) -> list[str]:
+    """`pv meddra check / diff OLD` -> meddra check, meddra diff; `pv up`, `pv down` -> up, down."""
+    names = []
+    for words in re.findall(r"`pv ([^`]*)`", cell):
+        small = [w for w in re.split(r"[ /]+", words) if re.fullmatch(r"[a-z][a-z-]*", w)]
+        group = small[0] if small[0] in GROUPS else ""
+        names += [f"{group} {word}".strip() for word in (small[1:] if group else small)]
+    return names
 
 
 def test_a_row_that_is_piped_is_one_line(root: Path) -> None:
