@@ -55,9 +55,12 @@ def material(workspace: Workspace, name: str = "") -> Material:
 
 
 def dataset_name(workspace: Workspace, name: str = "") -> str:
-    """The digest of a dataset from its beginning (6 digits or more), or of the latest one. Raises NotFound."""
+    """The digest of a dataset from its beginning (6 digits or more), or of the `latest` (also ""). Raises NotFound."""
     built = [e.body["dataset"] for e in workspace.ledger.entries() if e.kind == "DatasetBuilt"]
-    chosen = [digest for digest in built if not name or (len(name) >= 6 and digest.startswith(name))]
+    if not built:
+        raise NotFound("no dataset was built yet. Put a batch into the inbox: pv ingest FILE")
+    latest = name in ("", "latest")
+    chosen = [digest for digest in built if latest or (len(name) >= 6 and digest.startswith(name))]
     if not chosen:
         raise NotFound(f"no dataset {name} was built. `pv history` lists datasets and batches.")
     return str(chosen[-1])

@@ -161,9 +161,11 @@ def test_the_policy_is_the_one_that_the_recipe_names(ws: Workspace) -> None:
 
 def test_the_report_on_demand_and_its_work_list(ws: Workspace, tmp_path: Path) -> None:
     arrive(ws, "both", [*answers("ann", 0), *answers("bob", 4)])
+    with pytest.raises(NotFound, match="no dataset was built yet"):
+        consistency.material(ws)
     built = building.build_dataset(ws, None, [])
     assert built
-    for name in ("", "both.json", built.digest[:10]):
+    for name in ("", "latest", "both.json", built.digest[:10]):
         found = consistency.material(ws, name)
         assert consistency.report(found).disagreements == 4
     assert consistency.work_list(found, tmp_path / "list.json") == 4
