@@ -11,6 +11,7 @@ PvError                     exit code 1; every message says what, where and what
 │   ├── LedgerBroken           the chain of records does not verify
 │   ├── NumberTaken            another version got the number that this one's documents name
 │   ├── SignatureRefused       who, what, when or for what the signature is does not fit
+│   ├── RequestClosed          a request for approval that was rejected, carried out or has expired
 │   └── StaleChampion          the alias moved since the decision was made
 ├── LeakageError            5  a training set shares a cluster with a held-out set
 ├── TrainingError           6  a base, a specification or a step that cannot be trained
