@@ -16,8 +16,8 @@ from rich.text import Text
 
 from pvcore.plain import CONTROL, block
 
-UNBOUNDED = 1_000_000
-"""Columns of what is no terminal."""
+WIDE = 1000
+"""Columns of what is no terminal. Some texts have 20,000 characters, and every row is as wide as the widest."""
 VERSIONS = ("version", "champion", "decision", "parent", "registered", "digest")
 """What a table of versions shows; digests of adapter and specification are in JSON, and in `pv registry show`."""
 
@@ -25,14 +25,14 @@ VERSIONS = ("version", "champion", "decision", "parent", "registered", "digest")
 class Terminal(Console):
     """A console whose texts move no cursor and set no title: much of what is printed came from outside.
 
-    A file or a pipe takes a row as one line, however long, so that it can be searched; with COLUMNS that wide.
+    A file or a pipe takes a row as one line, so that it can be searched, up to WIDE; with COLUMNS that wide.
     """
 
     @property
     def size(self) -> ConsoleDimensions:
         if self.is_terminal or "COLUMNS" in os.environ:
             return super().size
-        return ConsoleDimensions(UNBOUNDED, super().size.height)
+        return ConsoleDimensions(WIDE, super().size.height)
 
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(block(text), **options)
