@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, ConsoleDimensions
+from rich.console import Console, ConsoleOptions
 from rich.table import Table
 from rich.text import Text
 
@@ -29,10 +29,9 @@ class Terminal(Console):
     """
 
     @property
-    def size(self) -> ConsoleDimensions:
-        if self.is_terminal or "COLUMNS" in os.environ:
-            return super().size
-        return ConsoleDimensions(WIDE, super().size.height)
+    def options(self) -> ConsoleOptions:
+        found = super().options
+        return found if self.is_terminal or "COLUMNS" in os.environ else found.update(width=WIDE)
 
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(block(text), **options)
