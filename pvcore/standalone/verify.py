@@ -3,10 +3,9 @@
 
     python3 -I verify.py FOLDER --allowed-signers FILE [--revoked FILE] [--checkpoint FILE]
 
-One line a check: holds, DOES NOT HOLD, or not checked and why; exit code 1 if anything does not hold. Whom to trust
-is yours to say: `--allowed-signers` names the keys that you accept (ssh-keygen(1), ALLOWED SIGNERS), got from their
-holders. The folder's copy of this file proves nothing; a cut-off end shows in a checkpoint that was kept elsewhere.
-Where recount.py lies beside this file, it is run, too.
+One line a check: holds, DOES NOT HOLD, or not checked and why; exit code 1 if one does not hold. Whom to trust you say:
+`--allowed-signers` names the keys that you accept (ssh-keygen(1), ALLOWED SIGNERS), got from their holders. This file's
+copy in the folder proves nothing; a cut-off end shows in a checkpoint kept elsewhere. recount.py beside it is run, too.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ from typing import Any, NamedTuple
 
 PARTS, BEFORE = ("specification", "dataset", "report", "policy"), ("parent", "champion")
 SUMS, LEDGER, ABOUT = "MANIFEST.sha256", "ledger.jsonl", "export.json"
+OWN = {LEDGER, ABOUT, "README.md", "verify.py", "recount.py", "allowed_signers", "revoked_keys"}
 FIELDS = {"format", "sequence", "previous", "time", "kind", "actor", "key", "body", "nonce"}
 SWITCH = {"promote": "Promoted", "rollback": "RolledBack", "override": "Overridden"}
 PRECISION = {"confidence": 0.95, "resamples": 1000}  # where the policy does not say otherwise
@@ -48,8 +48,7 @@ class Results(Counter[str]):
         try:
             return self.add("holds", what, call(*arguments) or "")
         except (NotChecked, Wrong) as told:
-            result = "not checked" if isinstance(told, NotChecked) else "DOES NOT HOLD"
-            return self.add(result, what, str(told))
+            return self.add("not checked" if type(told) is NotChecked else "DOES NOT HOLD", what, str(told))
         except (LookupError, TypeError, ValueError, AttributeError, OSError, RecursionError) as fault:
             return self.add("DOES NOT HOLD", what, f"cannot be read as what it should be: {fault!r}")
 
@@ -119,9 +118,7 @@ class Folder:
         for number, line in enumerate(lines, 1):
             entry = json.loads(line)
             form = set(entry) == FIELDS and isinstance(entry["body"], dict) and entry["format"] == 1
-            require(
-                form and canonical(entry) == line, f"entry {number} was altered: it has not the form of one"
-            )
+            require(form and canonical(entry) == line, f"entry {number} was altered: it has no such form")
             follows = (entry["sequence"], entry["previous"]) == (number, previous)
             require(follows, f"entry {number} does not follow entry {number - 1}: one of them was altered")
             first = seen.setdefault((entry["kind"], entry["key"] or number), number)
@@ -190,8 +187,8 @@ def made_of(folder: Folder, digest: str, versions: dict[str, tuple[str, Any]]) -
     judged = folder.find("Evaluated", **pick(manifest, "specification", "report", "policy"))[0]
     same("adapter", adapter["digest"], sha256(canonical(files)))
     for other in (trained, judged, entry):
-        same(f"adapter of entry {other['sequence']}", adapter["digest"], other["body"]["adapter"])
-        same("specification", manifest["specification"], other["body"]["specification"])
+        made = [adapter["digest"], manifest["specification"]]
+        same(f"entry {other['sequence']}", made, [other["body"]["adapter"], other["body"]["specification"]])
     read = manifest.get("read") and pick(manifest["read"], "root", "records")
     same("cases that were read", read, entry["body"].get("read"))
     then = {"files": adapter["files"], "environment": manifest["environment"]}
@@ -201,8 +198,7 @@ def made_of(folder: Folder, digest: str, versions: dict[str, tuple[str, Any]]) -
     same("decision", manifest["decision"], folder.record(judged["body"]["decision"]))
     order = [trained["sequence"], judged["sequence"], entry["sequence"]]
     before = max((folder.registered(manifest[n])["sequence"] for n in BEFORE if manifest[n]), default=0)
-    possible = order == sorted(order) and before < order[2]
-    require(possible, f"entries {order} after {before} are not in an order in which this can have been")
+    require(order == sorted(order) and before < order[2], f"entries {order} after {before}: no such order")
 
 
 def dataset(folder: Folder, name: str) -> str:
@@ -224,45 +220,64 @@ def adapter_files(folder: Folder, manifest: Any) -> str:
 
 def data(folder: Folder, manifest: Any) -> str:
     """Cases, labels and answers: left out unless they were asked for."""
-    made, name = folder.record(manifest["dataset"]), manifest["dataset"]
-    named = [made[part] for part in ("cases", "annotations", "labels", "aside", "open")] + made["mappings"]
-    named += [made["nullified"]] if "nullified" in made else []
-    for digest in folder.find("DatasetBuilt", dataset=name)[0]["body"]["batches"]:
-        named.append(folder.find("BatchAdmitted", digest=digest)[0]["body"]["blob"])
-    for entry in folder.find("Evaluated", specification=manifest["specification"]):
-        named += [entry["body"]["predictions"], *entry["body"].get("answers", {}).values()]
-        named += filter(None, [entry["body"].get("old_answers")])
-    if absent := [digest for digest in named if digest not in folder.by_digest]:
+    named = data_files(folder, manifest)
+    if absent := [name for name, digest in named.items() if digest not in folder.by_digest]:
         raise NotChecked(f"{len(absent)} of {len(named)} files are left out: personal data, licensed codes")
     return f"{len(named)} files"
 
 
-def known(folder: Folder, versions: dict[str, tuple[str, Any]]) -> set[str]:
-    """Every digest in the ledger, a manifest, or a record that a manifest names."""
-    records = [entry["line"] for entry in folder.entries]
-    for _, manifest in versions.values():
-        records += [canonical(manifest), *(folder.blob(manifest[part]) for part in PARTS)]
-    return set(re.findall(DIGEST, b"\n".join(records).decode()))
+def data_files(folder: Folder, manifest: Any) -> dict[str, str]:
+    """File name -> digest of what the version learnt from and answered."""
+    made, built = folder.record(manifest["dataset"]), folder.find("DatasetBuilt", dataset=manifest["dataset"])
+    found = {f"{part}.parquet": made[part] for part in ("cases", "annotations", "labels", "aside")}
+    found.update({f"{part}.json": made[part] for part in ("open", "nullified") if part in made})
+    found.update({f"mapping-{n}": digest for n, digest in enumerate(dict.fromkeys(made["mappings"]), 1)})
+    for batch in (folder.find("BatchAdmitted", digest=name)[0] for name in built[0]["body"]["batches"]):
+        found[f"batch-{batch['sequence']}"] = batch["body"]["blob"]
+    for entry in folder.find("Evaluated", specification=manifest["specification"]):
+        body, name = entry["body"], f"answers-{entry['sequence']}"
+        told = {"": body["predictions"], "-champion-old": body.get("old_answers")}
+        told.update({f"-{who}": digest for who, digest in body.get("answers", {}).items()})
+        found.update({f"{name}{who}.jsonl": digest for who, digest in told.items() if digest})
+    return found
 
 
-def strays(folder: Folder, versions: dict[str, tuple[str, Any]]) -> str:
-    """Whatever lies among records, data and adapter is named by a record, so nothing was put in another's place."""
-    inside = [name for name in folder.digests if name.startswith(("adapter/", "data/", "versions/"))]
-    named, groups = known(folder, versions), [name for name in inside if name.startswith("data/groups-")]
-    foreign = ", ".join(n for n in inside if folder.digests[n] not in named and n not in groups)
+def places(folder: Folder, manifest: Any) -> dict[str, Any]:
+    """File name -> digest of every record, as an export lays them out; of two names of one record it has one."""
+    found = {f"adapter/{name}": item["sha256"] for name, item in manifest["adapter"]["files"].items()}
+    found.update({f"data/{name}": digest for name, digest in data_files(folder, manifest).items()})
+    trained = folder.find("Trained", specification=manifest["specification"])[0]["body"]
+    found.update({"dossier.html": manifest["dossier"], "data/consumed.json": trained.get("consumed")})
+    for body in (entry["body"] for entry in folder.find("Registered")):
+        place, digest = f"versions/{body['problem']}@{body['number']}", body["version"]
+        record = {**(folder.record(digest) if digest in folder.by_digest else {}), "manifest": digest}
+        found.update({f"{place}/{part}.json": record.get(part) for part in (*PARTS, "manifest")})
+        for entry in folder.find("Evaluated", specification=body["specification"]):
+            judged, number = entry["body"], entry["sequence"]
+            found[f"data/held-out-{number}.json"] = judged.get("held_out")
+            found.update({f"{place}/{part}-{number}.json": judged.get(part) for part in ("decision", *PARTS)})
+    for entry in folder.find("ApprovalRequested"):
+        found[f"versions/policy-{entry['sequence']}.json"] = entry["body"]["policy"]
+    return found
+
+
+def strays(folder: Folder, manifest: Any) -> str:
+    """Each file is what its name says: nobody reads one record as another, or a page that nobody wrote."""
+    wanted, groups = places(folder, manifest), [n for n in folder.digests if n.startswith("data/groups-")]
+    named = [name for name in folder.digests if not (name in OWN or name.startswith("checkpoints/"))]
+    foreign = ", ".join(n for n in named if folder.digests[n] != wanted.get(n) and n not in groups)
     require(not foreign, f"no record names {foreign}")
-    word = (
-        f", of which {', '.join(groups)} is the exporter's word: which slices a case is in" if groups else ""
-    )
-    return f"{len(inside)} files{word}"
+    word = f", of which {', '.join(groups)} is the exporter's word: a case's slices" if groups else ""
+    return f"{len(named)} files{word}"
 
 
 def dossier(folder: Folder, manifest: Any, versions: dict[str, tuple[str, Any]]) -> str:
     """Every digest that the page shows is one that the records name, and those of the version are shown."""
     page = re.sub(r'src="data:[^"]*"', "", folder.blob(manifest["dossier"]).decode())
-    shown = set(re.findall(DIGEST, page))
-    foreign = ", ".join(sorted(shown - known(folder, versions)))
-    require(not foreign, f"it shows digests that no record names: {foreign}")
+    records = [entry["line"] for entry in folder.entries] + [canonical(of) for _, of in versions.values()]
+    records += [folder.blob(of[part]) for _, of in versions.values() for part in PARTS]
+    shown, known = set(re.findall(DIGEST, page)), set(re.findall(DIGEST, b"\n".join(records).decode()))
+    require(shown <= known, f"it shows digests that no record names: {', '.join(sorted(shown - known))}")
     own = {manifest["adapter"]["digest"], *(manifest[part] for part in PARTS)}
     require(shown >= own, f"it does not show the digests {', '.join(sorted(own - shown))}")
     return f"{len(shown)} digests"
@@ -340,41 +355,36 @@ def switched(folder: Folder, switch: dict[str, Any], keys: Keys) -> str:
     same("what it does", [switch["kind"], body["version"]], [SWITCH[asked["action"]], asked["version"]])
     same("champion that is replaced", [body["expected"], asked["expected"]], [champion, champion])
     same("switch before", asked["after_switch"], before[-1]["sequence"] if before else 0)
-    same(
-        "switch and request",
-        *(pick(p, "name", "problem", "report", "policy", "asked") for p in (body, asked)),
-    )
-    reference, known = pick(request, "sequence", "digest"), folder.registered(body["version"])["body"]
+    both = (pick(part, "name", "problem", "report", "policy", "asked") for part in (body, asked))
+    same("switch and request", *both)
+    known = folder.registered(body["version"])["body"]
+    named = {"request": pick(request, "sequence", "digest"), **pick(asked, "problem", "version")}
     same("name of the version", body["name"], f"{known['problem']}@{known['number']}")
-    require(not folder.find("Rejected", switch["sequence"], request=reference), "its request was rejected")
+    require(not folder.find("Rejected", switch["sequence"], request=named["request"]), "it was rejected")
     manifest, policy = folder.record(body["version"]), folder.record(asked["policy"])
     same("problem", manifest["problem"], body["problem"])
     eligible(folder, switch, asked, manifest, {entry["body"]["version"] for entry in before})
     start, end = (datetime.strptime(e["time"][:19], "%Y-%m-%dT%H:%M:%S") for e in (request, switch))
-    valid = timedelta(days=policy["approval"].get("valid_days", 14), seconds=1)
-    require(end - start <= valid, "its request had expired")
-    emergency = asked["action"] == "override"
-    rule = policy["approval"]["override"] if emergency else policy["approval"]
+    valid = policy["approval"].get("valid_days", 14)
+    require(end - start <= timedelta(days=valid, seconds=1), "its request had expired")
+    rule = {"signatures": 1, **policy["approval"]}
+    rule = {"signatures": 2, **rule["override"]} if asked["action"] == "override" else rule
     made = folder.find("Registered Trained", specification=manifest["specification"])
     barred = {entry["actor"] for entry in made} | set(policy["approval"].get("trainers", ()))
+    may = [(s["principal"], s["name"]) for s in policy.get("signers", ()) if {*s["roles"]} & {*rule["roles"]}]
     given: dict[str, str] = {}
     for reference in body["approvals"]:
         answer = (entry := folder.referred(reference, "Approved", switch))["body"]
-        same("request", answer["request"], pick(request, "sequence", "digest"))
-        same("answer and request", pick(answer, "problem", "version"), pick(asked, "problem", "version"))
-        same("answer", answer["decision"], "approve")
-        signers = [s for s in policy.get("signers", ()) if s["principal"] == answer["principal"]]
-        if not any(s["name"] == answer["name"] and set(s["roles"]) & set(rule["roles"]) for s in signers):
-            raise Wrong(f"the policy does not let {answer['name']} ({answer['principal']}) approve this")
+        same("answer and request", pick(answer, "decision", *named), {"decision": "approve", **named})
+        who = answer["principal"], answer["name"]
+        require(who in may, f"the policy does not let {' as '.join(who)} approve this")
         signed, time = statement(request, answer), entry["time"]
         key = keys.verify(signed, answer["signature"], answer["principal"], "pv-approval", time)
         same("key, actor", [answer["key"], entry["actor"]], [key, answer["principal"]])
-        said = {answer["principal"], answer["name"], key}
-        own = [who for who in barred if who in said or keys.gives(key, who)]
+        own = [one for one in barred if one in (*who, key) or keys.gives(key, one)]
         require(not own, f"{answer['principal']} trained or registered it, and cannot answer for it")
         given[key] = answer["name"]
-    needed = max(1, rule.get("signatures", 2 if emergency else 1))
-    require(len(given) >= needed, f"{len(given)} of {needed} signatures")
+    require(len(given) >= (needed := max(1, rule["signatures"])), f"{len(given)} of {needed} signatures")
     same("request, signatures", [switch["key"], body["signatures"]], [request["digest"], needed])
     return f"{switch['kind']} on {switch['time']}, signed by {', '.join(given.values())}"
 
@@ -393,14 +403,16 @@ def eligible(folder: Folder, switch: Any, asked: Any, manifest: Any, were: set[s
         aside.append(f"the report compares with {other or 'no champion'}, not with {champion or 'none'}")
     if new and judged["policy"] != asked["policy"]:
         aside.append(f"the gate decided by the policy {judged['policy']}, not by {asked['policy']}")
+    asks = any(entry["body"].get("loaded") for entry in folder.find("Evaluated", end, report=report))
+    done = [e["body"] for e in folder.find("Loaded", end, version=asked["version"], report=report)]
+    if new and asks and (not done or done[-1]["outcome"] != "pass"):
+        fact = "was not loaded for real since it was evaluated, and the policy asks for it"
+        fact = f"was loaded for real and did not pass: {'; '.join(done[-1]['reasons'])}" if done else fact
+        aside.append(f"{asked['name']} {fact}")
     if asked["action"] == "override":
         return same("what it sets aside, and the request's words", aside or "something", asked.get("waived"))
     require(not aside, "; ".join(aside))
     require(new == (asked["action"] == "promote"), "only who was champion is rolled back to")
-    asks = any(entry["body"].get("loaded") for entry in folder.find("Evaluated", end, report=report))
-    done = folder.find("Loaded", end, version=asked["version"], report=report)
-    if new and asks and not (done and done[-1]["body"]["outcome"] == "pass"):
-        raise Wrong("it was not loaded for real, or did not pass")
 
 
 def checkpoint(folder: Folder, file: Path, keys: Keys) -> str:
@@ -427,9 +439,8 @@ def verify(root: Path, allowed: Path | None, revoked: Path | None, kept: list[Pa
     if results.make("ledger: its chain", folder.chain):
         if allowed is None:
             results.add("not checked", "whose the keys are", "the folder says so: give --allowed-signers")
-            allowed, own = root / "allowed_signers", root / "revoked_keys"
-            revoked = revoked or (own if own.exists() else None)
-        keys = Keys(allowed, revoked)
+        revoked = revoked or next(root.glob("revoked_keys"), None)  # whose it is: it only takes trust away
+        keys = Keys(allowed or root / "allowed_signers", revoked)
         for file in [*kept, *sorted((root / "checkpoints").glob("*"))]:
             results.make(f"checkpoint {file.name}", checkpoint, folder, file, keys)
         if not kept:
@@ -459,9 +470,10 @@ def check_version(folder: Folder, results: Results, keys: Keys) -> None:
         results.make(f"{name}: adapter", adapter_files, folder, manifest)
         results.make(f"{name}: cases, labels, answers", data, folder, manifest)
         results.make(f"{name}: dossier", dossier, folder, manifest, versions)
-        results.make("files: what they are", strays, folder, versions)
-        why = "recount.py counts what it can, pv verify and pv rebuild make all of it again"
-        results.add("not checked", f"{name}: criteria, numbers, training", why)
+        results.make("files: what they are", strays, folder, manifest)
+        results.add(
+            "not checked", f"{name}: criteria, numbers, training", "recount.py, pv verify, pv rebuild do"
+        )
 
 
 def counted_again(folder: Path) -> int:

@@ -98,6 +98,11 @@ def test_no_narrative_is_in_it_unless_asked_for(
     assert verifier.verify(altered, keys(told), None, []) == 1
     told_lines = capsys.readouterr().out
     assert "no record names data/labels.parquet" in told_lines and "1 of 13 files are left out" in told_lines
+    answers = Path(shutil.copytree(whole, tmp_path / "answers")) / "data"
+    exchanged(*sorted(answers.glob("answers-*"))[:2])
+    sums(answers.parent)
+    assert verifier.verify(answers.parent, keys(told), None, []) == 1
+    assert "no record names data/answers-" in capsys.readouterr().out
 
 
 def test_the_same_version_is_the_same_bytes(told: Any, exported: Path, tmp_path: Path) -> None:
@@ -191,6 +196,26 @@ def the_dossier_edited(folder: Path) -> None:
     file.write_text(file.read_text("utf-8").replace("pass", "past", 1), "utf-8")
 
 
+def another_dossier_beside_the_true_one(folder: Path) -> None:
+    page = folder / "dossier.html"
+    page.rename(place(folder, "report.json").with_name("dossier.json"))
+    page.write_text("<h1>all is well</h1>")
+
+
+def exchanged(one: Path, other: Path) -> None:
+    content = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(content)
+
+
+def two_reports_in_each_others_place(folder: Path) -> None:
+    exchanged(place(folder, "report.json"), place(folder, "report.json", 1))
+
+
+def a_letter_that_nobody_wrote(folder: Path) -> None:
+    (folder / "approval.html").write_text("<h1>approved</h1>")
+
+
 def an_entry_altered(folder: Path) -> None:
     file = folder / verifier.LEDGER
     file.write_bytes(file.read_bytes().replace(b'"actor":"train"', b'"actor":"trust"', 1))
@@ -282,6 +307,9 @@ def a_manifest_without_a_parent(folder: Path) -> None:
         (the_decision_in_the_manifest, ["manifest ", f"{NAME}: switch, entry"]),
         (the_policy_relaxed, ["decision, entry", "switch, entry"]),
         (the_dossier_edited, [f"{NAME}: dossier: no file"]),
+        (another_dossier_beside_the_true_one, ["no record names dossier.html"]),
+        (two_reports_in_each_others_place, ["files: what they are: no record names"]),
+        (a_letter_that_nobody_wrote, ["no record names approval.html"]),
         (an_entry_altered, ["ledger: its chain: entry"]),
         (the_end_cut_off, ["version: last entry"]),
         (the_reason_of_an_approval, ["seriousness@1: switch, entry", "is not accepted"]),
@@ -318,10 +346,13 @@ def test_a_stranger_signs_nothing(
     signing.make_key(tmp_path / "key", told.town_signer, tmp_path / "signers")
     wrong = told_of(capsys, exported, tmp_path / "signers")
     assert len(wrong) == 2 and all("switch, entry" in line and "is not accepted" in line for line in wrong)
-    # A key that is revoked now has signed nothing either.
-    assert (
-        verifier.verify(exported, keys(told), told.town.key.with_name(f"{told.town.key.name}.pub"), []) == 2
-    )
+    # A key that is revoked now has signed nothing either, be it the folder itself that says so.
+    public = told.town.key.with_name(f"{told.town.key.name}.pub")
+    assert verifier.verify(exported, keys(told), public, []) == 2
+    folder = Path(shutil.copytree(exported, tmp_path / "revoked"))
+    shutil.copyfile(public, folder / "revoked_keys")
+    sums(folder)
+    assert verifier.verify(folder, keys(told), None, []) == 2
 
 
 def test_a_checkpoint_that_was_kept_shows_a_ledger_written_anew(
@@ -546,10 +577,10 @@ def test_a_switch_needs_what_it_was_asked_with() -> None:
     """Loaded for real where the evaluation asks for it, and in an override the words of what is set aside."""
     folder = verifier.Folder(Path())
     judged = {"specification": "s", "report": "r", "loaded": True}
-    loaded = {"version": "v", "report": "r", "outcome": "fail"}
+    loaded = {"version": "v", "report": "r", "reasons": ["slow"]}
     manifest = {"specification": "s", "report": "r", "champion": "c", "policy": "p"}
     manifest["decision"] = {"outcome": "pass", "reasons": ["good"]}
-    asked = {"action": "promote", "version": "v", "report": "r", "policy": "p", "expected": "c"}
+    asked = {"action": "promote", "name": "n", "version": "v", "report": "r", "policy": "p", "expected": "c"}
 
     def eligible(*outcomes: str, outcome: str = "pass", **changes: Any) -> None:
         bodies = [("Evaluated", judged), *(("Loaded", {**loaded, "outcome": o}) for o in outcomes)]
@@ -558,16 +589,19 @@ def test_a_switch_needs_what_it_was_asked_with() -> None:
         verifier.eligible(folder, {"sequence": 9}, {**asked, **changes}, decided, set())
 
     eligible("fail", "pass")
-    for outcomes in ((), ("pass", "fail")):
-        with pytest.raises(verifier.Wrong, match="it was not loaded for real"):
+    never = "n was not loaded for real since it was evaluated, and the policy asks for it"
+    for outcomes, fact in ((), never), (("pass", "fail"), "n was loaded for real and did not pass: slow"):
+        with pytest.raises(verifier.Wrong, match=fact):
             eligible(*outcomes)
+        eligible(*outcomes, action="override", waived=[fact])
+        eligible(*outcomes, outcome="fail", action="override", waived=["the gate said fail: good", fact])
     with pytest.raises(verifier.Wrong, match="the gate said fail: good"):
         eligible("pass", outcome="fail")
     with pytest.raises(verifier.Wrong, match="compares with c, not with d"):
         eligible("pass", expected="d")
-    eligible(outcome="fail", action="override", waived=["the gate said fail: good"])
+    eligible("pass", outcome="fail", action="override", waived=["the gate said fail: good"])
     for waived in (["nothing of importance"], [], None):
         with pytest.raises(verifier.Wrong, match="what it sets aside"):
-            eligible(outcome="fail", action="override", waived=waived)
+            eligible("pass", outcome="fail", action="override", waived=waived)
     with pytest.raises(verifier.Wrong, match="what it sets aside"):
         eligible("pass", action="override", waived=[])
