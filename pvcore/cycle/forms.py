@@ -46,10 +46,10 @@ def form_markdown(workspace: Workspace, asked: Request, refusal: str = "") -> st
         f"It would replace {asked.expected or 'nothing: this is the first champion'}.",
         *([f"The request can be answered until {asked.until}."] if asked.until else []),
         "",
-        *([f"**It would be champion although {fact}.**\n" for fact in asked.waived]),
+        *([f"**It would be champion although {inert(fact)}.**\n" for fact in asked.waived]),
         markdown_gate_table(report, decision),
         "",
-        *(f"Signed so far: {line}\n" for line in _so_far(workspace, asked)),
+        *(f"Signed so far: {inert(line)}\n" for line in _so_far(workspace, asked)),
         "Your signature binds decision, name and reason to this request. On a machine with your key:",
         "",
         f"    pv sign {asked.version} --name you@example.org --reason 'why' --key ~/.ssh/id_ed25519 "

@@ -75,9 +75,15 @@ def test_a_page_of_predictions_tells_an_empty_set_from_a_withheld_answer() -> No
     assert "1 answered, 1 withheld" in page and "| a | none |" in page and "| b | *withheld* |" in page
 
 
-def test_a_refused_answer_is_shown_as_text(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> None:
+@pytest.mark.parametrize("place", ["refusal", "reason of the first who signed", "what is set aside"])
+def test_what_a_form_quotes_is_shown_as_text(
+    monkeypatch: pytest.MonkeyPatch, workspace: Workspace, place: str
+) -> None:
     monkeypatch.setattr(forms, "_measured", lambda *_: (None, None))
-    monkeypatch.setattr(forms, "_so_far", lambda *_: [])
+    monkeypatch.setattr(forms, "_so_far", lambda *_: [MARKUP] if place.startswith("reason") else [])
     monkeypatch.setattr("pvcore.dossier.report.markdown_gate_table", lambda *_: "")
-    asked = approval.Request("seriousness@1", "promote", "0" * 64, 1, "", "now")
-    assert "<img" not in forms.form_markdown(workspace, asked, MARKUP).replace("\\<img", "")
+    waived = (MARKUP,) if place == "what is set aside" else ()
+    asked = approval.Request("seriousness@1", "promote", "0" * 64, 1, "", "now", waived=waived)
+    shown = forms.form_markdown(workspace, asked, MARKUP if place == "refusal" else "")
+    assert "PASS" in shown and "\n# PASS" not in shown and "![" not in shown
+    assert "<img" not in shown.replace("\\<img", "")
