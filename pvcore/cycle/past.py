@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, time, timedelta
+from contextlib import suppress
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from pvcore.config import Workspace
@@ -52,15 +52,15 @@ def _in_force(state: State, problem: str, first: datetime, last: datetime) -> li
 
 def _span(at: str) -> tuple[datetime, datetime]:
     """First and last moment of what was asked: of a day, or twice the same of a time."""
+    with suppress(ValueError):  # a day, however ISO 8601 writes it: 20260301, 2026-W09-7
+        day = date.fromisoformat(at)
+        return datetime.combine(day, time.min, UTC), datetime.combine(day, time.max, UTC)
     try:
         moment = utc(at).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ConfigError(
             f"{at!r} is no time: write 2026-03-01 for a day, or 2026-03-01T12:00:00Z (UTC where no zone stands)."
         ) from None
-    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", at):
-        start = datetime.combine(moment.date(), time(), UTC)
-        return start, start + timedelta(days=1) - timedelta(microseconds=1)
     return moment, moment
 
 

@@ -45,9 +45,13 @@ def test_the_champion_of_each_moment(
     assert told(third.time) == told("2999-01-01") == told("2999-01-01T00:00:00+02:00") == [one.name]
     day = first.time[:10]
     assert told(day) == ([one.name, two.name, one.name] if third.time[:10] == day else told(day))
+    week = "{}-W{:02}-{}".format(*first.moment.isocalendar())
+    assert told(day.replace("-", "")) == told(week) == told(day)  # as ISO 8601 writes a day, too
+    assert told("9999-12-31") == [one.name]
     for at, error, said in (
         ("2020-01-01", NotFound, f"had no champion at 2020-01-01, the first one since {first.time}"),
         ("yesterday", ConfigError, "is no time: write 2026-03-01"),
+        ("0001-01-01T00:00:00+05:00", ConfigError, "is no time"),
     ):
         with pytest.raises(error, match=said):
             told(at)
