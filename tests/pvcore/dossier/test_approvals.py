@@ -31,6 +31,25 @@ def test_every_signature_stands_with_name_time_and_meaning_behind_the_stored_pag
     assert "Nobody has signed anything" in with_approvals(PAGE, [], digest="", asof="")
 
 
+def test_long_words_of_a_signature_push_nothing_off_the_printed_page() -> None:
+    """The meaning of an override holds digests, a reason may hold an address."""
+    try:
+        import weasyprint
+    except (ImportError, OSError) as error:
+        pytest.skip(f"WeasyPrint or Pango is not installed: {error}")
+    style = "<style>@page { size: A4; margin: 16mm } table { width: 100% } code { overflow-wrap: anywhere }</style>"
+    meaning = f"approves, although the report compares with {'ab' * 32}, not with {'cd' * 32}"
+    row = ROW | {
+        "meaning": meaning,
+        "reason": f"see\nhttps://example.org/{'x' * 120}",
+        "key": "SHA256:" + "k" * 43,
+    }
+    page = with_approvals(style + PAGE, [row], digest="ab" * 32, asof="entry 7")
+    for sheet in weasyprint.HTML(string=page).render().pages:
+        boxes = [box for box in sheet._page_box.descendants() if hasattr(box, "text")]
+        assert boxes and max(box.position_x + box.width for box in boxes) < sheet.width
+
+
 def test_a_page_without_an_end_is_refused() -> None:
     with pytest.raises(RegistryError, match="no end to add signatures"):
         with_approvals("<p>no page", [ROW], digest="", asof="")
