@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +28,11 @@ ADVICE = (
 
 
 def to_pdf(page: str) -> bytes:
-    """A4, with page numbers. Nothing is loaded but the page itself. Raises PvError where a program is missing."""
+    """A4, with page numbers. Nothing is loaded but the page itself.
+
+    Raises PvError where a program is missing, or the fonts of this machine lack letters of the page: a name of empty
+    boxes is no printed name of a signature.
+    """
     try:
         import weasyprint
         from weasyprint.text.fonts import FontConfiguration
@@ -45,11 +50,35 @@ def to_pdf(page: str) -> bytes:
     own = weasyprint.CSS(string=faces + STYLE, font_config=fonts)
     # A page carries everything itself; whatever else it asked for is not fetched.
     inside = URLFetcher(allowed_protocols=("data",))
-    with _no_time_of_day():
+    with _no_time_of_day(), _unwritten() as letters:
         made = weasyprint.HTML(string=page, url_fetcher=inside).write_pdf(
             stylesheets=[own], font_config=fonts, pdf_tags=True
         )
+    if letters:
+        raise PvError(
+            f"no font of this machine has {' '.join(letters)}, which a PDF would show as empty boxes. Install one that "
+            "has (Debian and Ubuntu: apt install fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji), or write the "
+            "HTML page and print it."
+        )
     return bytes(made)
+
+
+@contextlib.contextmanager
+def _unwritten() -> Iterator[dict[str, None]]:
+    """The letters that WeasyPrint had no font for: it says so in its log alone."""
+    found: dict[str, None] = {}
+
+    def heed(record: logging.LogRecord) -> bool:
+        if str(record.msg).startswith(".notdef glyph") and isinstance(record.args, tuple):
+            found[str(record.args[0])] = None
+        return True
+
+    log = logging.getLogger("weasyprint")
+    log.addFilter(heed)
+    try:
+        yield found
+    finally:
+        log.removeFilter(heed)
 
 
 @contextlib.contextmanager

@@ -41,6 +41,15 @@ def test_nothing_but_the_page_is_loaded(tmp_path, caplog: pytest.LogCaptureFixtu
     assert "disallowed protocol" in caplog.text
 
 
+def test_letters_that_no_font_has_are_named_and_never_left_out() -> None:
+    _installed()
+    to_pdf(PAGE.replace("{}", "Dr. Jürgen Müller, Иванов, ≥ 95%"))
+    with pytest.raises(
+        PvError, match="no font of this machine has \U0010fffe, which a PDF would show as empty boxes"
+    ):
+        to_pdf(PAGE.replace("{}", "Dr \U0010fffe Roe \U0010fffe"))
+
+
 def test_without_weasyprint_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "weasyprint", None)
     with pytest.raises(PvError, match=r"pip install 'pv-retrain\[pdf\]'.*print it"):
