@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
 from pvcore.annotations import dataset as datasets
@@ -103,14 +105,16 @@ def near(workspace: Workspace, case: str, name: str, text: str | None, least: fl
     """Cases that were read whose words are nearly those of `case`, most alike first; and what was compared, in words.
 
     No proof: it is a search, by the likeness that keeps near-duplicates out of held-out sets. `text` is the
-    case's narrative, else the newest that was admitted.
+    case's narrative, else the newest that was admitted. The words also name cases that were read whose ids are `case`
+    but for blanks, capitals and the like: who asks may have mistyped it.
     """
     version = resolve(workspace.store, workspace.ledger, name)
     text = text if text is not None else _narrative(workspace, case)
-    if text is None:
-        return [], f"not looked for: no text of {case} was admitted here. Give it with --text FILE"
-    known: dict[tuple[str, str], None] = {}
     everything = lineage.read(workspace, version.manifest.specification)
+    spelt = _otherwise_spelt(case, everything)
+    if text is None:
+        return [], f"not looked for: no text of {case!r} was admitted here. Give it with --text FILE{spelt}"
+    known: dict[tuple[str, str], None] = {}
     for trained in lineage.runs(workspace, version.manifest.specification):
         asked = Specification.from_json(get_blob(workspace.store, trained.key))
         cases = datasets.load(workspace.store, asked.dataset).cases
@@ -128,7 +132,23 @@ def near(workspace: Workspace, case: str, name: str, text: str | None, least: fl
     ]
     unknown = len(everything - {case} - set(best))
     beside = f"; of {unknown} read cases no text is kept here (further pretraining)" if unknown else ""
-    return rows, f"compared with the texts of {len(best)} read cases{beside}. This is a search, not a proof"
+    return (
+        rows,
+        f"compared with the texts of {len(best)} read cases{beside}. This is a search, not a proof{spelt}",
+    )
+
+
+def _otherwise_spelt(case: str, read: Iterable[str]) -> str:
+    """A sentence that names ids which differ from `case` in blanks, capitals, width or composition of letters alone."""
+
+    def bare(text: str) -> str:
+        return "".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+    wanted = bare(case)
+    found = sorted(other for other in read if other != case and bare(other) == wanted)
+    if not found:
+        return ""
+    return f". MISTYPED? Read was {', '.join(map(repr, found[:5]))}: ask again with that id"
 
 
 def _narrative(workspace: Workspace, case: str) -> str | None:

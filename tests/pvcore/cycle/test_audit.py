@@ -103,6 +103,15 @@ def test_a_case_that_was_read_cannot_be_taken_for_absent(scored: Any, tmp_path: 
         assert isinstance(error, CaseWasRead) and checked["claim"] == "present"
 
 
+def test_an_id_that_was_mistyped_is_told_beside_its_absence(scored: Any) -> None:
+    case = min(cases_of(scored, "train"))
+    for asked in (f"{case} ", case.upper()):
+        told, error = pv("audit", "absent", asked, VERSION, "-w", scored.root)
+        assert error is None and told["proof"]["claim"] == "absent"
+        assert f"MISTYPED? Read was {case!r}" in told["compared"]
+    assert "MISTYPED" not in pv("audit", "absent", "EU-999", VERSION, "-w", scored.root)[0]["compared"]
+
+
 def test_the_same_words_under_another_id_are_found(scored: Any, tmp_path: Path) -> None:
     table = datasets.load(scored.store, resolve(scored.store, scored.ledger, VERSION).manifest.dataset).cases
     known = table[table["case_id"] == min(cases_of(scored, "train"))].iloc[0]
