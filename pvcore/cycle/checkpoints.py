@@ -53,7 +53,7 @@ def verify(workspace: Workspace, files: Sequence[Path], *, quick: bool = False) 
     own = [str(fault) for fault in found.faults if fault.where not in kept]
     looked = "chain and tree of the bytes" if quick else "chain, form and snapshots"
     rows = [_row(f"{found.size} entries: {looked}", "; ".join(own[:20]))]
-    rows += [_row(_told(name, kept[name]), told.get(name, "")) for name in kept]
+    rows += [_row(_told(name, kept[name], found.size), told.get(name, "")) for name in kept]
     rows += [_row(name, why) for name, why in refused.items()]
     return found, rows
 
@@ -65,8 +65,9 @@ def require(rows: Sequence[Row]) -> None:
         raise LedgerBroken(f"{len(wrong)} of {len(rows)} do not hold: {'; '.join(wrong)}")
 
 
-def _told(name: str, kept: Checkpoint) -> str:
-    return f"{name}: {kept.size} entries, signed by {kept.signer} on {kept.time}"
+def _told(name: str, kept: Checkpoint, size: int) -> str:
+    """How many entries it vouches for, of how many there are: of those after it, it says nothing."""
+    return f"{name}: {kept.size} of {size} entries, signed by {kept.signer} on {kept.time}"
 
 
 def _row(what: str, fault: str) -> Row:

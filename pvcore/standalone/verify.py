@@ -429,7 +429,7 @@ def checkpoint(folder: Folder, file: Path, keys: Keys) -> str:
         pairs = [b"\1" + level[n] + level[n + 1] for n in range(0, len(level) - 1, 2)]
         level = [hashlib.sha256(pair).digest() for pair in pairs] + level[2 * len(pairs) :]
     same(f"root of the first {size} entries", base64.b64encode(level[0]).decode(), root)
-    return f"{size} entries, {signer}, {time}"
+    return f"{size} of {len(folder.entries)} entries, {signer}, {time}"
 
 
 def verify(root: Path, allowed: Path | None, revoked: Path | None, kept: list[Path]) -> int:

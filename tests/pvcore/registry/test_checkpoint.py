@@ -106,6 +106,7 @@ def test_a_checkpoint_is_a_text_that_ssh_keygen_verifies(
     assert checkpoint.read(file).root == merkle.root(digests)
     assert pv("verify", file)[0] == 0
     grow(book, 15)
+    assert "12 of 15 entries, signed by" in pv("verify", file, "--json")[1]  # of the others it says nothing
     assert (
         pv("verify", file)[0] == pv("verify", "--quick", file, keep(pv, team, tmp_path / "later.txt"))[0] == 0
     )
