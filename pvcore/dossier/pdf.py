@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def to_pdf(page: str) -> bytes:
     if letters:
         raise PvError(
             f"no font of this machine has {' '.join(letters)}, which a PDF would show as empty boxes. Install one that "
-            "has (Debian and Ubuntu: apt install fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji), or write the "
+            "has (Debian and Ubuntu: apt install fonts-noto-core fonts-noto-cjk), or write the "
             "HTML page and print it."
         )
     return bytes(made)
@@ -65,12 +66,17 @@ def to_pdf(page: str) -> bytes:
 
 @contextlib.contextmanager
 def _unwritten() -> Iterator[dict[str, None]]:
-    """The letters that WeasyPrint had no font for: it says so in its log alone."""
+    """The letters and digits that WeasyPrint had no font for, of which it tells in its log alone.
+
+    A control character or an emoji of a report hides no name and no number: it keeps nobody from the page.
+    """
     found: dict[str, None] = {}
 
     def heed(record: logging.LogRecord) -> bool:
         if str(record.msg).startswith(".notdef glyph") and isinstance(record.args, tuple):
-            found[str(record.args[0])] = None
+            letter = str(record.args[0])
+            if unicodedata.category(letter)[0] in "LMN":
+                found[letter] = None
         return True
 
     log = logging.getLogger("weasyprint")
