@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pvcore.config import Workspace
 from pvcore.cycle import data
@@ -26,6 +26,9 @@ from pvcore.registry.proof import verify_champion
 from pvcore.registry.version import Version, fetch_adapter
 from pvcore.training.settings import sections
 from pvcore.training.specification import Specification, code_digest
+
+if TYPE_CHECKING:
+    from pvcore.training.train import TrainResult
 
 
 def retraining(workspace: Workspace, problem: str, dataset: str, *, scratch: bool = False) -> str:
@@ -197,7 +200,7 @@ def train(
         "new_rows": len(mixed) - replayed,
         "rows": len(mixed),
         "replayed": replayed,
-        **({"words": {"rows": len(given["known"]), "share": share}} if (share := result.word_share) else {}),
+        **_words(result, given),
         "seconds": round(result.seconds, 1),
         "peak_bytes": result.peak_bytes,
         "curve": put_blob(workspace.store, canonical([[s, float(v)] for s, v in result.curve])),
@@ -210,6 +213,14 @@ def train(
     if not rebuild:
         shutil.rmtree(workspace.checkpoints / specification, ignore_errors=True)
     return entry.body
+
+
+def _words(result: TrainResult, given: Mapping[str, Sequence[Example]]) -> dict[str, Any]:
+    """What a record says of the words that are heard beside the network, where there are any."""
+    if not (result.word_share or result.criteria_share):
+        return {}
+    criteria = {"criteria": result.criteria_share} if result.criteria_share else {}
+    return {"words": {"rows": len(given["known"]), "share": result.word_share, **criteria}}
 
 
 def _keep(

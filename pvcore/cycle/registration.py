@@ -146,6 +146,7 @@ def _words(recorded: Mapping[str, Any] | None) -> dict[str, Any]:
     return {
         "rows whose words are weighed beside the network": recorded["rows"],
         "share of these words in an answer": recorded["share"],
+        **({"share of these words in the criteria": share} if (share := recorded.get("criteria")) else {}),
     }
 
 

@@ -44,7 +44,8 @@ class Card:
     the SHA-256 of the vectors it is measured from, `unsure` the least probability that is usual of a token
     (pvcore.inference.guardrails); None: never calibrated. `wordings` is the SHA-256 of the wordings that count
     as further names of their terms (pvcore.inference.wordings), None for an adapter that keeps none. `word_weights` is
-    that of the words beside the network, which have `word_share` of the say (pvcore.inference.word_weights).
+    that of the words beside the network, which have `word_share` of the say of the labels and `criteria_share` of that
+    of the criteria (pvcore.inference.word_weights).
     """
 
     problem: str
@@ -72,6 +73,7 @@ class Card:
     wordings: str | None = None
     word_weights: str | None = None
     word_share: float = 0.0
+    criteria_share: float = 0.0
     format: int = field(default=FORMAT)
 
     @property

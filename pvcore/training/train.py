@@ -57,7 +57,8 @@ class TrainResult:
     cut off. `consumed` are the cases whose rows were handed out in batches or whose words are weighed, `fitted` those
     that head, words, thresholds, calibration and guardrails were fitted with the rows of, in whole or in part, or whose
     wordings are kept; both sorted. `peak_bytes` is the most memory that the process held (of several the first one's).
-    `word_share` is the share of the words beside the network in an answer, 0 without any.
+    `word_share` is the share of the words beside the network in an answer, `criteria_share` that in what it says of
+    criteria, 0 without any.
     """
 
     adapter: Path
@@ -73,6 +74,7 @@ class TrainResult:
     fitted: tuple[str, ...]
     peak_bytes: int
     word_share: float = 0.0
+    criteria_share: float = 0.0
 
 
 def train(
@@ -122,7 +124,7 @@ def train(
             processes=processes,
         )
 
-        def finish() -> tuple[dict[str, str], dict[str, float], float]:
+        def finish() -> tuple[dict[str, str], dict[str, float], tuple[float, float]]:
             model.kept.clear()  # the network has changed since the last look
             with model.remembering():
                 if settings.training.wordings:
@@ -138,9 +140,9 @@ def train(
                 measured = _measure(model, task, tune, terms, threads) if tune else {}
                 if vectors is not None and model.head.vectors and model.kept:
                     kept.write(vectors, model.kept)
-                return files, measured, model.card.word_share
+                return files, measured, (model.card.word_share, model.card.criteria_share)
 
-        files, measured, share = processes.once(finish)
+        files, measured, shares = processes.once(finish)
     return TrainResult(
         adapter=output,
         digest=qlora.adapter_digest(files),
@@ -159,7 +161,8 @@ def train(
         ),
         fitted=_cases([*rows, *tune, *known]),
         peak_bytes=memory.peak(),
-        word_share=share,
+        word_share=shares[0],
+        criteria_share=shares[1],
     )
 
 

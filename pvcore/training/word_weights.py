@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pvcore.inference.calibration import SMALLEST, best_temperature
 from pvcore.inference.predict import Model
-from pvcore.inference.word_weights import WordWeights, counts, features, mean, said
+from pvcore.inference.word_weights import WordWeights, counts, features, mean, mean_odds, said
 from pvcore.records import Example
 from pvcore.training.labels import by_class
 
@@ -22,21 +25,24 @@ FEW = 100
 
 
 def add(model: Model, known: Sequence[Example], tune: Sequence[Example]) -> None:
-    """Give a model the words of known rows, and their share; of words without a say nothing is kept."""
-    model.word_weights = fit(known, model.card.labels)
-    share = best_share(model, tune)
-    model.card = dataclasses.replace(model.card, word_share=share)
-    if not share:
-        model.word_weights = None
+    """Give a model the words of known rows, and their shares; of words without a say nothing is kept."""
+    card = model.card
+    answered = {number: name for number, name in enumerate(card.criteria) if name in card.thresholds}
+    model.word_weights = fit(known, card.labels, answered)
+    share, criteria_share = best_share(model, tune), best_criteria_share(model, tune)
+    model.card = dataclasses.replace(card, word_share=share, criteria_share=criteria_share)
+    model.word_weights = heard(model.word_weights, share, criteria_share)
 
 
-def fit(rows: Sequence[Example], labels: Sequence[str]) -> WordWeights | None:
+def fit(
+    rows: Sequence[Example], labels: Sequence[str], criteria: Mapping[int, str] = MappingProxyType({})
+) -> WordWeights | None:
     """TF-IDF of words and word pairs, then logistic regression; None where the rows are all alike or no word counts.
 
     As the gate's baseline has it (pvcore.evaluation.baseline), but classes are not weighted, so that its
-    probabilities mean the same as the network's. It depends on the rows and not on their order.
+    probabilities mean the same as the network's. `criteria` (by the card's numbers) that rows show both met and not met
+    have a regression over the rows that know them. It depends on the rows and not on their order.
     """
-    from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
     ordered = sorted(rows, key=lambda row: row.example_id)
@@ -49,13 +55,53 @@ def fit(rows: Sequence[Example], labels: Sequence[str]) -> WordWeights | None:
     if not len(places):
         return None
     rarity = (np.log((1 + len(ordered)) / (1 + among[places])) + 1).astype(np.float32)
+    given = features(counted, places, rarity)
     with threadpool_limits(1):
-        found = LogisticRegression(C=10.0, max_iter=1000).fit(features(counted, places, rarity), truth)
+        found = _regression().fit(given, truth)
+        further = _criteria(ordered, given, criteria)
     weights, offsets = by_class(found)
     return WordWeights(
         found.classes_.astype(np.int32), places, rarity,
         weights.astype(np.float32), offsets.astype(np.float32),
+        np.array([number for number, _, _ in further], np.int32),
+        np.array([weights for _, weights, _ in further], np.float32).reshape(-1, len(places)),
+        np.array([offset for _, _, offset in further], np.float32),
     )  # fmt: skip
+
+
+def _regression() -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=10.0, max_iter=1000)
+
+
+def _criteria(
+    rows: Sequence[Example], given: Any, criteria: Mapping[int, str]
+) -> list[tuple[int, NDArray[np.float64], float]]:
+    """(number, weights, offset) of each criterion that rows show both met and not met; `given`: the rows' features."""
+    found = []
+    for number, name in criteria.items():
+        known = [at for at, row in enumerate(rows) if name in (row.criteria or {})]
+        met = np.array([(rows[at].criteria or {})[name] for at in known], bool)
+        if len(met) and met.any() and not met.all():
+            fitted = _regression().fit(given[known], met)
+            found.append((number, fitted.coef_[0], float(fitted.intercept_[0])))
+    return found
+
+
+def heard(words: WordWeights | None, share: float, criteria_share: float) -> WordWeights | None:
+    """The words that have a say: those of the labels, of the criteria, both or none."""
+    if words is None or not (share or criteria_share):
+        return None
+    if not share:
+        words = words._replace(labels=words.labels[:0], weights=words.weights[:0], offsets=words.offsets[:0])
+    if not criteria_share:
+        words = words._replace(
+            criteria=words.criteria[:0],
+            criteria_weights=words.criteria_weights[:0],
+            criteria_offsets=words.criteria_offsets[:0],
+        )
+    return words
 
 
 def best_share(model: Model, tune: Sequence[Example]) -> float:
@@ -71,7 +117,7 @@ def best_share(model: Model, tune: Sequence[Example]) -> float:
         return SHARE
     texts = [row.text for row in tune]
     network, _ = model.head.probabilities(model, texts)
-    by_words = said(words, texts)
+    by_words, _ = said(words, texts)
     truth = np.array([[row.label == label for label in model.card.labels] for row in tune])
 
     def loss(share: float) -> float:
@@ -79,3 +125,32 @@ def best_share(model: Model, tune: Sequence[Example]) -> float:
         return best_temperature(np.log(np.maximum(both, SMALLEST)), truth)[1]
 
     return min(SHARES, key=loss)
+
+
+def best_criteria_share(model: Model, tune: Sequence[Example]) -> float:
+    """As `best_share`, of the criteria that the words know: one share for all, over the tune rows that know each."""
+    words, judged = model.word_weights, model.head.judged
+    if words is None or judged is None or not len(words.criteria):
+        return 0.0
+    if not tune:
+        return SHARE
+    texts = [row.text for row in tune]
+    network, (_, by_words) = judged(model, texts).criteria, said(words, texts)
+    names = [model.card.criteria[number] for number in words.criteria]
+    known = [[at for at, row in enumerate(tune) if name in (row.criteria or {})] for name in names]
+    truth = [
+        np.array([(tune[at].criteria or {})[name] for at in rows], bool)
+        for name, rows in zip(names, known, strict=True)
+    ]
+
+    def loss(share: float) -> float:
+        both = mean_odds(network, by_words, words.criteria, share)[:, words.criteria]
+        return sum(_surprise(both[rows, column], truth[column]) for column, rows in enumerate(known) if rows)
+
+    return min(SHARES, key=loss)
+
+
+def _surprise(met: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
+    """Negative log-likelihood of a criterion's truth under probabilities that it is met, at their best temperature."""
+    both = np.stack([1 - met, met], axis=1)
+    return best_temperature(np.log(np.maximum(both, SMALLEST)), np.stack([~truth, truth], axis=1))[1]

@@ -62,7 +62,7 @@ def _read(model: Model, texts: Sequence[str]) -> tuple[Judged, Floats]:
     criteria = np.array([row.criteria for row in heard]).reshape(len(heard), len(card.criteria))
     features = np.array([row.features for row in heard], np.float32)
     asked = as_read(model, texts, [row.asked for row in heard])
-    return Judged(with_words(model, texts, labels), criteria, asked), features
+    return Judged(*with_words(model, texts, labels, criteria), asked), features
 
 
 def _asked(model: Model, texts: Sequence[str]) -> list[_Heard]:

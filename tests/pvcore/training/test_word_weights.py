@@ -10,8 +10,9 @@ import pytest
 from pvcore.errors import LeakageError, TrainingError
 from pvcore.inference import word_weights
 from pvcore.inference.predict import load
+from pvcore.inference.word_weights import said
 from pvcore.records import digest
-from pvcore.training.word_weights import SHARE, SHARES
+from pvcore.training.word_weights import SHARE, SHARES, fit, heard
 
 ASK = {"training__epochs": 1, "training__word_weights": True, "lora__dropout": 0.0}
 RARE, PLAIN = "zygomycosis", "patient had nausea at home"
@@ -82,6 +83,38 @@ def test_words_that_mislead_are_not_heard(tiny_base, specify, rows, train):
     assert word_weights.FILE not in made.files  # of words that are not heard nothing is kept
     untuned = load(train(asked, told, base=tiny_base).adapter, tiny_base)
     assert untuned.card.word_share == SHARE
+
+
+def test_words_are_heard_in_the_criteria_too(tiny_base, specify, rows, train):
+    """In a share of their own, and where the labels do not need them: then of the labels nothing is kept."""
+
+    def judged(told, word):
+        return [
+            dataclasses.replace(
+                row,
+                text=f"{row.text} {word if n % 4 == 0 else 'slept'}",
+                criteria={"death": n % 4 == 0, "hospitalisation": row.label == "serious"},
+            )
+            for n, row in enumerate(told)
+        ]
+
+    batch, tune = judged(rows(24, 1), "nausea"), judged(rows(60, 2), RARE)
+    known = [*batch, *judged(rows(120, 3), RARE)]
+    made = train(specify(tiny_base, **ASK), batch, tune, base=tiny_base, known=known)
+    model = load(made.adapter, tiny_base)
+    assert 0 < model.card.criteria_share == made.criteria_share <= SHARES[-1]
+    texts = [f"patient felt {RARE}", "patient felt slept"]
+    silent = dataclasses.replace(model, word_weights=None)
+    together, alone = (
+        [dict(found.criteria)["death"] for found in asked.predict([("1", texts[0]), ("2", texts[1])])]
+        for asked in (model, silent)
+    )
+    assert together[0] - together[1] > alone[0] - alone[1] + 0.1
+    both = fit(known, model.card.labels, {0: "death"})
+    labels_alone, criteria_alone = heard(both, 0.5, 0.0), heard(both, 0.0, 0.5)
+    assert heard(both, 0.0, 0.0) is None and heard(None, 0.5, 0.5) is None
+    assert len(labels_alone.criteria) == len(labels_alone.criteria_weights) == len(criteria_alone.labels) == 0
+    np.testing.assert_array_equal(said(criteria_alone, texts)[1], said(both, texts)[1])
 
 
 def test_an_update_weighs_all_words_anew(tiny_base, specify, rows, known, train):
