@@ -1,11 +1,11 @@
 """Consecutive updates three ways: incremental with replay, full retraining each time, and no retraining.
 
-    python benchmarks/incremental.py VAERS_FOLDER --work FOLDER [--replay SHARE] [--rate SHARE] [--words] [--plot FILE]
+    python benchmarks/incremental.py VAERS_FOLDER --work FOLDER [--replay SHARE] [--rate SHARE] [--no-words] [--plot FILE]
 
 Two streams: seriousness of real reports (1990 to 1997, then six years one by one) and coding with
 generated releases (a first one, then six). After each update every way answers the newest test set and all
 earlier ones. Prints a table for each stream and how often the goals were reached; --plot draws all streams that
-FOLDER has. --words weighs those of the reports beside the network, as the recipe ships. What was trained and scored is
+FOLDER has. --no-words leaves out those that the recipe of the reports weighs beside the network. What was trained and scored is
 kept in FOLDER, so that an interrupted run goes on. Seconds are those of the processor.
 """
 
@@ -141,7 +141,7 @@ def run(stream: Stream, work: Path) -> list[Result]:
     return results
 
 
-def streams(folder: Path, quick: bool, changes: Mapping[str, float], words: bool = False) -> Iterator[Stream]:
+def streams(folder: Path, quick: bool, changes: Mapping[str, float], words: bool = True) -> Iterator[Stream]:
     """Both streams; `changes` are values of the recipes' mixture, `words`: whether those of reports are weighed."""
     recipes = resources.files("pvcore.recipes")
 
@@ -174,12 +174,12 @@ def main() -> None:
     parser.add_argument("--stream", choices=("vaers", "releases"))
     parser.add_argument("--replay", type=float, help="instead of the recipe's")
     parser.add_argument("--rate", type=float, help="instead of the recipe's")
-    parser.add_argument("--words", action="store_true", help="weighed beside the network of the reports")
+    parser.add_argument("--no-words", action="store_true", help="none beside the network of the reports")
     parser.add_argument("--plot", type=Path, help="an SVG file")
     given = parser.parse_args()
     changes = {name: value for name in ("replay", "rate") if (value := getattr(given, name)) is not None}
     given.work.mkdir(parents=True, exist_ok=True)
-    for stream in streams(given.vaers, given.quick, changes, given.words):
+    for stream in streams(given.vaers, given.quick, changes, not given.no_words):
         if given.stream in (None, stream.name):
             arms = " / ".join(ARMS)
             print(HEADING.format(name=stream.name, metric=stream.metric.name.replace("_", " "), arms=arms))
