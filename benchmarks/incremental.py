@@ -1,12 +1,13 @@
 """Consecutive updates three ways: incremental with replay, full retraining each time, and no retraining.
 
-    python benchmarks/incremental.py VAERS_FOLDER --work FOLDER [--replay SHARE] [--rate SHARE] [--no-words] [--plot FILE]
+    python benchmarks/incremental.py VAERS_FOLDER --work FOLDER [--replay SHARE] [--rate SHARE] [--no-words]
+        [--plot FILE]
 
 Two streams: seriousness of real reports (1990 to 1997, then six years one by one) and coding with
 generated releases (a first one, then six). After each update every way answers the newest test set and all
 earlier ones. Prints a table for each stream and how often the goals were reached; --plot draws all streams that
-FOLDER has. --no-words leaves out those that the recipe of the reports weighs beside the network. What was trained and scored is
-kept in FOLDER, so that an interrupted run goes on. Seconds are those of the processor.
+FOLDER has. --no-words leaves out those that the recipe of the reports weighs beside the network. What was trained
+and scored is kept in FOLDER, so that an interrupted run goes on. Seconds are those of the processor.
 """
 
 from __future__ import annotations
