@@ -37,12 +37,23 @@ app = typer.Typer(
 )
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"pv {version('pv-retrain')}")
+        raise typer.Exit
+
+
 @app.callback()
 def settings(
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="a setting of pv.yaml for this command; repeatable"),
     ] = None,
+    _: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="what is installed, and exit")
+    ] = False,
 ) -> None:
     """Settings that are given by flag."""
     if set_:

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,11 @@ def test_help_names_every_command() -> None:
         "verify history ledger"
     )
     assert all(name in done.stdout for name in commands.split())
+
+
+def test_what_is_installed() -> None:
+    done = pv("--version")
+    assert done.returncode == 0 and done.stdout.strip() == f"pv {version('pv-retrain')}"
 
 
 def test_the_reference_has_every_command_and_which_take_json() -> None:
