@@ -29,6 +29,15 @@ def canonical(value: Any) -> bytes:
     ).encode()
 
 
+def listed(value: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """What an annotation's value lists under a name (`criteria`, `unknown`); nothing where no list of names stands.
+
+    Batches were admitted, and are kept, before the door refused `"criteria": null`.
+    """
+    found = value.get(name)
+    return tuple(item for item in found if isinstance(item, str)) if isinstance(found, list | tuple) else ()
+
+
 def digest(value: Any) -> str:
     """SHA-256 (64 hex digits) of bytes as they are, or of anything else as canonical JSON."""
     return hashlib.sha256(value if isinstance(value, bytes) else canonical(value)).hexdigest()

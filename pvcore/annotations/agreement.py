@@ -10,7 +10,7 @@ from typing import Any
 
 from pvcore.annotations.coefficients import cohen
 from pvcore.annotations.reading import ADJUDICATION
-from pvcore.records import CRITERIA, Annotation, canonical
+from pvcore.records import CRITERIA, Annotation, canonical, listed
 
 Key = tuple[str, str, str]
 """Case, problem, target."""
@@ -136,9 +136,9 @@ def _agree(annotations: Sequence[Annotation]) -> tuple[list[Annotation], str]:
 def _label(key: Key, said: Sequence[Annotation]) -> Label:
     value = dict(said[0].value)
     if key[1] == "seriousness" and value.get("serious"):
-        named = [set(a.value.get("criteria", ())) for a in said]
+        named = [set(listed(a.value, "criteria")) for a in said]
         value["criteria"] = [c for c in CRITERIA if c in set.intersection(*named)]
-        open_ = set.union(*named, *(a.value.get("unknown", ()) for a in said)) - set(value["criteria"])
+        open_ = set.union(*named, *(listed(a.value, "unknown") for a in said)) - set(value["criteria"])
         if open_:
             value["unknown"] = [c for c in CRITERIA if c in open_]
     times = [a.time for a in said if a.time]

@@ -13,7 +13,7 @@ from pvcore.annotations.fields import UNKNOWN
 from pvcore.annotations.label_studio_config import SPANS, SUGGESTED, extraction_config, labeling_config
 from pvcore.annotations.reading import ADJUDICATION
 from pvcore.annotations.table_write import Ranked
-from pvcore.records import Annotation, Case, digest
+from pvcore.records import Annotation, Case, digest, listed
 
 LISTED = "\n\nReported: "
 """Between the narrative and the verbatims that do not stand in it literally."""
@@ -56,7 +56,7 @@ def _inexpressible(a: Annotation) -> Iterator[str]:
     if a.problem == "coding" and "llt_code" not in a.value:
         yield "code without an LLT"
     elif a.problem == "seriousness":
-        yield from (UNKNOWN for _ in a.value.get("unknown", ()))
+        yield from (UNKNOWN for _ in listed(a.value, "unknown"))
     elif a.problem == "extraction":
         yield from ("discontinuous span" for span in a.value["spans"] if "parts" in span)
         yield from ("relation" for _ in a.value.get("relations", ()))
@@ -161,8 +161,8 @@ def _result(said: Sequence[Annotation], text: str) -> list[dict[str, Any]]:
                 {"choices": ["serious" if a.value["serious"] else "not serious"]},
                 region,
             )
-            if a.value.get("criteria"):
-                add("criteria", "choices", {"choices": list(a.value["criteria"])}, region + "c")
+            if criteria := listed(a.value, "criteria"):
+                add("criteria", "choices", {"choices": list(criteria)}, region + "c")
         elif a.problem == "extraction":
             for number, item in enumerate(a.value["spans"]):
                 if "parts" not in item:

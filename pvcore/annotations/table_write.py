@@ -13,7 +13,7 @@ from typing import Any
 from pvcore.annotations.fields import fields_of
 from pvcore.annotations.spreadsheet import guarded
 from pvcore.annotations.table_mapping import CASE, FIELDS, IGNORED
-from pvcore.records import Annotation, Case
+from pvcore.records import Annotation, Case, listed
 
 Ranked = Mapping[tuple[str, str], Sequence[tuple[str, str]]]
 """(case id, verbatim) -> LLTs as (code, name), best first."""
@@ -60,7 +60,7 @@ def _said(a: Annotation) -> dict[str, str]:
     }
     if a.problem == "seriousness" and not a.target and "unknown" not in a.value:
         row["serious"] = "serious" if a.value["serious"] else "not serious"
-        row["criteria"] = "; ".join(a.value.get("criteria", ()))
+        row["criteria"] = "; ".join(listed(a.value, "criteria"))
     elif a.problem == "coding" and set(a.value) in CODING:
         row |= {name: str(value) for name, value in a.value.items()}
     else:

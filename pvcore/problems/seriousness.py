@@ -27,7 +27,7 @@ from pvcore.evaluation import metrics
 from pvcore.evaluation.criteria import criteria_metrics
 from pvcore.problems.posing import case_questions, one_of
 from pvcore.problems.problem import SPLITS, Problem, example_id, value_of
-from pvcore.records import CRITERIA, Case, Example, Question
+from pvcore.records import CRITERIA, Case, Example, Question, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,10 +90,10 @@ def judged(value: Mapping[str, Any]) -> dict[str, bool]:
     met, but for those under `unknown`. A serious case for which none is named must meet one, and nobody
     said which: nothing is known of any.
     """
-    named = set(value.get("criteria") or ())
+    named = set(listed(value, "criteria"))
     if value["serious"] and not named:
         return {}
-    unknown = set(value.get("unknown") or ())
+    unknown = set(listed(value, "unknown"))
     return {name: name in named for name in CRITERIA if name in named or name not in unknown}
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pvcore.annotations.agreement import consensus, kappa
-from pvcore.records import Annotation
+from pvcore.problems.seriousness import judged
+from pvcore.records import CRITERIA, Annotation
 
 
 def says(name: str, serious: bool = True, *criteria: str, **more: str) -> Annotation:
@@ -23,6 +26,19 @@ def test_agreement_on_the_answer_is_enough() -> None:
     assert label.annotators == ("a", "b")
     assert "unknown" not in consensus([says("b", True, "death"), says("a", True, "death")]).resolved[0].value
     assert not found.disagreements
+
+
+@pytest.mark.parametrize("nothing", [None, "death", 5, [None]])
+def test_a_value_of_before_the_door_that_lists_nothing_names_nothing(nothing: Any) -> None:
+    """It is in batches that were admitted, and stopped every dataset from being built."""
+    said = [Annotation("c", "seriousness", {"serious": True, "criteria": nothing, "unknown": nothing}, "a")]
+    (label,) = consensus(said).resolved
+    assert label.value["criteria"] == [] and judged(label.value) == {}
+    (label,) = consensus([*said, says("b", True, "death")]).resolved
+    assert label.value["criteria"] == [] and label.value["unknown"] == ["death"]
+    assert judged({"serious": False, "criteria": nothing, "unknown": nothing}) == dict.fromkeys(
+        CRITERIA, False
+    )
 
 
 def test_disagreement_is_not_decided() -> None:
