@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from pvcore.errors import Fault, InputError
 from pvcore.evaluation import metrics
-from pvcore.problems.problem import SPLITS, Problem, example_id, value_of
+from pvcore.problems.problem import SPLITS, Problem, cases_by_id, example_id, value_of
 from pvcore.records import Case, Example, Question
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def examples(
     "unseen_wording" for a held-out verbatim whose words no training row has.
     Raises InputError naming every label that cannot be used.
     """
-    table = cases.set_index("case_id")
+    known = cases_by_id(cases)
     rows: list[tuple[str, Example, str | None]] = []
     faults = []
     by_pt = _pt_names(dictionary) if dictionary is not None else {}
@@ -78,7 +78,7 @@ def examples(
         value = value_of(row)
         code = value.get("llt_code") or by_pt.get(str(value.get("pt_name")))
         where = f"case {row.case_id}, {row.target!r}"
-        if row.case_id not in table.index:
+        if row.case_id not in known:
             faults.append(Fault(where, "no such case"))
         elif code is None:
             faults.append(Fault(where, f"no LLT in {json.dumps(value)}", "code it to an LLT"))
@@ -86,7 +86,7 @@ def examples(
             advice = f"run the migration to MedDRA {dictionary.version}"
             faults.append(Fault(where, f"{code} is no current LLT of MedDRA {dictionary.version}", advice))
         else:
-            case = table.loc[row.case_id]
+            case = known[row.case_id]
             found = (*slices(row.target, names.get(code)), *(("new_terms",) if code in new_terms else ()))
             identity = example_id(row.case_id, NAME, row.target)
             example = Example(identity, row.case_id, row.target, code, str(case["cluster"]), found)

@@ -36,7 +36,7 @@ from pvcore.errors import Fault, InputError
 from pvcore.evaluation.span_metrics import relation_f1, span_f1
 from pvcore.evaluation.spans import DRUG, REACTION, Marked, Span, marked_of, meet, read, written
 from pvcore.problems.posing import case_questions
-from pvcore.problems.problem import SPLITS, Problem, example_id, value_of
+from pvcore.problems.problem import SPLITS, Problem, cases_by_id, example_id, value_of
 from pvcore.records import Case, Example, Question
 
 if TYPE_CHECKING:
@@ -125,16 +125,16 @@ def examples(
     reaction is marked is one (`whole_words` as in `spans.find`). Raises InputError naming every label whose
     spans cannot be used, and where none of all spans is of this problem.
     """
-    table = cases.set_index("case_id")
+    by_id = cases_by_id(cases)
     coded = labels[labels["problem"] == "coding"].groupby("case_id")["target"].apply(sorted).to_dict()
     made: dict[str, list[Example]] = {split: [] for split in SPLITS}
     faults, names = [], set()
     for row in labels[labels["problem"] == NAME].sort_values("case_id").itertuples():
         where = f"case {row.case_id}"
-        if row.case_id not in table.index:
+        if row.case_id not in by_id:
             faults.append(Fault(where, "no such case"))
             continue
-        case = table.loc[row.case_id]
+        case = by_id[row.case_id]
         text = case["narrative"]
         try:
             said = marked_of(value_of(row))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pvcore.errors import Fault, InputError
-from pvcore.problems.problem import SPLITS, example_id, value_of
+from pvcore.problems.problem import SPLITS, cases_by_id, example_id, value_of
 from pvcore.records import Case, Example, Question
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def case_examples(
 
     `cases` and `labels` are the tables of a dataset. Raises InputError naming every label that cannot be used.
     """
-    known = {row["case_id"]: row for row in cases.to_dict("records")}
+    known = cases_by_id(cases)
     made: dict[str, list[Example]] = {split: [] for split in SPLITS}
     faults = []
     for row in labels[labels["problem"] == name].sort_values(["case_id", "target"]).itertuples():

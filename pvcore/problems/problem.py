@@ -87,6 +87,11 @@ def by_table(problem: Problem, table: Table) -> Problem:
     return problem
 
 
+def cases_by_id(cases: pd.DataFrame) -> dict[str, dict[Any, Any]]:
+    """The fields of every case by its id: a look-up in the table itself takes 0.1 ms, which 150,000 labels wait for."""
+    return {row["case_id"]: row for row in cases.to_dict("records")}
+
+
 def value_of(row: Any) -> Mapping[str, Any]:
     """The value of a label's row, which a stored table holds as JSON."""
     value: Mapping[str, Any] = json.loads(row.value) if isinstance(row.value, str) else row.value

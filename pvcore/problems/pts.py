@@ -33,7 +33,7 @@ from pvcore.errors import Fault, InputError
 from pvcore.evaluation import sets
 from pvcore.problems import coding, seriousness
 from pvcore.problems.posing import case_questions
-from pvcore.problems.problem import SPLITS, Problem, example_id, value_of
+from pvcore.problems.problem import SPLITS, Problem, cases_by_id, example_id, value_of
 from pvcore.records import Case, Example, Question
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def sets_of(
     made: dict[str, list[Example]] = {split: [] for split in SPLITS}
     if dictionary is None:
         return made
-    known = {row["case_id"]: row for row in cases.to_dict("records")}
+    known = cases_by_id(cases)
     table = dictionary.tables["pt"]
     by_name = dict(zip(table["pt_name"], table["pt_code"], strict=True))
     coded = _coded(labels, set(known), by_name, dictionary)

@@ -26,7 +26,7 @@ from pvcore.errors import Fault, InputError
 from pvcore.evaluation import metrics
 from pvcore.evaluation.criteria import criteria_metrics
 from pvcore.problems.posing import case_questions, one_of
-from pvcore.problems.problem import SPLITS, Problem, example_id, value_of
+from pvcore.problems.problem import SPLITS, Problem, cases_by_id, example_id, value_of
 from pvcore.records import CRITERIA, Case, Example, Question, listed
 
 if TYPE_CHECKING:
@@ -129,17 +129,17 @@ def examples(
     `cases` and `labels` are the tables of a dataset. Raises InputError naming every label that
     does not say serious true or false, or whose case is not there.
     """
-    table = cases.set_index("case_id")
+    known = cases_by_id(cases)
     made: dict[str, list[Example]] = {split: [] for split in SPLITS}
     faults = []
     for row in labels[labels["problem"] == NAME].sort_values("case_id").itertuples():
         value = value_of(row)
-        if row.case_id not in table.index or not isinstance(value.get("serious"), bool):
+        if row.case_id not in known or not isinstance(value.get("serious"), bool):
             faults.append(
                 Fault(f"case {row.case_id}", "no such case, or `serious` is neither true nor false")
             )
             continue
-        case = table.loc[row.case_id]
+        case = known[row.case_id]
         made[case["split"]].append(
             Example(
                 example_id=example_id(row.case_id, NAME),
