@@ -20,7 +20,7 @@ def add_to(app: typer.Typer) -> None:
 
 def consistency(
     name: Annotated[
-        str, typer.Argument(help="a batch by name, or a dataset by digest; default: the latest dataset")
+        str, typer.Argument(help="a batch by name, or a dataset: latest, a digest, or seriousness@champion")
     ] = "",
     period: Annotated[str, typer.Option(help="show agreement by month or quarter")] = "month",
     work_list: Annotated[

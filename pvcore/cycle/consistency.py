@@ -23,6 +23,7 @@ from pvcore.annotations.label_errors import rank
 from pvcore.annotations.merge import CASE_FIELDS, JSON_FIELDS
 from pvcore.config import Workspace
 from pvcore.cycle import arrivals, data, dictionaries, holding
+from pvcore.cycle.datasets import LATEST, find
 from pvcore.errors import ConfigError, NotFound
 from pvcore.evaluation.baseline import tfidf_classes
 from pvcore.meddra.release import Dictionary
@@ -45,25 +46,20 @@ class Material:
 
 
 def material(workspace: Workspace, name: str = "") -> Material:
-    """A batch by name, key or digest, a dataset by its digest, or (empty) the latest dataset. Raises NotFound."""
+    """A batch by name, key or digest, a dataset as `datasets.find` has it, or (empty) the latest dataset.
+
+    Raises NotFound.
+    """
     try:
-        return _of_dataset(workspace, dataset_name(workspace, name))
-    except NotFound:
+        return _of_dataset(workspace, find(workspace, name or LATEST))
+    except NotFound as no_dataset:
         if not name:
             raise
-        return _of_batch(workspace, arrivals.load_batch(workspace, name), name)
-
-
-def dataset_name(workspace: Workspace, name: str = "") -> str:
-    """The digest of a dataset from its beginning (6 digits or more), or of the `latest` (also ""). Raises NotFound."""
-    built = [e.body["dataset"] for e in workspace.ledger.entries() if e.kind == "DatasetBuilt"]
-    if not built:
-        raise NotFound("no dataset was built yet. Put a batch into the inbox: pv ingest FILE")
-    latest = name in ("", "latest")
-    chosen = [digest for digest in built if latest or (len(name) >= 6 and digest.startswith(name))]
-    if not chosen:
-        raise NotFound(f"no dataset {name} was built. `pv history` lists datasets and batches.")
-    return str(chosen[-1])
+        try:
+            batch = arrivals.load_batch(workspace, name)
+        except NotFound as no_batch:
+            raise NotFound(f"{no_batch} Nor is it a dataset: {no_dataset}") from None
+        return _of_batch(workspace, batch, name)
 
 
 def _of_dataset(workspace: Workspace, name: str) -> Material:
@@ -90,7 +86,7 @@ def _of_batch(workspace: Workspace, batch: Batch, name: str) -> Material:
     """The other annotators of a batch's cases may have come in another file, or stand in the latest dataset."""
     waiting = [arrivals.load_batch(workspace, e.body["digest"]) for e in arrivals.pending_batches(workspace)]
     try:
-        base = dataset_name(workspace)
+        base = find(workspace, LATEST)
     except NotFound:
         base = None
     said = holding.together(workspace, waiting, base, {case.case_id for case in batch.cases})
@@ -134,7 +130,7 @@ def doubtful(workspace: Workspace, problem: str, name: str = "") -> list[dict[st
     if chosen is None or chosen.kind != "classification":
         able = ", ".join(p.name for p in PROBLEMS.values() if p.kind == "classification" or p is CODING)
         raise ConfigError(f"doubtful labels are found for {able}; {problem!r} is none of them.")
-    found = data.examples(workspace, problem, dataset_name(workspace, name))
+    found = data.examples(workspace, problem, find(workspace, name or LATEST))
     examples = [example for split in sorted(found) for example in found[split]]
     scores = out_of_fold(examples, chosen.labels)
     return [

@@ -26,6 +26,7 @@ from pvcore.registry.ledger import Entry
 from pvcore.registry.names import resolve
 
 Row = dict[str, Any]
+LATEST = "latest"
 _PREFIX = re.compile(r"[0-9a-f]{4,64}")
 
 
@@ -39,7 +40,7 @@ def find(workspace: Workspace, name: str) -> str:
     built = [entry.body["dataset"] for entry in workspace.ledger.entries() if entry.kind == "DatasetBuilt"]
     if not built:
         raise NotFound("no dataset was built yet. Put a batch into the inbox: pv ingest FILE")
-    if name == "latest":
+    if name == LATEST:
         return str(built[-1])
     hits = [digest for digest in built if _PREFIX.fullmatch(name) and digest.startswith(name)]
     if len(hits) != 1:

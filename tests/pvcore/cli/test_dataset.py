@@ -90,6 +90,9 @@ def test_disagreements_are_written_and_counted(built: tuple[Workspace, str, str]
     ws, first, _ = built
     file = tmp_path / "pairs.csv"
     told = json.loads(pv(ws, "consistency", first, "--work-list", str(file), "--json"))
+    assert json.loads(pv(ws, "consistency", "latest", "--json")) == json.loads(
+        pv(ws, "consistency", "--json")
+    )
     assert told["file"] == str(file) and 0 < told["disagreements"] < len(file.read_text().splitlines())
 
 
