@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property, partial
 from importlib import resources
 from pathlib import Path
@@ -159,10 +160,13 @@ class Settings(BaseSettings):
 
 
 SECRETS = ("meddra_password",)
+NEARLY = 0.75
+"""Likeness (difflib) from which on a variable's name is a misspelled setting, and not another program's own."""
 
 
 def load_settings(root: Path, **flags: Any) -> Settings:
     """Settings of the workspace at `root`. Raises ConfigError that names the key, the place and the choices."""
+    _require_spelling(os.environ)
     file = root / SETTINGS_FILE
     written = read_yaml(file) if file.exists() else {}
     for secret in SECRETS:
@@ -189,6 +193,21 @@ def load_settings(root: Path, **flags: Any) -> Settings:
         raise ConfigError(explain(f"{file} or PV_...", error)) from None
     except SettingsError as error:  # a value in the environment that should be JSON
         raise ConfigError(f"the environment: {error}. Write JSON, or set it in {file}.") from None
+
+
+def _require_spelling(environment: Mapping[str, str]) -> None:
+    """Raises ConfigError for a variable that is nearly called as a setting is: with PV_STROE the store was another one.
+
+    Other names that begin with PV_ are left alone: Kubernetes sets some for a service called `pv`.
+    """
+    known = [*Settings.model_fields, "workspace"]
+    said = {
+        name: name[3:].lower() for name, value in environment.items() if value and name[:3].upper() == "PV_"
+    }
+    nearest = {n: get_close_matches(word, known, 1, NEARLY) for n, word in said.items() if word not in known}
+    wrong = [f"{name} (is PV_{found[0].upper()} meant?)" for name, found in sorted(nearest.items()) if found]
+    if wrong:
+        raise ConfigError(f"the environment: no setting is called {', '.join(wrong)}. Rename or unset it.")
 
 
 def set_by_flag(assignments: Sequence[str]) -> None:

@@ -69,6 +69,23 @@ def test_a_variable_that_is_empty_says_nothing(root: Path, monkeypatch: pytest.M
         open_workspace(root)
 
 
+def test_a_misspelled_variable_is_refused_and_a_foreign_one_is_not(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With PV_STROE the command worked on another store, without a word."""
+    for name in ("PV_LONG", "PV_SHARED", "PV_CHROMIUM", "PV_PLATFORM", "PV_SERVICE_HOST", "PV_SERVICE_PORT"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("PV_SEDE", "")  # says nothing
+    assert open_workspace(root).settings.seed == 17
+    monkeypatch.setenv("PV_STROE", "s3://bucket")
+    monkeypatch.setenv("PV_MEDDRA_PASWORD", "hunter2")
+    with pytest.raises(
+        ConfigError, match=r"PV_MEDDRA_PASSWORD meant.*PV_STROE \(is PV_STORE meant"
+    ) as caught:
+        open_workspace(root)
+    assert "hunter2" not in str(caught.value)
+
+
 def test_a_secret_in_a_file_is_refused_and_never_shown(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "pv.yaml").write_text("meddra_password: hunter2\n")
     with pytest.raises(ConfigError, match="PV_MEDDRA_PASSWORD") as refused:
