@@ -12,7 +12,7 @@ from expectations.validation import Validation
 from pvcore.errors import Fault, InputError
 from pvcore.meddra.release import Dictionary
 from pvcore.problems import PROBLEMS
-from pvcore.problems.problem import SPLITS, Problem, example_id, value_of
+from pvcore.problems.problem import SPLITS, Problem, Table, by_table, example_id, value_of
 from pvcore.records import Example
 
 CASE_COLUMNS = ("case_id", "cluster", "split")
@@ -30,12 +30,14 @@ def validate_training_set(
     problem: str,
     dictionary: Dictionary | None = None,
     minimum: int = MINIMUM,
+    table: Table = (),
 ) -> Validation:
     """Judge the training set of one problem by the suite `training_set`.
 
     `cases` and `labels` are the tables of a dataset (labels of other problems are left out), `examples`
     the problem's examples by split. With a dictionary, coded labels must be current LLTs in its
-    version. Raises InputError for missing columns or splits, ConfigError if a rule was not evaluated.
+    version. With a policy `table`, which need not give every class, those are asked for that it gives or
+    that some example has. Raises InputError for missing columns or splits, ConfigError if a rule was not evaluated.
     """
     subject = f"training set of {problem}"
     faults = [Fault("cases", f"no column {c}") for c in CASE_COLUMNS if c not in cases]
@@ -53,7 +55,8 @@ def validate_training_set(
         "splits": _splits(rows),
     }
     if posed.kind == "classification":
-        frames["balance"] = _balance(rows, posed.labels)
+        there = {*by_table(posed, table).given, *rows["class"]} if table else set(posed.labels)
+        frames["balance"] = _balance(rows, [label for label in posed.labels if label in there])
     elif posed.kind == "ranking" and dictionary is not None:
         frames["codes"] = _codes(labels, dictionary)
     elif posed.kind == "set" and dictionary is not None:

@@ -76,8 +76,12 @@ def build_dataset(version: str, mappings: list[str]) -> str | None:
 @task(cache_policy=NO_CACHE)
 def validate_for(problem: str, dataset: str) -> None:
     """Great Expectations over the training set of a problem. Raises with all faults."""
-    cases, labels, examples, dictionary = data.training_set(open_workspace(), problem, dataset)
-    validation = validate_training_set(cases, labels, examples, problem=problem, dictionary=dictionary)
+    workspace = open_workspace()
+    cases, labels, examples, dictionary = data.training_set(workspace, problem, dataset)
+    table = workspace.recipe(problem).table
+    validation = validate_training_set(
+        cases, labels, examples, problem=problem, dictionary=dictionary, table=table
+    )
     show(f"training-set-{problem}-{dataset[:12]}", validation.markdown(), f"Validation: {problem}")
     validation.require()
 

@@ -52,7 +52,7 @@ class Problem:
     `judged` is the part of an answer that a label can judge: an answer is right if that equals the label.
     `fault` says what is wrong with an annotation's value for a narrative, None for nothing: a batch with a
     fault is refused at the door. `with_table` is the problem with a recipe's policy table, where its labels
-    follow from one.
+    follow from one, and `given` are those of the labels that this table gives.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Problem:
     judged: Callable[[str, str], str] = lambda label, answer: answer
     fault: Callable[[Mapping[str, Any], str], str | None] = lambda value, narrative: None
     with_table: Callable[[Table], Problem] | None = None
+    given: tuple[str, ...] = ()
 
     def metrics_for(self, dictionary: Dictionary | None) -> dict[str, Metric]:
         """All metrics by name; those over the dictionary only where there is one."""

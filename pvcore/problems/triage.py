@@ -197,7 +197,11 @@ def questions(cases: Sequence[Case]) -> list[Question]:
 
 def with_table(table: Table) -> Problem:
     """Triage by a recipe's policy table. Raises ConfigError."""
-    return dataclasses.replace(TRIAGE, examples=partial(examples, table=read_table(table)))
+    rows = read_table(table)
+    given = {row.label for row in rows}
+    return dataclasses.replace(
+        TRIAGE, examples=partial(examples, table=rows), given=tuple(n for n in LABELS if n in given)
+    )
 
 
 TRIAGE = Problem(

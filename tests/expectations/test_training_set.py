@@ -144,6 +144,22 @@ def test_what_makes_the_gate_weak_is_a_warning(
     assert rule in {r.rule for r in validation.rules if r.failed and r.severity == "warning"}
 
 
+def test_a_class_that_the_policy_table_cannot_give_is_not_asked_for(seriousness: Any) -> None:
+    """A site of spontaneous reports has no case for 7 days, and could never train."""
+    low, high = "non-expedited", "expedited 15 days"
+    given = dataclasses.replace(seriousness, problem="triage")
+    given.labels = seriousness.labels.assign(
+        problem="triage", value=[json.dumps({"class": (low, high)[i // 5 % 2]}) for i in range(40)]
+    )
+    given.pose()
+    table = [{"serious": True, "class": high}, {"class": low}]
+    assert "train-has-every-class" in failed(judge(given))
+    assert not judge(given, table=table).warnings and not failed(judge(given, table=table))
+    assert failed(judge(given, table=[{"study": True, "class": "expedited 7 days"}, *table]))
+    only(low)(given)  # the other class is still held out
+    assert "train-has-every-class" in failed(judge(given, table=[{"class": low}]))
+
+
 def test_leakage_names_cluster_and_splits(seriousness: Any) -> None:
     cell("cases", "split", "test")(seriousness)
     fault = next(f for f in judge(seriousness).failures if f.where == "case US-3")
