@@ -132,12 +132,12 @@ def best_criteria_share(model: Model, tune: Sequence[Example]) -> float:
     words, judged = model.word_weights, model.head.judged
     if words is None or judged is None or not len(words.criteria):
         return 0.0
-    if not tune:
+    names = [model.card.criteria[number] for number in words.criteria]
+    known = [[at for at, row in enumerate(tune) if name in (row.criteria or {})] for name in names]
+    if not any(known):
         return SHARE
     texts = [row.text for row in tune]
     network, (_, by_words) = judged(model, texts).criteria, said(words, texts)
-    names = [model.card.criteria[number] for number in words.criteria]
-    known = [[at for at, row in enumerate(tune) if name in (row.criteria or {})] for name in names]
     truth = [
         np.array([(tune[at].criteria or {})[name] for at in rows], bool)
         for name, rows in zip(names, known, strict=True)

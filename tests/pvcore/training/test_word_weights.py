@@ -110,6 +110,11 @@ def test_words_are_heard_in_the_criteria_too(tiny_base, specify, rows, train):
         for asked in (model, silent)
     )
     assert together[0] - together[1] > alone[0] - alone[1] + 0.1
+    silent_tune = [dataclasses.replace(row, criteria=None) for row in tune]
+    assert (
+        train(specify(tiny_base, **ASK), batch, silent_tune, base=tiny_base, known=known).criteria_share
+        == SHARE
+    )
     both = fit(known, model.card.labels, {0: "death"})
     labels_alone, criteria_alone = heard(both, 0.5, 0.0), heard(both, 0.0, 0.5)
     assert heard(both, 0.0, 0.0) is None and heard(None, 0.5, 0.5) is None
