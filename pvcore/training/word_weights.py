@@ -28,10 +28,13 @@ def add(model: Model, known: Sequence[Example], tune: Sequence[Example]) -> None
     """Give a model the words of known rows, and their shares; of words without a say nothing is kept."""
     card = model.card
     answered = {number: name for number, name in enumerate(card.criteria) if name in card.thresholds}
-    model.word_weights = fit(known, card.labels, answered)
-    share, criteria_share = best_share(model, tune), best_criteria_share(model, tune)
+    words, share, criteria_share = fit(known, card.labels, answered), 0.0, 0.0
+    if words is not None:
+        by_labels, by_criteria = said(words, [row.text for row in tune])
+        share = best_share(model, words, by_labels, tune)
+        criteria_share = best_criteria_share(model, words, by_criteria, tune)
     model.card = dataclasses.replace(card, word_share=share, criteria_share=criteria_share)
-    model.word_weights = heard(model.word_weights, share, criteria_share)
+    model.word_weights = heard(words, share, criteria_share)
 
 
 def fit(
@@ -104,20 +107,21 @@ def heard(words: WordWeights | None, share: float, criteria_share: float) -> Wor
     return words
 
 
-def best_share(model: Model, tune: Sequence[Example]) -> float:
+def best_share(
+    model: Model, words: WordWeights, by_words: NDArray[np.float64], tune: Sequence[Example]
+) -> float:
     """The share of SHARES with which the tune split's labels are most probable, the smallest of equals.
 
+    `model` is the network alone; `by_words` are the words' probabilities of the labels, shape (tune, words.labels).
+
     Each at its best temperature: how sure an answer sounds is calibrated afterwards, and a network that is too sure of
-    itself would give the words more than they know. SHARE without tune rows, 0 without words.
+    itself would give the words more than they know. SHARE without tune rows.
     """
-    words = model.word_weights
-    if words is None or model.head.probabilities is None:
+    if model.head.probabilities is None:
         return 0.0
     if not tune:
         return SHARE
-    texts = [row.text for row in tune]
-    network, _ = model.head.probabilities(model, texts)
-    by_words, _ = said(words, texts)
+    network, _ = model.head.probabilities(model, [row.text for row in tune])
     truth = np.array([[row.label == label for label in model.card.labels] for row in tune])
 
     def loss(share: float) -> float:
@@ -127,17 +131,18 @@ def best_share(model: Model, tune: Sequence[Example]) -> float:
     return min(SHARES, key=loss)
 
 
-def best_criteria_share(model: Model, tune: Sequence[Example]) -> float:
+def best_criteria_share(
+    model: Model, words: WordWeights, by_words: NDArray[np.float64], tune: Sequence[Example]
+) -> float:
     """As `best_share`, of the criteria that the words know: one share for all, over the tune rows that know each."""
-    words, judged = model.word_weights, model.head.judged
-    if words is None or judged is None or not len(words.criteria):
+    judged = model.head.judged
+    if judged is None or not len(words.criteria):
         return 0.0
     names = [model.card.criteria[number] for number in words.criteria]
     known = [[at for at, row in enumerate(tune) if name in (row.criteria or {})] for name in names]
     if not any(known):
         return SHARE
-    texts = [row.text for row in tune]
-    network, (_, by_words) = judged(model, texts).criteria, said(words, texts)
+    network = judged(model, [row.text for row in tune]).criteria
     truth = [
         np.array([(tune[at].criteria or {})[name] for at in rows], bool)
         for name, rows in zip(names, known, strict=True)
