@@ -230,10 +230,14 @@ def _keep(
     environment: Mapping[str, str],
     made: Path,
 ) -> None:
-    """Leave the vectors that training made of the terms to those who ask the adapter next."""
+    """Leave the vectors that training made of the terms to those who ask the adapter next, where they look for them:
+    not if they ask one text at a time, or several processes trained.
+    """
     from pvcore.inference import kept
+    from pvcore.training.train import environment as of_here
 
-    if vectors := kept.read(made):
+    looked_for = not workspace.settings.exact and environment == of_here(workspace.settings.threads)
+    if looked_for and (vectors := kept.read(made)):
         kept.put(workspace.state / "vectors", _vectors(files, base, environment, False), vectors)
 
 
